@@ -1,4 +1,4 @@
-"""Every exception that Orchestrator raises on purpose.
+"""The exceptions of Orchestrator.
 
     OrchestratorError                 .code .message .help .remedies
     ├── CompilationError              .diagnostics
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 
 
 class OrchestratorError(Exception):
-    """The root: `except OrchestratorError` catches everything that is ours.
+    """The base class: `except OrchestratorError` catches every exception of Orchestrator.
 
-    `code` is stable (`orchestrator explain CODE`), `message` says what happened and where, `help` how to fix it.
-    `remedies` are what can be done next, as data; `str(error)` writes them as calls in Python.
+    `code` is stable (`orchestrator explain CODE`), `message` describes what happened and where, `help` how to fix it.
+    `remedies` are the possible next actions, as data; `str(error)` writes them as Python calls.
     """
 
     default_code = codes.INTERNAL_ERROR
@@ -74,7 +74,7 @@ class OrchestratorError(Exception):
 
     @property
     def advice(self) -> str:
-        """The help and the remedies, as calls in Python, in one text; empty if there are none."""
+        """The help and the remedies, as Python calls, in one text; empty if there are none."""
         return advice(self.help, self.remedies)
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class OrchestratorError(Exception):
 
 
 def _restored(kind: type[OrchestratorError], args: tuple[Any, ...], state: Mapping[str, Any]) -> OrchestratorError:
-    """Build an error that was pickled, whatever its class needs to be made."""
+    """Restore a pickled error without calling its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)
@@ -99,7 +99,7 @@ def _restored(kind: type[OrchestratorError], args: tuple[Any, ...], state: Mappi
 
 
 class CompilationError(OrchestratorError):
-    """A pipeline is wrong; `diagnostics` holds every problem that was found, in the file's order."""
+    """A pipeline has errors; `diagnostics` holds every problem, in the order of the file."""
 
     def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), help: str | None = None) -> None:
         super().__init__(message, help=help)
@@ -117,7 +117,7 @@ class CompilationError(OrchestratorError):
 
 
 class InputError(OrchestratorError):
-    """The inputs given to a run do not fit the pipeline's declared inputs; `problems` has one line for each."""
+    """The inputs of a run do not match the declared inputs of its pipeline; `problems` has one line each."""
 
     default_code = codes.INVALID_INPUT
 
@@ -135,7 +135,7 @@ class InputError(OrchestratorError):
 
 
 class ConfigurationError(OrchestratorError):
-    """`orchestrator.toml`, an option or a tool definition is wrong."""
+    """`orchestrator.toml`, an option or a tool definition is invalid."""
 
     default_code = codes.INVALID_CONFIGURATION
 
@@ -151,12 +151,12 @@ class MissingExtra(ConfigurationError):
 
 
 class StepError(OrchestratorError):
-    """One attempt of a step failed. Tools raise it to give a code and a help line of their own.
+    """One attempt of a step failed. Tools raise it with a specific code and help.
 
-    `retryable=False` says that another attempt with the same parameters cannot succeed, so none is made.
-    `retry_after` is the least number of seconds to wait before the next attempt. Where the step's policy states no
-    `max_delay`, no further attempt is made if that is more than `longest_wait`. `raised` are the names of the
-    classes of an exception in another process that it stands for, from its own to the most general.
+    `retryable=False` means that another attempt with the same parameters cannot succeed, so none is made.
+    `retry_after` is the minimum number of seconds to wait before the next attempt. If it is more than `longest_wait`
+    and the retry policy of the step has no `max_delay`, no further attempt is made. `raised` are the class names of
+    the exception in another process that this error represents, from its own class to the most general.
     """
 
     default_code = codes.TOOL_FAILED
@@ -180,7 +180,7 @@ class StepError(OrchestratorError):
 
 
 class PermissionDenied(StepError):
-    """A tool was refused something that is not allowed; `flag` is the option that would allow it."""
+    """A tool lacks a permission; `flag` is the option that grants it."""
 
     default_code = codes.PERMISSION_DENIED
 
@@ -200,7 +200,7 @@ class StepTimeout(StepError):
 
 
 class EvaluationError(StepError):
-    """An expression could not be evaluated; `expression` is its text and `start`, `end` the offsets of the culprit."""
+    """An expression could not be evaluated; `start` and `end` locate the part that failed."""
 
     default_code = codes.EVALUATION_FAILED
 
@@ -214,9 +214,9 @@ class EvaluationError(StepError):
 
 
 class RecordingMissing(StepError):
-    """Recordings are played, and none answers the request. No other model is asked in its place.
+    """Recordings are replayed, and none matches the request. No model is called instead.
 
-    `nearest` is the file of the recording that is most like it, if there is one, `difference` what differs, in lines.
+    `nearest` is the file of the most similar recording, if there is one, and `difference` lists what differs.
     """
 
     default_code = codes.RECORDING_MISSING
@@ -236,7 +236,7 @@ class RecordingMissing(StepError):
 
 
 class AgentUnfinished(StepError):
-    """An agent made all of its `max_turns`, `turns`, and has no answer that passes. The run is resumable with more."""
+    """An agent used all of its `turns` without an acceptable answer. The run can be resumed with more `max_turns`."""
 
     default_code = codes.AGENT_UNFINISHED
 
@@ -246,7 +246,7 @@ class AgentUnfinished(StepError):
 
 
 class McpError(StepError):
-    """A server of tools, `server`, cannot be started or reached, or did not do what it was asked."""
+    """The MCP server `server` cannot be started or reached, or reported an error."""
 
     default_code = codes.MCP_SERVER_FAILED
 
@@ -256,7 +256,7 @@ class McpError(StepError):
 
 
 class CheckFailed(StepError):
-    """The output of a step is not what its `check` asks for, and no model has given a better one; see `reasons`."""
+    """The output of a step does not pass its `check`, after every attempt and every model; see `reasons`."""
 
     default_code = codes.CHECK_FAILED
 
@@ -268,11 +268,11 @@ class CheckFailed(StepError):
 
 
 class ModelError(StepError):
-    """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
+    """A model call failed. `provider` and `model` name the model, `status` is the HTTP status if there was a response.
 
-    `retryable` says whether the same call may succeed later. `reply` is what the model did answer, if it did and that
-    cannot be used: an `orchestrator.models.messages.ModelReply`, whose usage is to be paid like any other. `limits` are
-    the headers of the HTTP answer that tell of rate limits, by their names in small letters.
+    `retryable` tells whether the same call may succeed later. `reply` is an answer that cannot be used: an
+    `orchestrator.models.messages.ModelReply`, whose usage is paid like any other. `limits` are the rate limit headers
+    of the HTTP response, by their names in lower case.
     """
 
     default_code = codes.MODEL_FAILED
@@ -302,49 +302,49 @@ class ModelError(StepError):
 
 
 class ModelRateLimited(ModelError):
-    """The provider allows no more requests or tokens in this time; `retry_after` is how long it asks to wait."""
+    """The provider rejects requests because of a rate limit; `retry_after` is the wait that it asks for, in seconds."""
 
     default_code = codes.MODEL_RATE_LIMITED
 
 
 class ModelUnavailable(ModelError):
-    """The provider cannot be reached, breaks the connection, takes too long, or says that it cannot answer now."""
+    """The provider cannot be reached, closes the connection, takes too long, or reports that it is unavailable."""
 
     default_code = codes.MODEL_UNAVAILABLE
 
 
 class ModelRefused(ModelError):
-    """The model declined, or a filter held its answer back. Another model may answer; this one will not."""
+    """The model declined to answer, or a filter blocked the answer. Another model may answer; this one will not."""
 
     default_code = codes.MODEL_REFUSED
     default_retryable = False
 
 
 class ModelRejected(ModelError):
-    """The provider will not answer a request like this: a wrong key, no such model, too long a text, a bad setting."""
+    """The provider rejects the request: an invalid key, an unknown model, a text that is too long, a bad setting."""
 
     default_code = codes.MODEL_REQUEST_REJECTED
     default_retryable = False
 
 
 class ModelAnswerInvalid(ModelError):
-    """The answer is not in the form that was asked for: no JSON, against its schema, or cut off."""
+    """The answer does not have the required form: it is not JSON, does not match its schema, or was cut off."""
 
     default_code = codes.INVALID_MODEL_ANSWER
 
 
 class ModelMissing(ModelError):
-    """The model cannot be asked at all: no key, no such provider or model. Nothing was sent."""
+    """The model cannot be called: a missing key, an unknown provider or model. Nothing was sent."""
 
     default_code = codes.MODEL_NOT_FOUND
     default_retryable = False
 
 
 class BudgetExceeded(ModelError):
-    """The next call of a model could cost more than the budget has left. The run is resumable with a larger one.
+    """The next model call could cost more than the remaining budget. The run can be resumed with a larger budget.
 
-    `scope` is whose budget that is, in words: ``the run``, ``step `draft` ``. `needs` is how large it must be for that
-    call, by `usd`, `tokens` and `requests`, where that is known.
+    `scope` is the owner of the budget, in words: ``the run``, ``step `draft` ``. `needs` is the budget that the call
+    requires, by `usd`, `tokens` and `requests`, if it is known.
     """
 
     default_code = codes.BUDGET_EXCEEDED
@@ -354,7 +354,7 @@ class BudgetExceeded(ModelError):
 
 
 class RunError(OrchestratorError):
-    """Something about one run; `run_id` names it."""
+    """An error about one run; `run_id` is its id."""
 
     default_code = codes.RUN_NOT_RESUMABLE
 
@@ -378,7 +378,7 @@ class RunNotFound(RunError):
 
 
 class RunFailed(RunError):
-    """A run ended as failed. `result` holds everything that it did achieve; `step` and `attempt` name the failure."""
+    """A run failed. `result` holds what it achieved; `step` and `attempt` name the failure."""
 
     default_code = codes.RUN_FAILED
 
@@ -443,7 +443,7 @@ class RunOwned(RunError):
 
 
 class RunNotResumable(RunError):
-    """The run has ended in a way, or has changed so, that it cannot go on."""
+    """The run cannot be resumed, because of how it ended or because it has changed."""
 
     default_code = codes.RUN_NOT_RESUMABLE
 

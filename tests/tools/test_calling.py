@@ -220,7 +220,7 @@ def test_results_of_python_become_json_data(value: Any, data: Any) -> None:
         ({(1, 2): 3}, "has the key (1, 2)"),
         ("\ud800", "not valid Unicode"),
         pytest.param(10**5000, "more than 4,000 digits", id="large"),
-        (Decimal("NaN"), "JSON cannot hold"),
+        (Decimal("NaN"), "JSON cannot represent"),
     ],
 )
 def test_what_is_no_json_data_is_named_by_its_place(value: Any, said: str) -> None:

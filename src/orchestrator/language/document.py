@@ -1,4 +1,4 @@
-"""Reads a pipeline from a file, a text or a mapping: its tree, its spec, and everything that is wrong with it."""
+"""Reads a pipeline from a file, a text or a mapping: its tree, its spec and its diagnostics."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _TEXT, _MAPPING = "<text>", "<mapping>"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A pipeline as it was read.
+    """A pipeline that was read.
 
-    `root` is the tree as written, None if there is none to speak of. `spec` is always there and holds all that could
-    be used: a key with a mistake is reported once and left out, a step without id has the id "".
-    `partial` says that a syntax error lost something, so that what seems missing may not be the user's mistake.
+    `root` is the tree as written, or None if there is none. `spec` is always present and holds everything that is
+    valid: an invalid key is reported once and left out; a step without an id has the id "".
+    `partial` means that a syntax error hid a part of the file, so that keys may seem missing.
     """
 
     source: Source
@@ -42,11 +42,11 @@ class Document:
 
 
 def read_document(source: str | Path | MappingABC[str, Any], *, name: str | None = None) -> Document:
-    """Read a pipeline. Never raises for wrong content: mistakes are in `diagnostics`.
+    """Read a pipeline. Errors in its content are not raised: they are in `diagnostics`.
 
     Args:
-        source: a path; or a text, taken for a path if it names a file or ends in `.yaml` or `.yml`, and for YAML
-            otherwise; or a mapping.
+        source: a path, a text, or a mapping. A text that names a file or ends in `.yaml` or `.yml` is a path, any other
+            text is YAML.
         name: the name of the source in diagnostics. Default: the path, `<text>` or `<mapping>`.
     """
     if isinstance(source, MappingABC):
@@ -62,7 +62,7 @@ def read_document(source: str | Path | MappingABC[str, Any], *, name: str | None
 
 
 def read_document_text(text: str, *, name: str = "<text>", default_id: str | None = None) -> Document:
-    """Read a pipeline from YAML text. `default_id` is its id if it names none."""
+    """Read a pipeline from YAML text. `default_id` is used if the text has no id."""
     source = Source.of(name, text.removeprefix("\ufeff"))
     reading = read_tree(source)
     if reading.root is None:
@@ -75,14 +75,14 @@ def read_document_text(text: str, *, name: str = "<text>", default_id: str | Non
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
-    broken = {mistake.span.start.line for mistake in reading.diagnostics}
+    broken = {found.span.start.line for found in reading.diagnostics}
     structural = [d for d in checks.diagnostics if not _is_echo(d, reading, broken)]
     diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, checks.partial)
 
 
 def _is_echo(found: Diagnostic, reading: Reading, broken: set[int]) -> bool:
-    """Whether a mistake of structure may come of how a mistake of syntax, on one of the broken lines, was repaired."""
+    """Whether a structural error may be caused by the repair of a syntax error on one of the broken lines."""
     line = found.span.start.line
     if found.code == codes.UNKNOWN_KEY and line in reading.moved:
         return True
@@ -106,19 +106,19 @@ def _as_path(text: str) -> Path | None:
 
 
 def _read_file(path: Path, name: str) -> Document:
-    name = name.encode("utf-8", "replace").decode()  # a file's name may hold bytes that no output can show
+    name = name.encode("utf-8", "replace").decode()  # a file name may contain bytes that cannot be printed
     try:
         if path.is_dir():
-            return _failed(name, f"`{name}` is a directory, not a pipeline file", "name a file in it")
+            return _failed(name, f"`{name}` is a directory, not a pipeline file", "pass a file in it")
         content = read_content(path, _MAX_BYTES)
     except FileNotFoundError:
         return _failed(
-            name, f"there is no file `{name}`", "check the path; relative paths start at the current directory"
+            name, f"file `{name}` not found", "check the path; relative paths start at the current directory"
         )
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
-            help = "put large data into a file that a step reads"
+            help = "move large data to a file that a step reads"
             return _failed(name, f"`{name}` is larger than {limit}", help, code=codes.FILE_TOO_LARGE)
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "the path is not valid"
         return _failed(name, f"`{name}` cannot be read: {reason}", "check the path and its permissions")
@@ -137,7 +137,7 @@ def _read_file(path: Path, name: str) -> Document:
 
 
 def _id_from(name: str | None) -> str | None:
-    """The id of a pipeline that names none, from its file's name, also when its text is read anew from a record."""
+    """Return the default id of a pipeline from its file name, also when its text is read from a record."""
     if name is None or name in (_TEXT, _MAPPING):
         return None
     return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_-") or None

@@ -1,1 +1,1 @@
-"""Turns the node tree of a file into specs, and what they refuse into diagnostics."""
+"""Turns the node tree of a file into specs, and validation errors into diagnostics."""

@@ -1,4 +1,4 @@
-"""Reads what a pipeline declares to take and to return: the sections `inputs` and `outputs`."""
+"""Reads the declarations of a pipeline: the sections `inputs` and `outputs`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_input_specs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, InputSpec], Mapping]:
-    """Read the section `inputs`, in whatever form, and return its canonical one too."""
+    """Read the section `inputs`, a mapping or a list, and return its specs and its canonical form."""
     named = _by_name(checks, section, root, "inputs", "input")
     specs = {}
     placed = []
@@ -30,7 +30,7 @@ def read_input_specs(checks: Validation, section: Node | None, root: Mapping) ->
         node = checks.canonical(canonical_input(entry.value), what)
         known = {*InputSpec.model_fields, *tables.INPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
-            _no_spec(checks, entry, what, "type", "to give an object as the default write `default: {...}`")
+            _no_spec(checks, entry, what, "type", "to use an object as the default, write `default: {...}`")
             node = Mapping({"default": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
         spec = specs[name] = checks.spec(InputSpec, node, what)
         placed.append(Entry(entry.key, spec.node))
@@ -40,7 +40,7 @@ def read_input_specs(checks: Validation, section: Node | None, root: Mapping) ->
 
 
 def read_output_specs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, OutputSpec], Mapping]:
-    """Read the section `outputs`, in whatever form, and return its canonical one too."""
+    """Read the section `outputs`, a mapping or a list, and return its specs and its canonical form."""
     named = _by_name(checks, section, root, "outputs", "output")
     specs = {}
     placed = []
@@ -50,7 +50,7 @@ def read_output_specs(checks: Validation, section: Node | None, root: Mapping) -
         node = checks.canonical(canonical_output(entry.value), what)
         known = {*OutputSpec.model_fields, *tables.OUTPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
-            _no_spec(checks, entry, what, "value", "to give an object as the value write `value: {...}`")
+            _no_spec(checks, entry, what, "value", "to use an object as the value, write `value: {...}`")
             node = Mapping({"value": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
         spec = specs[name] = checks.spec(OutputSpec, node, what)
         placed.append(Entry(entry.key, spec.node))
@@ -58,7 +58,7 @@ def read_output_specs(checks: Validation, section: Node | None, root: Mapping) -
 
 
 def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, what: str) -> Mapping:
-    """Return a section as a mapping by name, whatever form it has."""
+    """Return a section as a mapping by name."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence):
@@ -68,7 +68,7 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
             checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")
         return listed.node
     if value is not None and not is_null(value):
-        checks.wrong(value, f"`{name}` must be a mapping of names")
+        checks.wrong(value, f"`{name}` must be a mapping by name")
     place = value or root
     return Mapping({}, place.start, place.end, place.layout)
 
@@ -79,14 +79,14 @@ def _no_spec(checks: Validation, entry: Entry, what: str, key: str, help: str) -
 
 
 def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: str) -> None:
-    """Refuse what contradicts itself: limits without meaning for the type, and a default outside of them."""
+    """Report contradictions: limits that do not apply to the type, and a default that violates them."""
     for name, types in LIMITS.items():
         if getattr(spec, name) is not None and spec.type is not None and spec.type not in types:
             listed = quoted_list(sorted(types), last="or")
             checks.add(
                 codes.VALUE_NOT_ALLOWED,
                 node.key(name) or node,
-                f"`{name}` has no meaning for {what} of type `{spec.type}`",
+                f"`{name}` does not apply to {what} of type `{spec.type}`",
                 label=f"only for {listed}",
                 help="remove it, or change the type",
             )
@@ -98,13 +98,13 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
                 node.get(high) or node,
                 f"`{high}` of {what} is less than its `{low}`",
                 label=f"less than {least:g}",
-                help="exchange the two numbers",
+                help="swap the two numbers",
             )
     if spec.pattern is not None and (reason := pattern_problem(spec.pattern)):
         checks.add(
             codes.VALUE_NOT_ALLOWED,
             node.get("pattern") or node,
-            f"`pattern` of {what} is not a regular expression that can be used: {reason[0]}",
+            f"`pattern` of {what} is not a regular expression: {reason[0]}",
             label="not a regular expression",
             help=reason[1],
         )
@@ -113,8 +113,8 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
             checks.add(
                 codes.INVALID_DEFAULT,
                 place,
-                f"the default of {what} violates its own declaration: {problem}",
-                label="not allowed by the declaration",
+                f"the default of {what} does not match its declaration: {problem}",
+                label="does not match the declaration",
                 help="change the default or the declaration",
             )
     if spec.items is not None and isinstance(inner := node.get("items"), Mapping):

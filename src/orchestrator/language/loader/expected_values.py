@@ -1,4 +1,4 @@
-"""What the value of each key must be, in the words of messages."""
+"""The expected value of each key, in the words of messages."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ EXPECTED_VALUES = {
     "check": "an expression, a list of them, or a mapping such as `{that: [...], judge: ...}`",
     "judge": "a rubric, or a mapping such as `{rubric: ..., min_score: 0.8}`",
     "that": "an expression or a list of them",
-    "model": "a model's name or a list of them",
-    "judge_model": "a model's name or a list of them",
+    "model": "a model name or a list of them",
+    "judge_model": "a model name or a list of them",
     "experts": "a mapping from actions to models, such as `{summarize: auto}`",
 }
 
-BUDGET_HELP = "write what may be spent at most: `budget: 2` in USD, or `budget: {usd: 2, tokens: 100000, requests: 50}`"
-CHECK_HELP = "write what must be true of the output: `check: output | length > 100`, or a `schema`, or a `judge`"
+BUDGET_HELP = "set a limit: `budget: 2` in USD, or `budget: {usd: 2, tokens: 100000, requests: 50}`"
+CHECK_HELP = "write a condition on the output such as `check: output | length > 100`, a `schema`, or a `judge`"
 
 BOOLEAN_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-"""What other readers of YAML take for true and false."""
+"""Words that YAML 1.1 reads as true and false."""
 
 KEPT_SPELLINGS = {"continue_on_error": "true or false"}
-"""What the value must be of keys whose spelling is kept as written if that value is wrong."""
+"""The expected values of keys that keep their spelling if the value is wrong."""

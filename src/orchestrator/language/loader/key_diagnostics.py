@@ -1,4 +1,4 @@
-"""Diagnostics about keys: unknown ones, missing ones, and two spellings of one key."""
+"""Diagnostics about keys: unknown keys, missing keys, and two spellings of the same key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALIASES: dict[str, dict[str, str]] = {
     "HandlerSpec": tables.HANDLER_KEYS,
 }
 
-# What people write for a key when they know another tool.
+# Keys of other tools, with the key that they stand for.
 _MEANT = {
     "tasks": "steps",
     "jobs": "steps",
@@ -84,12 +84,12 @@ _MEANT = {
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _HANDLERS_ELSEWHERE = {
-    "priority": "handlers are tried in the order in which they stand",
-    **dict.fromkeys(("retry_with_handler", "max_handler_retries"), "to try the step again write `retry: 2`"),
-    "handler_task_id": "write the steps that handle the error below `steps:`; to jump to one write `on_failure: id`",
-    "error_codes": "write codes among the `error_types`, or look for them in the message with `error_patterns`",
-    "condition": "write it at the steps below `steps:`; `error` can be read there",
-    "enabled": "write `condition:` at the steps below `steps:`; `error` can be read there",
+    "priority": "handlers are tried in the order of the file",
+    **dict.fromkeys(("retry_with_handler", "max_handler_retries"), "to retry the step, write `retry: 2`"),
+    "handler_task_id": "write the steps that handle the error below `steps:`; to jump, write `on_failure: id`",
+    "error_codes": "list codes in `error_types`, or match them in the message with `error_patterns`",
+    "condition": "write it in the steps below `steps:`; they can read `error`",
+    "enabled": "write `condition:` in the steps below `steps:`; they can read `error`",
 }
 
 
@@ -100,7 +100,7 @@ def unknown_key(
     what: str,
     node: Mapping,
 ) -> Diagnostic:
-    """A key that is not part of the language here, with the nearest one that is."""
+    """Return a diagnostic for a key that is not allowed here, with the closest one that is."""
     written = written_key(key)
     allowed = step_keys.allowed_keys(node) if model is StepSpec else _allowed(model)
     advice = _advice(written, model, node)
@@ -123,7 +123,7 @@ def unknown_key(
 
 
 def _advice(written: str, model: type[Spec], node: Mapping) -> str | None:
-    """What to do about a key that other tools or other places have."""
+    """Return help for a key of another tool, or of another place in the file."""
     if model is HandlerSpec:
         return _HANDLERS_ELSEWHERE.get(written)
     if model is StepSpec:
@@ -134,18 +134,18 @@ def _advice(written: str, model: type[Spec], node: Mapping) -> str | None:
         if written in kinds.PARAMETERS and not step_keys.heads(node):
             near = suggest(written, kinds.HEADS)
             meant = f"did you mean `{near}`? " if near else ""
-            return f"{meant}`{written}` is for a model; a step that asks one has a `prompt`, or an `action`"
+            return f"{meant}`{written}` is a parameter of a model call; such a step has a `prompt` or an `action`"
     return None
 
 
 @cache
 def _listed(allowed: tuple[str, ...], *, of_step: bool) -> str:
-    """The help that lists keys; it may be that of very many mistakes, so they share it."""
+    """Return the help that lists the allowed keys; cached, because many diagnostics can share it."""
     return "allowed here: " + quoted_list(name for name in allowed if not of_step or name not in kinds.PARAMETERS)
 
 
 def meant_key(key: Scalar, model: type[Spec], likely: tuple[str, ...] = ()) -> str | None:
-    """The key of the model that an unknown key probably means; one of the likely ones if it is near to one."""
+    """Return the key that an unknown key probably means: a close likely one, else any key of the model."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
     written = written_key(key)
     meant = _MEANT.get(written)
@@ -170,19 +170,19 @@ def _hidden(model: type[Spec]) -> frozenset[str]:
 
 
 def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnostic:
-    """A key that must be there."""
+    """Return a diagnostic for a missing key."""
     entries = node.entries
     span = entries[0].key.span if entries else first_line_of(node.span)
     examples = {
         "prompt": "add `prompt:` with the question",
-        "title": "add `title:` with what is to be approved",
+        "title": "add `title:` with what to approve",
         "stop": "add `stop:` with the number where the range ends",
         "id": "add `id:` with a short name, for example `id: fetch`",
         "value": "add `value:` with a template",
-        "rubric": "add `rubric:` with what the output must be like",
+        "rubric": "add `rubric:` with the criteria for the output",
     }
     if name == "id" and (title := name_as_id(node)):
-        examples["id"] = f"write `id: {title}`: other steps read a step by its `id`, and a `name` is only shown"
+        examples["id"] = f"write `id: {title}`: other steps refer to a step by its `id`; a `name` is only displayed"
     return Diagnostic(
         codes.MISSING_KEY,
         f"{what} has no `{name}`",
@@ -194,7 +194,7 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
 
 
 def name_as_id(node: Mapping) -> str | None:
-    """The `name` of a step, if it could be an id: then that is what is meant where there is none."""
+    """Return the `name` of a step if it is a valid id: in a step without an id it is probably meant as one."""
     title = node.get("name")
     if isinstance(title, Scalar) and isinstance(title.value, str) and _IDENTIFIER.fullmatch(title.value):
         return title.value
@@ -202,13 +202,13 @@ def name_as_id(node: Mapping) -> str | None:
 
 
 def conflicting_keys(source: Source, found: Clash, what: str) -> Diagnostic:
-    """Two spellings of one thing in one place."""
+    """Return a diagnostic for two spellings of the same key."""
     first, second = written_key(found.first), written_key(found.second)
     if first == second:
         message, help = f"`{first}` is written twice in {what}", "remove one of the two"
     else:
-        message = f"`{first}` and `{second}` mean the same in {what}"
-        help = f"keep one of the two; `{found.canonical}` is the usual spelling"
+        message = f"`{first}` and `{second}` mean the same thing in {what}"
+        help = f"keep one of the two; `{found.canonical}` is the canonical spelling"
     return Diagnostic(
         codes.CONFLICTING_KEYS,
         message,
@@ -221,7 +221,7 @@ def conflicting_keys(source: Source, found: Clash, what: str) -> Diagnostic:
 
 
 def first_line_of(span: Span) -> Span:
-    """Point to the beginning of what spans several lines."""
+    """Return the start of a span of several lines, else the span."""
     if span.end.line == span.start.line:
         return span
     return Span.at(span.start.line, span.start.column)

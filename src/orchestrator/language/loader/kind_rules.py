@@ -1,4 +1,4 @@
-"""Checks that a step does one thing, and that each of its keys has a meaning for that."""
+"""Checks that a step does one kind of work, and that each of its keys applies to it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
-    """Report a second kind of work, keys without a meaning for the first, and what the first lacks.
+    """Report a second kind of work, keys that do not apply to the first, and keys that the first lacks.
 
-    Return the step without what was refused.
+    Return the step without the rejected keys.
     """
     heads = step_keys.heads(node)
     whole = node
@@ -43,7 +43,7 @@ def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
 
 
 def _first_kind(checks: Validation, node: Mapping, heads: list[str], what: str) -> Mapping:
-    """Report what a step does besides the first thing, and leave that out with all that belongs to it."""
+    """Report further kinds of work, and remove them with the keys that belong to them."""
     first = heads[0]
     for other in heads[1:]:
         _second_kind(checks, node, first, other, what)
@@ -71,34 +71,36 @@ def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what
 
 def _one_of_two(first: str, other: str) -> str:
     if {first, other} == {"while", "until"}:
-        return "keep one of the two, and join the conditions: `while` is asked before each round, `until` after it"
+        return (
+            "keep one of the two, and combine the conditions: `while` is evaluated before each round, `until` after it"
+        )
     if first in LOOPS and other not in LOOPS:
-        return f"to do that in every round, write it as a step of its own below `steps:`: `- id: one` with `{other}:`"
+        return f"to do this in every round, write a separate step below `steps:`: `- id: one` with `{other}:`"
     if other in LOOPS or first in LOOPS:
-        return "to loop within a loop, write the inner one as a step below the `steps:` of the outer one"
+        return "to nest loops, write the inner one as a step below the `steps:` of the outer one"
     if "steps" in (first, other):
-        return "make two steps of it, or write the other one as a step below `steps:`"
-    return "make two steps of it; what comes second can read the first, or name it in `dependencies`"
+        return "split it into two steps, or write the other one as a step below `steps:`"
+    return "split it into two steps; the second one can read the first, or list it in `dependencies`"
 
 
 _HELP: Final[dict[str, str]] = {
-    "parameters": "parameters are given to the call of a tool; write them in the step that has `tool:` or `action:`",
-    "as": "it names the item of a `for_each`",
-    "max_parallel": "it says how many items of a `for_each` are under way at once; "
-    "for all steps of the file write `defaults: {max_parallel: ...}`",
-    "on_item_failure": "it says what follows when an item of a `for_each` fails; for the whole step write `on_failure`",
-    "min_success": "it says how many items of a `for_each` must succeed",
-    "collect": "it says which value each item or round of a loop has; other steps have the value of their last step",
-    "max_iterations": "it bounds the rounds of a `while` or `until`; a `for_each` ends with its items",
-    "on_limit": "it says what follows when a `while` or `until` has made all of its `max_iterations`",
-    "initial": "it gives the first values of what a `while` or `until` carries from round to round",
-    "update": "it says what a `while` or `until` carries from round to round",
-    "cases": "add `switch:` with the value that chooses between them",
-    "default": "it is the part of a `switch` that runs when none of its cases fits",
-    "wait_for": "it says how many steps of a `parallel` must succeed",
-    "inputs": "they are those of another pipeline: `pipeline: ./other.yaml`; a tool is given `parameters`",
-    "max_depth": "it bounds how deep a `pipeline` may call itself",
-    "timeout": "a step that waits takes as long as it waits; change how long that is",
+    "parameters": "parameters belong to a tool call; write them in the step that has `tool:` or `action:`",
+    "as": "it is the name of the item in a `for_each`",
+    "max_parallel": "it limits how many items of a `for_each` run at once; "
+    "for all steps of the file, write `defaults: {max_parallel: ...}`",
+    "on_item_failure": "it handles failed items of a `for_each`; for the whole step, write `on_failure`",
+    "min_success": "it is the share of items of a `for_each` that must succeed",
+    "collect": "it is the value of each item or round of a loop; other steps have the value of their last step",
+    "max_iterations": "it limits the rounds of a `while` or `until`; a `for_each` ends with its items",
+    "on_limit": "it applies when a `while` or `until` reaches `max_iterations`",
+    "initial": "it sets the initial values that a `while` or `until` carries from round to round",
+    "update": "it updates the values that a `while` or `until` carries from round to round",
+    "cases": "add `switch:` with the value that selects a case",
+    "default": "it is the branch of a `switch` that runs when no case matches",
+    "wait_for": "it is the number of steps of a `parallel` that must succeed",
+    "inputs": "they are the inputs of another pipeline: `pipeline: ./other.yaml`; a tool takes `parameters`",
+    "max_depth": "it limits how deep a `pipeline` can call itself",
+    "timeout": "a waiting step takes as long as it waits; change the time or duration",
 }
 
 _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "switch", "parallel", "steps"})
@@ -110,38 +112,40 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
         first = "prompt" if kind == "ask" else "title"
         text = f"`{kind}: {{{first}: ...}}`"
         help = (
-            f"write the question below `{kind}:`: {text}" if key == "prompt" else "it is for a model; a person is asked"
+            f"write the question below `{kind}:`: {text}"
+            if key == "prompt"
+            else "it is a parameter of a model call; this step asks a person"
         )
     elif key in PARAMETERS:
         help = (
-            f"`{key}` is for a model; write it in the steps inside that ask one"
+            f"`{key}` is a parameter of a model call; write it in the inner steps that call a model"
             if kind in _WITHIN
-            else f"`{key}` is for a model; "
-            + ("write it in the steps of that pipeline" if kind == "pipeline" else "make a step of its own for that")
+            else f"`{key}` is a parameter of a model call; "
+            + ("write it in the steps of that pipeline" if kind == "pipeline" else "add a separate step for it")
         )
     elif key in ("retry", "cache", "on_resume"):
         help = (
-            f"only calls of tools have `{key}`; write it in the steps inside that call one"
+            f"`{key}` applies only to tool calls; write it in the inner steps that call a tool"
             if kind in _WITHIN
-            else f"only calls of tools have `{key}`; "
+            else f"`{key}` applies only to tool calls; "
             + ("write it in the steps of that pipeline" if kind == "pipeline" else "remove it")
         )
     elif key == "inputs" and kind == "tool":
         help = "did you mean `parameters`?"
     elif key == "wait_for" and kind == "steps":
-        help = "did you mean `parallel` instead of `steps`? Only steps that run side by side are waited for"
+        help = "did you mean `parallel` instead of `steps`? `wait_for` applies only to steps that run in parallel"
     elif key in ("default", "parameters") and kind in ("ask", "approve"):
         help = f"write it below `{kind}:`: `{kind}: {{{'prompt' if kind == 'ask' else 'title'}: ..., default: ...}}`"
     elif key == "as" and kind in ("while", "until"):
-        help = "it names the item of a `for_each`; rounds have a number, `iteration`"
+        help = "it is the name of the item in a `for_each`; rounds are numbered by `iteration`"
     elif key == "max_parallel" and kind in ("while", "until"):
-        help = "the rounds of such a loop run one after another; those of a `for_each` can run side by side"
+        help = "the rounds of this loop run one after another; items of a `for_each` can run in parallel"
     else:
         help = _HELP[key]
     checks.add(
         codes.KEY_WITHOUT_EFFECT,
         place,
-        f"`{name}` has no meaning in {what}, {does}",
+        f"`{name}` does not apply to {what}, {does}",
         label=f"only for {_listed(key)}",
         help=help,
     )
@@ -150,15 +154,15 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
 def _listed(key: str) -> str:
     owners = OWNERS[key]
     if owners == ("tool",):
-        return "calls of tools"
+        return "tool calls"
     return quoted_list(owners, last="and") if len(owners) < 4 else "steps that do not wait"
 
 
 _LACKS: Final[dict[str, tuple[str, str, str]]] = {
-    "for_each": ("steps", "says nothing to do for each item", "add `steps:` with a list of steps, or an `action:`"),
+    "for_each": ("steps", "does nothing with each item", "add `steps:` with a list of steps, or an `action:`"),
     "while": ("steps", "has no steps to repeat", "add `steps:` with a list of steps"),
     "until": ("steps", "has no steps to repeat", "add `steps:` with a list of steps"),
-    "switch": ("cases", "has no cases to choose from", "add `cases:` with steps for each value: `cases: {yes: [...]}`"),
+    "switch": ("cases", "has no cases to select from", "add `cases:` with steps for each value: `cases: {yes: [...]}`"),
 }
 
 
@@ -171,5 +175,5 @@ def _lacking(checks: Validation, node: Mapping, kind: Kind | None, what: str) ->
     if checks.partial or any(
         meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
     ):
-        return  # it is there in another spelling, which is reported
+        return  # reported as a misspelt key
     checks.add(codes.MISSING_KEY, table[kind or ""].key, f"{what} {lack}", label=f"`{key}` is missing", help=help)

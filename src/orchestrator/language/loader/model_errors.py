@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 def translate_errors(
     error: ValidationError, node: Mapping, model: type[Spec], what: str, source: Source, whole: Mapping
 ) -> ModelErrors:
-    """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`".
+    """Translate the validation errors of `node` into diagnostics.
 
-    `whole` is the thing with all of its parts.
+    `what` names the mapping in messages, such as "step `a`"; `whole` is the mapping with all of its parts.
     """
     refusal = ModelErrors(source, whole)
     seen: set[tuple[int | str, ...]] = set()
     for entry in error.errors(include_url=False):
         path, key, value = _place(node, entry["loc"])
-        if path in seen:  # the members of a union each complain
+        if path in seen:  # every member of a union reports an error
             continue
         seen.add(path)
         owner = _model_at(model, entry["loc"][: max(len(path) - 1, 0)])
@@ -51,7 +51,7 @@ def translate_errors(
 
 
 class ModelErrors:
-    """The diagnostics for what was refused, and the paths of the keys to leave out so that the rest can be used."""
+    """The diagnostics of the validation errors, and the paths of the keys to remove so that the rest can be used."""
 
     def __init__(self, source: Source, whole: Mapping) -> None:
         self.source = source
@@ -70,7 +70,7 @@ class ModelErrors:
         owner: type[Spec],
         what: str,
     ) -> None:
-        """Add one complaint of the model."""
+        """Add one validation error."""
         kind: str = entry["type"]
         if kind == "missing":
             name = str(entry["loc"][-1])
@@ -96,10 +96,10 @@ class ModelErrors:
         if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner is BudgetSpec:
             name = "budget"
         span = value.span if value is not None else node.span
-        code, expected, help = _complaint(kind, entry, path, owner)
+        code, expected, help = _expectation(kind, entry, path, owner)
         given = plain_data(value) if value is not None else entry["input"]
         if help is None and "true" in expected and str(given).lower() in BOOLEAN_WORDS:
-            help = f"write `{BOOLEAN_WORDS[str(given).lower()]}`: in YAML 1.2, `{given}` is a text"
+            help = f"write `{BOOLEAN_WORDS[str(given).lower()]}`: in YAML 1.2, `{given}` is text"
         name = shorten(name)
         message = f"`{name}` must be {expected}, not {describe_value(given)}"
         if given is None:
@@ -112,8 +112,8 @@ class ModelErrors:
         )
 
 
-def _complaint(kind: str, entry: Any, path: tuple[int | str, ...], owner: type[Spec]) -> tuple[str, str, str | None]:
-    """Return code, what was expected, and help."""
+def _expectation(kind: str, entry: Any, path: tuple[int | str, ...], owner: type[Spec]) -> tuple[str, str, str | None]:
+    """Return the code, the expected value, and the help."""
     context = entry.get("ctx") or {}
     field = str(path[-1]) if path else ""
     if owner is BudgetSpec:
@@ -137,7 +137,7 @@ def _complaint(kind: str, entry: Any, path: tuple[int | str, ...], owner: type[S
         number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
         return codes.VALUE_NOT_ALLOWED, f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
-        help = {"min_success": "0.9 is 90 per cent", "min_score": "scores are from 0 to 1, such as 0.8"}.get(field)
+        help = {"min_success": "0.9 is 90 percent", "min_score": "scores are from 0 to 1, such as 0.8"}.get(field)
         return codes.VALUE_NOT_ALLOWED, f"a number of at most {context.get('le'):g}", help
     if kind == "too_short":
         return codes.VALUE_NOT_ALLOWED, "a list with at least one item", None
@@ -148,7 +148,7 @@ def _complaint(kind: str, entry: Any, path: tuple[int | str, ...], owner: type[S
         expected = "an integer of at least 1"
     help = None
     if kind == "string_type" and isinstance(entry["input"], bool | int | float):
-        help = f'put it in quotes if text is meant: "{json.dumps(entry["input"])}"'
+        help = f'quote it if it is meant as text: "{json.dumps(entry["input"])}"'
     return codes.WRONG_TYPE, expected, help
 
 
@@ -157,7 +157,7 @@ def _reason(value: Any) -> str:
         parse_duration(value)
     except ValueError as error:
         return str(error)
-    return "it is not understood"
+    return "it is not valid"
 
 
 def _words(annotation: Any) -> list[str]:
@@ -171,7 +171,7 @@ def _words(annotation: Any) -> list[str]:
 
 
 def _place(node: Mapping, path: Iterable[int | str]) -> tuple[tuple[int | str, ...], Scalar | None, Node | None]:
-    """Follow a path into the tree as far as it goes: the path gone, the last key, and the node there."""
+    """Follow a path into the tree as far as possible: return the path followed, the last key, and the node there."""
     gone: list[int | str] = []
     key: Scalar | None = None
     here: Node | None = node

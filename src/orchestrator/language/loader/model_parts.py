@@ -1,4 +1,4 @@
-"""Reads what a file says of budgets and of checks of outputs."""
+"""Reads budgets and output checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_budget_spec(checks: Validation, entry: Entry, what: str) -> tuple[BudgetSpec | None, Node]:
-    """Read how much may be spent; None if that cannot be understood."""
+    """Read a budget; None if it is invalid."""
     node = canonical_budget(entry.value)
     if not isinstance(node, Mapping):
         checks.mistyped(entry, EXPECTED_VALUES["budget"], _meant(node))
@@ -33,12 +33,12 @@ def read_budget_spec(checks: Validation, entry: Entry, what: str) -> tuple[Budge
 
 def _meant(node: Node) -> str:
     if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
-        return "a budget must be known before the run: write a number; a run can be given another one"
+        return "a budget must be known before the run: write a number; a run can override it"
     return BUDGET_HELP
 
 
 def read_check_spec(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec | None, Node]:
-    """Read what an output must be; None if that cannot be understood."""
+    """Read an output check; None if it is invalid."""
     name = f"`check` of {what}"
     canonical = canonical_check(entry.value)
     if canonical is None:
@@ -60,7 +60,7 @@ def read_check_spec(checks: Validation, entry: Entry, what: str) -> tuple[CheckS
             codes.INVALID_CHECK,
             entry.key,
             f"`{key}` of {what} checks nothing",
-            label="and what?",
+            label="nothing to check",
             help=CHECK_HELP,
         )
     return check, check.node

@@ -1,4 +1,4 @@
-"""Turns the parts of a pipeline's tree into specs, each part on its own, so that one mistake hides no other."""
+"""Reads a whole pipeline: each part separately, so that one error does not hide another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABOUT_MODELS = ("model", "experts", "selection", "judge_model", "budget")
 
 
 def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
-    """Read the whole file."""
+    """Read the root mapping of a file."""
     node = checks.canonical(canonical_pipeline(root), "the pipeline")
     entries = dict(node.table)
     parts: dict[str, tuple[Any, Node]] = {
@@ -68,12 +68,12 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
         section = steps_from_mapping(checks, section)
     if section is None or is_null(section) or (isinstance(section, Sequence) and not section.items):
         unknown = (key.key for name, key in entries.items() if name not in key_fields(PipelineSpec))
-        misspelt = any(meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
+        misspelt = any(meant_key(key, PipelineSpec) == "steps" for key in unknown)  # reported as a misspelt key
         if not checks.partial and not misspelt:
             _no_steps(checks, entry, root)
         section = Sequence([], root.start, root.start, root.layout)
     elif not isinstance(section, Sequence):
-        checks.wrong(section, "`steps` must be a list of steps, each beginning with `- id:`")
+        checks.wrong(section, "`steps` must be a list of steps, each starting with `- id:`")
         section = Sequence([], section.start, section.end, section.layout)
     return read_step_list(checks, section)
 

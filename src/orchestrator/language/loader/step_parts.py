@@ -1,4 +1,4 @@
-"""Reads the parts of steps that are neither steps nor policies, and checks what only several keys together say."""
+"""Reads the items, questions and approvals of steps, and checks rules that involve several keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
-    """Read what a loop goes over; None if that is nothing to go over."""
+    """Read the items of a loop; None if they are invalid."""
     node = canonical_items(entry.value)
     name = f"`{shorten(written_key(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
@@ -37,7 +37,7 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     bounds = node.table.get("range")
     items = checks.spec(ItemsSpec, node.without(["range"]), name)
     if "range" in node.table and "file" in node.table:
-        help = "loop over one of them; for a mapping with such keys name it in `variables:` and write its template here"
+        help = "keep one of them; for a mapping with these keys, define it in `variables:` and write its template here"
         checks.add(
             codes.CONFLICTING_KEYS,
             node.table["file"].key,
@@ -57,7 +57,7 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
 
 
 def _items_meant(value: object) -> str | None:
-    """How to go over what somebody wrote as it is: a number, the name of a file or of a value."""
+    """Return the valid form of a plain number, file name or value name; None if there is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{{range: {value}}}"
     if isinstance(value, str) and value.endswith((".csv", ".jsonl", ".ndjson", ".txt")):
@@ -75,18 +75,18 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
         if isinstance(value, str) and value and not has_template(value):
             checks.wrong(node, f"`{name}` of a range must be an integer or a template, not {describe_value(value)}")
         elif name == "step" and value == 0:
-            help = "write how far it is from one number to the next, for example 1 or -1"
+            help = "write the distance from one number to the next, for example 1 or -1"
             checks.add(
                 codes.VALUE_NOT_ALLOWED,
                 node,
-                "the `step` of a range is 0, so it would never end",
+                "the `step` of a range must not be 0",
                 label="never ends",
                 help=help,
             )
 
 
 def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | None, Node]:
-    """Read a question; None if there is none."""
+    """Read a question; None if it is invalid."""
     name = f"`{shorten(written_key(entry.key))}` of {what}"
     canonical = canonical_ask(entry.value)
     if canonical is None:
@@ -95,15 +95,13 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
     ask = checks.spec(AskSpec, checks.canonical(canonical, name), name)
     choices = ask.node.get("choices")
     if choices is not None and isinstance(ask.choices, str) and not has_template(ask.choices):
-        checks.wrong(
-            choices, f"`choices` of {what} must be a list, or a template that gives one", "`choices: [yes, no]`"
-        )
+        checks.wrong(choices, f"`choices` of {what} must be a list, or a template for one", "`choices: [yes, no]`")
     check_declaration(checks, ask.as_input(), ask.node, name)
     return ask, ask.node
 
 
 def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSpec | None, Node]:
-    """Read what is to be approved; None if there is nothing."""
+    """Read an approval; None if it is invalid."""
     name = f"`{shorten(written_key(entry.key))}` of {what}"
     canonical = canonical_approve(entry.value)
     if canonical is None:
@@ -114,7 +112,7 @@ def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSp
 
 
 def check_details(checks: Validation, step: StepSpec, what: str) -> None:
-    """Check names, numbers and times that the types of the keys do not."""
+    """Check names, numbers and times beyond their types."""
     node = step.node
     if step.as_ is not None and (place := node.get("as")):
         checks.name(place, step.as_, "the name of an item")
@@ -125,14 +123,14 @@ def check_details(checks: Validation, step: StepSpec, what: str) -> None:
         checks.add(
             codes.VALUE_NOT_ALLOWED,
             failure,
-            "an item that fails cannot jump to a step; the others go on",
+            "a failed item cannot jump to a step, because the other items continue",
             label="expected `fail`, `continue` or `{value: ...}`",
             help="write `fail`, `continue` or `{value: ...}`; `on_failure` of the loop can jump",
         )
     _check_wait_for(checks, step)
     place = node.get("wait_until")
     if place is not None and (reason := _time_problem(step.wait_until)):
-        help = f"write it like {FORMS}, or a template that gives such a value"
+        help = f"write {FORMS}, or a template for such a value"
         checks.add(codes.VALUE_NOT_ALLOWED, place, f"`wait_until` of {what} is {reason}", label="not a time", help=help)
 
 
@@ -165,15 +163,14 @@ def _time_problem(value: Any) -> str | None:
 
 
 def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
-    """Refuse error patterns that are not regular expressions."""
+    """Report error patterns that are not valid regular expressions."""
     patterns = handler.node.get("error_patterns")
     for item in patterns.items if isinstance(patterns, Sequence) else ():
         if isinstance(item, Scalar) and isinstance(item.value, str) and (reason := pattern_problem(item.value)):
             checks.add(
                 codes.VALUE_NOT_ALLOWED,
                 item,
-                f"`{shorten(item.value)}` in `error_patterns` of {what} is not a regular expression that can be used: "
-                f"{reason[0]}",
+                f"`{shorten(item.value)}` in `error_patterns` of {what} is not a regular expression: {reason[0]}",
                 label="not a regular expression",
                 help=reason[1],
             )

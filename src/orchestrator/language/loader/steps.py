@@ -1,4 +1,4 @@
-"""Reads steps, and the steps in steps, each on its own, so that one mistake hides no other."""
+"""Reads steps and their inner steps, each separately, so that one error does not hide another."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from orchestrator.language.loader.validation import Validation
 
 MAX_STEPS: Final = 50_000
-"""Steps of one file, at every depth. 20,000 are checked in two seconds and 200 MB, more take more in proportion."""
+"""The maximum number of steps in one file, at any depth. 20,000 are checked in two seconds and 200 MB."""
 
 ReadPart = tuple[Any, Node]
-"""What came of one part of a step: its value, and its node in canonical spelling."""
+"""One part of a step: its value, and its node in canonical spelling."""
 
 
 def read_step_list(checks: Validation, section: Sequence, within: str = "") -> tuple[tuple[StepSpec, ...], Sequence]:
-    """Read the steps of one list; `within` says where they are, for one without an id: " of step `review`"."""
+    """Read the steps of one list; `within` locates them in messages about a step without an id: " of step `review`"."""
     ids = {
         node.text
         for item in section.items
@@ -63,7 +63,7 @@ def read_step_list(checks: Validation, section: Sequence, within: str = "") -> t
 
 
 def _too_many(checks: Validation, item: Mapping) -> None:
-    """Report the first step that is one too many; the others are not read."""
+    """Report the first step beyond the limit; the rest is not read."""
     if checks.steps > MAX_STEPS + 1:
         return
     checks.partial = True
@@ -71,39 +71,39 @@ def _too_many(checks: Validation, item: Mapping) -> None:
         codes.FILE_TOO_LARGE,
         item,
         f"the file has more than {MAX_STEPS:,} steps",
-        label="not read from here on",
+        label="the rest is not read",
         help="repeat steps with `for_each`, or move some to a file that a step with `pipeline:` calls",
     )
 
 
 def steps_from_mapping(checks: Validation, section: Mapping) -> Sequence:
-    """Turn steps by their ids into a list of steps."""
+    """Return the steps of a mapping by id as a list."""
     steps, clashes = steps_by_id(section)
     checks.report(*(conflicting_keys(checks.source, clash, "a step") for clash in clashes))
     return steps
 
 
 def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> ReadPart:
-    """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
+    """Read the steps below a key of `what`: a list, or a mapping by id. Messages use their `name`."""
     key, value = entry.key, entry.value
     name = name or f"`{shorten(written_key(key))}`"
     if isinstance(value, Mapping) and value.table.keys() == {"steps"}:
-        help = f"write the list right below `{shorten(key.text)}:`"
+        help = f"write the list directly below `{shorten(key.text)}:`"
         checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
         value = value.entries[0].value
     elif isinstance(value, Mapping) and any(isinstance(value.get(word), Scalar) for word in _STEP_BEGINNINGS):
-        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", "begin the step with `- id:`")
+        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", "start the step with `- id:`")
         value = _one_or_many(value, key, "first")
     if isinstance(value, Mapping):
         value = steps_from_mapping(checks, value)
     if is_null(value) or (isinstance(value, Sequence) and not value.items):
         if not checks.partial:
-            help = "add a list of steps below it, each with an `id` and its work"
+            help = "add a list of steps below it, each with an `id` and a kind of work"
             checks.add(codes.MISSING_KEY, key, f"{name} of {what} has no steps", label="no steps below", help=help)
     elif not isinstance(value, Sequence):
         side_by_side = key.text == "parallel" and isinstance(value, Scalar) and isinstance(value.value, bool)
-        hint = "the items of a `for_each` run side by side with `max_parallel: 8`" if side_by_side else None
-        checks.wrong(value, f"{name} of {what} must be a list of steps, each beginning with `- id:`", hint)
+        hint = "the items of a `for_each` run in parallel with `max_parallel: 8`" if side_by_side else None
+        checks.wrong(value, f"{name} of {what} must be a list of steps, each starting with `- id:`", hint)
     if not isinstance(value, Sequence):
         value = Sequence([], value.start, value.end, value.layout)
     return read_step_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")
@@ -118,7 +118,7 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
     if step.id:
         checks.name(step.node.get("id") or step.node, step.id, "a step's id")
     elif (meant := name_as_id(node)) and meant not in ids:
-        ids.add(meant)  # the mistake is reported, and what reads the step by this name adds nothing to it
+        ids.add(meant)  # reported once: references to the step by this name are not reported too
         read_from = step.node
         step = step.model_copy(update={"id": meant})
         step.at(read_from)
@@ -126,7 +126,7 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
 
 
 def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
-    """Read a step that has parts of its own. It keeps its kind of work even if the value of that is refused."""
+    """Read a step with parts. It keeps its kind of work even if the value of that key is invalid."""
     node = check_work(checks, node, what)
     parts: dict[str, ReadPart] = {}
     for key, entry in node.table.items():
@@ -155,7 +155,7 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
 
 
 def _cases(checks: Validation, entry: Entry, what: str) -> ReadPart:
-    """The steps of each case: a list, `{steps: [...]}`, or one step, whose id is the case's name if it has none."""
+    """Read the steps of each case: a list, `{steps: [...]}`, or one step, whose id defaults to the name of the case."""
     section = entry.value
     read: dict[str, tuple[StepSpec, ...]] = {}
     placed = []
@@ -182,7 +182,7 @@ def _default(checks: Validation, entry: Entry, what: str) -> ReadPart:
 def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
     """Return the steps of a case or handler as a list: `{steps: [...]}` and a single step become one.
 
-    The single step's `id` defaults to the one given, else to what `key` says.
+    The `id` of the single step defaults to `id`, else to the text of `key`.
     """
     if not isinstance(value, Mapping):
         return value
@@ -208,7 +208,7 @@ _STEP_WORDS: Final = frozenset(
 )
 
 _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
-"""Words that a step is as likely to be called by, and that say nothing without what the step does."""
+"""Keys that are also likely step ids, and that need a kind of work to have a meaning."""
 
 
 def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
@@ -218,7 +218,7 @@ def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
     if isinstance(value, Mapping) and value.table:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
-        checks.mistyped(entry, EXPECTED_VALUES["on_error"], "a handler says what to do: `{steps: [...]}`")
+        checks.mistyped(entry, EXPECTED_VALUES["on_error"], "write a handler such as `{steps: [...]}`")
     elif not checks.partial and (not isinstance(value, Sequence) or not value.items):
         help = "add a handler: `{error_types: [...], steps: [...]}`"
         checks.add(
@@ -232,7 +232,7 @@ def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
         if isinstance(item, Mapping):
             read.append(_handler(checks, item, title, of_step=what.startswith("step")))
         else:
-            help = "a handler says what to do: `{steps: [...]}`"
+            help = "write a handler such as `{steps: [...]}`"
             if what.startswith("step") and isinstance(item, Scalar) and isinstance(item.value, str):
                 text = json.dumps(shorten(item.text), ensure_ascii=False)
                 help = f"write `{{fallback_value: {text}}}` to give this text as the step's value, or "
@@ -259,26 +259,26 @@ def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> 
     if not {"retry", "steps", "fallback_value"} & table.keys() and len(checks.diagnostics) == before:
         help = "add `steps:`, `retry:` or `fallback_value:`" if of_step else "add `steps:`"
         place = node.entries[0].key if node.table else node
-        checks.add(codes.MISSING_KEY, place, f"{what} does nothing about the error", label="and then?", help=help)
+        checks.add(codes.MISSING_KEY, place, f"{what} does nothing about the error", label="no action", help=help)
     return handler
 
 
 def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
-    """Refuse, in a handler of the pipeline, what could only help a step that has not failed for good."""
+    """Report keys that only apply to a handler of a step, in a handler of the pipeline."""
     late = [key for key in ("retry", "fallback_value") if key in node.table]
     for key in late:
         checks.add(
             codes.KEY_WITHOUT_EFFECT,
             node.table[key].key,
-            f"`{shorten(written_key(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
-            label="only for `on_error` of a step",
+            f"`{shorten(written_key(node.table[key].key))}` does not apply to {what}: the run has already failed",
+            label="only for the `on_error` of a step",
             help=f"write `{key}` in the `on_error` of the step that may fail",
         )
     return node.without(late) if late else node
 
 
 def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
-    """Move what makes one step of a handler into its `steps`, as the step `handle` if it has no id."""
+    """Move the keys of a single step in a handler into its `steps`; its id defaults to `handle`."""
     names = {name: tables.STEP_KEYS.get(name, name) for name in node.table if name not in _HANDLER_KEYS}
     work = [name for name in names if names[name] in HEADS or names[name] == "prompt"]
     if not work:
@@ -287,7 +287,7 @@ def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
         checks.add(
             codes.SEVERAL_KINDS_OF_WORK,
             node.table[work[0]].key,
-            f"{what} has `steps` and also a step of its own (`{shorten(work[0])}`)",
+            f"{what} has `steps` and also a step in itself (`{shorten(work[0])}`)",
             label="a second kind of work",
             help="write it as one of the steps below `steps:`",
             related=(Related("the steps are here", checks.source, node.table["steps"].key.span),),
@@ -322,8 +322,8 @@ def _duplicate_id(checks: Validation, step: StepSpec, first: StepSpec) -> None:
     checks.add(
         codes.DUPLICATE_STEP_ID,
         place,
-        f"there are two steps with the id `{shorten(step.id)}`",
+        f"duplicate step id `{shorten(step.id)}`",
         label="again here",
-        help="give one of them another id",
+        help="change the id of one of them",
         related=(Related("first used here", checks.source, before.span),),
     )

@@ -1,4 +1,4 @@
-"""Validates one mapping of a file against its model, and collects what is wrong in the whole file."""
+"""Validates the mappings of a file against their models, and collects the diagnostics."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _S = TypeVar("_S", bound=Spec)
 
 
 class Validation:
-    """The mistakes of one file, and how many of its steps have been read.
+    """The diagnostics of one file, and the number of its steps read so far.
 
-    `partial` says that a part of the file could not be read, so that it may seem missing.
+    `partial` means that a part of the file could not be read, so that keys may seem missing.
     """
 
     def __init__(self, source: Source, *, partial: bool) -> None:
@@ -39,7 +39,7 @@ class Validation:
         self.steps = 0
 
     def report(self, *diagnostics: Diagnostic) -> None:
-        """Keep these, up to the limit, and then one that says so."""
+        """Add diagnostics up to the limit, and then one that reports the limit."""
         room = MAX_DIAGNOSTICS - len(self.diagnostics)
         self.diagnostics.extend(diagnostics[: max(room, 0)])
         if 0 <= room < len(diagnostics):
@@ -56,22 +56,24 @@ class Validation:
         related: tuple[Related, ...] = (),
         fix: str | None = None,
     ) -> None:
-        """Report one mistake; `fix` may safely be put in the place of what is wrong."""
+        """Report one error; `fix` is a safe replacement for the text at `place`."""
         span = place.span
         if span.end.line > span.start.line and not isinstance(place, Scalar):
             span = Span.at(span.start.line, span.start.column)
-        mended = Fix(span, fix) if fix is not None else None
-        self.report(Diagnostic(code, message, self.source, span, label=label, help=help, related=related, fix=mended))
+        replacement = Fix(span, fix) if fix is not None else None
+        self.report(
+            Diagnostic(code, message, self.source, span, label=label, help=help, related=related, fix=replacement)
+        )
 
     def wrong(self, node: Node, message: str, help: str | None = None) -> None:
-        """Report a value of another type than the language asks for."""
-        self.add(codes.WRONG_TYPE, node, message, label="another type", help=help)
+        """Report a value of the wrong type."""
+        self.add(codes.WRONG_TYPE, node, message, label="wrong type", help=help)
 
     def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
-        """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
+        """Report a wrong or missing value of a key, in the words of the model errors."""
         name = shorten(written_key(entry.key))
         if is_null(entry.value) and self.partial:
-            return  # it may stand in the part that was lost
+            return  # it may be in the part that could not be read
         if is_null(entry.value):
             place: Node = entry.key
             message = f"`{name}` has no value; it must be {expected}"
@@ -80,18 +82,18 @@ class Validation:
         self.add(codes.WRONG_TYPE, place, message, label=f"expected {expected}", help=help, fix=fix)
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
-        """Report the clashes of spellings, and return the mapping."""
+        """Report conflicting spellings, and return the mapping."""
         self.report(*(conflicting_keys(self.source, clash, what) for clash in canonical.clashes))
         return canonical.node
 
     def names(self, section: Node | None, what: str) -> None:
-        """Refuse keys that are no names."""
+        """Report keys that are not valid names."""
         if isinstance(section, Mapping):
             for entry in section.entries:
                 self.name(entry.key, entry.key.text, f"{'an' if what[0] in 'aeio' else 'a'} {what}'s name")
 
     def name(self, place: Node, name: str, what: str) -> None:
-        """Refuse what is no name; `what` it would be."""
+        """Report an invalid name; `what` describes its use."""
         if _NAME.match(name):
             return
         better = as_name(name)
@@ -100,14 +102,14 @@ class Validation:
             place,
             f"`{shorten(name)}` cannot be {what}",
             label="not a name",
-            help="use letters (a to z), digits, `_` and `-`, and begin with a letter"
+            help="use letters (a to z), digits, `_` and `-`, and start with a letter"
             + (f": `{shorten(better)}`" if better and better != name else ""),
         )
 
     def spec(self, model: type[_S], node: Mapping, what: str, whole: Mapping | None = None) -> _S:
-        """Validate one mapping. What is refused is reported and left out, until the rest is accepted.
+        """Validate one mapping. Invalid values are reported and removed, until the rest is valid.
 
-        `whole` has the parts too that are read on their own, for what messages say of the others.
+        `whole` also has the parts that are read separately; messages refer to them.
         """
         required = _required(model)
         if len(node.table) > MAX_DIAGNOSTICS:
@@ -137,7 +139,7 @@ class Validation:
 
 
 def place(spec: Spec, node: Mapping) -> None:
-    """Tell a spec, and those in it, from where they were read."""
+    """Store the node of a spec and of its inner specs."""
     spec.at(node)
     table = node.table
     for name in ("retry", "on_failure", "on_item_failure", "cache", "items", "budget", "check", "judge"):
@@ -153,20 +155,20 @@ def place(spec: Spec, node: Mapping) -> None:
 
 
 def complete(spec: _S, node: Mapping, parts: dict[str, Any]) -> _S:
-    """Return a spec with parts that were read on their own, by field, and the node that has all of them."""
+    """Return a spec with parts that were read separately, by field, and with the node of the whole."""
     whole = spec.model_copy(update=parts)
     whole.at(node)
     return whole
 
 
 def as_name(text: str) -> str:
-    """Return the name that is nearest to a text; empty if nothing of it could be in a name."""
+    """Return the closest valid name to a text; empty if there is none."""
     better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")
     return f"_{better}" if better[:1].isdigit() else better
 
 
 def is_null(node: Node) -> bool:
-    """Whether nothing, or `null`, is written there."""
+    """Whether the value is empty or `null`."""
     return isinstance(node, Scalar) and node.value is None
 
 
@@ -176,14 +178,14 @@ def _required(model: type[Spec]) -> tuple[str, ...]:
 
 
 def _less_excess(model: type[Spec], node: Mapping) -> Mapping:
-    """Return the mapping less the unknown keys beyond those that are reported, for each takes time and memory."""
+    """Return the mapping without the unknown keys beyond the limit of reported ones."""
     known = key_fields(model)
     unknown = [key for key in node.table if key not in known]
     return node.without(unknown[MAX_DIAGNOSTICS + 1 :])
 
 
 def _without(node: Mapping, path: tuple[int | str, ...]) -> Mapping:
-    """Return the mapping less what stands at the path."""
+    """Return the mapping without the value at the path."""
     if not path:
         return node.replaced(())
     name = str(path[0])

@@ -1,1 +1,1 @@
-"""Explains why a text is not YAML, with the place and the fix."""
+"""Diagnoses YAML syntax errors: the cause, the place and the fix."""

@@ -1,4 +1,4 @@
-"""Mistakes inside of `[...]` and `{...}`: a comma that is missing, an item that must be quoted, a bracket left open."""
+"""Syntax errors inside `[...]` and `{...}`: a missing comma, an item that must be quoted, an unclosed bracket."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from orchestrator import codes
 from orchestrator.language.syntax.indentation import LOOKS_LIKE_KEY
-from orchestrator.language.syntax.mistakes import MAX_EDITS, SyntaxProblem
+from orchestrator.language.syntax.problems import MAX_EDITS, SyntaxProblem
 from orchestrator.language.syntax.quotes import indentation, line_end, line_start, quote_value, quoting_edits
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.words import shorten
 
 _CLOSERS: Final = {"[": "]", "{": "}"}
 _LONGEST: Final = 50_000
-"""The characters behind a bracket in which the one that closes it is looked for."""
+"""The number of characters after a bracket in which its closing bracket is searched."""
 
 _TOKEN: Final = re.compile(
     r"""(?P<quote>["'])|(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<comment>(?<=\s)#)|\n"""
@@ -28,8 +28,8 @@ _WORD: Final = re.compile(r"[A-Za-z_][\w-]*")
 _DASH: Final = re.compile(r"[ \t]*(-)(?=[ \t])")
 
 
-def bracket_mistake(text: str, at: int, opened: int) -> SyntaxProblem:
-    """Explain why the bracket at `opened` cannot be read on from `at`, where a comma or its end is expected."""
+def bracket_problem(text: str, at: int, opened: int) -> SyntaxProblem:
+    """Explain the error at `at` in the bracket opened at `opened`, where a comma or its end is expected."""
     opening, closing = text[opened], _CLOSERS[text[opened]]
     close, commas = _scan(text, opened)
     if close is None:
@@ -52,16 +52,16 @@ def bracket_mistake(text: str, at: int, opened: int) -> SyntaxProblem:
 
 
 def no_item(text: str, at: int) -> SyntaxProblem | None:
-    """Explain what stands in brackets where an item must begin: a dash as in a list of lines, or a further comma."""
+    """Explain a dash or an extra comma in brackets where an item must start."""
     character = text[at : at + 1]
     if character == ",":
         return SyntaxProblem(
             codes.YAML_SYNTAX,
-            "there is no item before this comma",
+            "missing item before this comma",
             at,
             at + 1,
             label="nothing before it",
-            help="remove the comma, or write the item that is missing",
+            help="remove the comma, or add the missing item",
             fix=Edit(at, at + 1, ""),
             edits=(Edit(at, at + 1, " "),),
         )
@@ -71,9 +71,9 @@ def no_item(text: str, at: int) -> SyntaxProblem | None:
 
 
 def _scan(text: str, opened: int) -> tuple[int | None, list[int]]:
-    """Find the bracket that closes the one at `opened`, and the commas between its own items.
+    """Return the closing bracket of the one at `opened`, and the commas between its items.
 
-    None: there is none before a line begins that can only stand outside of it.
+    None if there is none before a line that can only be outside the bracket.
     """
     outer = indentation(text, line_start(text, opened))
     stack: list[str] = []
@@ -102,7 +102,7 @@ def _scan(text: str, opened: int) -> tuple[int | None, list[int]]:
 
 
 def _begins_value(text: str, at: int) -> bool:
-    """Whether a quote stands where a value begins, and not within a word: `it's`."""
+    """Whether a quote starts a value, and is not inside a word such as `it's`."""
     return text[at - 1 : at] in " \t\n[{,:"
 
 
@@ -116,14 +116,14 @@ def _is_outside(text: str, start: int, outer: int) -> bool:
 
 
 def _item(opened: int, close: int, commas: list[int], at: int) -> tuple[int, int]:
-    """From where to where the item reaches in which `at` is."""
+    """Return the start and end of the item that contains `at`."""
     first = max((comma for comma in commas if comma < at), default=opened) + 1
     end = min((comma for comma in commas if comma >= at), default=close)
     return first, max(end, at)
 
 
 def _content_end(text: str, first: int, at: int) -> int:
-    """Where the text before `at` ends, blank space and comments left out."""
+    """Return the end of the text before `at`, without white space and comments."""
     end = at
     while end > first:
         start = max(line_start(text, end), first)
@@ -137,10 +137,10 @@ def _content_end(text: str, first: int, at: int) -> int:
 def _missing_comma(before: int) -> SyntaxProblem:
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "a comma is missing between two items",
+        "missing comma between two items",
         before,
         before + 1,
-        label="a comma is missing here",
+        label="missing comma",
         help="write `,` here, at the end of the item",
         fix=Edit(before, before, ","),
         edits=(Edit(before, before, ","),),
@@ -150,10 +150,10 @@ def _missing_comma(before: int) -> SyntaxProblem:
 def _missing_colon(before: int) -> SyntaxProblem:
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "a colon is missing between the key and its value",
+        "missing colon between the key and its value",
         before,
         before + 1,
-        label="a colon is missing here",
+        label="missing colon",
         help="write `: ` here",
         fix=Edit(before, before, ":"),
         edits=(Edit(before, before, ":"),),
@@ -161,7 +161,7 @@ def _missing_colon(before: int) -> SyntaxProblem:
 
 
 def _comma_before_key(text: str, first: int, at: int) -> SyntaxProblem | None:
-    """`{a: 1 b: 2}`, and `a: 1` on one line with `b: 2` on the next: the comma behind the first value is missing."""
+    """`{a: 1 b: 2}`, and `a: 1` on one line with `b: 2` on the next: the comma after the first value is missing."""
     start = line_start(text, at)
     if start > first and _COLON.search(text, first, start):
         before = _content_end(text, first, start - 1)
@@ -183,7 +183,7 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> S
     simple = "\n" not in value and '"' not in value
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"{what} has a `:` in it, so it must be quoted",
+        f"{what} contains a `:`, so it must be quoted",
         start,
         end,
         label="not quoted",
@@ -198,11 +198,11 @@ def _behind_quote(text: str, first: int, end: int, at: int) -> SyntaxProblem:
     start, stop = _stripped(text, first, end)
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "there is text behind the closing quote of this item",
+        "text after the closing quote of this item",
         at,
         max(stop, at + 1),
-        label="behind the closing quote",
-        help=f"put quotes round the whole item: {shorten(quote_value(text[start:stop]))}; or a comma between two items",
+        label="after the closing quote",
+        help=f"quote the whole item: {shorten(quote_value(text[start:stop]))}; or add a comma between two items",
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],
     )
@@ -216,8 +216,8 @@ def _unknown_item(text: str, first: int, end: int, at: int, opened: int) -> Synt
         f"expected `,` or `{closing}` here",
         at,
         at + 1,
-        label="neither the next item nor the end",
-        help=f"put a comma between two items, or quotes round this one: {shorten(quote_value(text[start:stop]))}",
+        label="not an item and not the end",
+        help=f"add a comma between two items, or quote this one: {shorten(quote_value(text[start:stop]))}",
         related=(("opened here", opened, opened + 1),),
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],
@@ -248,7 +248,7 @@ def _other_closer(text: str, at: int, opened: int) -> SyntaxProblem:
 
 
 def _around(text: str, opened: int) -> str:
-    """The bracket around the one at `opened`; nothing if there is none on the lines shortly before."""
+    """Return the bracket around the one at `opened`; None if there is none on the lines shortly before."""
     depth = 0
     for place in range(opened - 1, max(opened - _LONGEST, -1), -1):
         if text[place] in "]}":
@@ -261,7 +261,7 @@ def _around(text: str, opened: int) -> str:
 
 
 def _inner_left_open(text: str, at: int, opened: int) -> SyntaxProblem:
-    """The bracket around one is closed before it: `{a: [1, 2}`."""
+    """Explain an outer bracket that is closed before the inner one: `{a: [1, 2}`."""
     end = max(_content_end(text, opened + 1, at), opened + 1)
     return _never_closed(text, opened, end)
 
@@ -269,7 +269,7 @@ def _inner_left_open(text: str, at: int, opened: int) -> SyntaxProblem:
 def _left_open(text: str, at: int, opened: int) -> SyntaxProblem:
     outer = indentation(text, line_start(text, opened))
     end = line_end(text, opened)
-    while end < min(at, len(text)):  # up to the last line that can be a part of it
+    while end < min(at, len(text)):  # up to the last line that can be part of it
         following = end + 1
         if text[following : line_end(text, following)].strip() and _is_outside(text, following, outer):
             break
@@ -288,14 +288,14 @@ def _never_closed(text: str, opened: int, end: int) -> SyntaxProblem:
         opened,
         opened + 1,
         label="opened here",
-        help=f"put a `{closing}` behind the last item",
+        help=f"add a `{closing}` after the last item",
         fix=Edit(end, end, closing),
         edits=(Edit(end, end, closing),),
     )
 
 
 def _dashes(text: str, at: int) -> SyntaxProblem:
-    """`- item` lines within brackets: all of them at once."""
+    """Explain `- item` lines in brackets: all of them at once."""
     edits: list[Edit] = []
     start = line_start(text, at)
     place, last = start, 0
@@ -308,10 +308,10 @@ def _dashes(text: str, at: int) -> SyntaxProblem:
         place = min(end + 1, len(text))
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "inside of brackets, items are written without `-`",
+        "items in brackets are written without `-`",
         at,
         at + 1,
-        label="not in brackets",
-        help="write `[one, two]`, or a list of lines that begin with `- `, without brackets",
+        label="not allowed in brackets",
+        help="write `[one, two]`, or lines that start with `- `, without brackets",
         edits=tuple(edits) or (Edit(at, at + 1, " "),),
     )

@@ -1,4 +1,4 @@
-"""Explains why a text is not YAML, in words for people who do not know the grammar, and repairs it for reading on."""
+"""Explains YAML syntax errors without the terms of the grammar, and repairs the text so that reading can continue."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.language.syntax.brackets import bracket_mistake, no_item
+from orchestrator.language.syntax.brackets import bracket_problem, no_item
 from orchestrator.language.syntax.indentation import (
     LOOKS_LIKE_KEY,
     blank_block,
-    indentation_mistake,
+    indentation_problem,
     lines_above,
     shift_block,
     tab_in_block,
-    tab_mistake,
+    tab_problem,
     under_indented,
 )
-from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_PROBLEMS, SyntaxProblem
+from orchestrator.language.syntax.problems import MAX_EDITS, MAX_PROBLEMS, SyntaxProblem
 from orchestrator.language.syntax.quotes import (
     indentation,
     line_end,
@@ -46,46 +46,46 @@ _ESCAPE = re.compile(r"\\(?![0abt\tnvfre \"/\\N_LP\r\n]|x[0-9a-fA-F]{2}|u[0-9a-f
 
 
 def explain_templates(text: str, tree: Tree) -> list[SyntaxProblem]:
-    """Return a mistake for each unquoted template that YAML took for a mapping."""
-    mistakes: list[SyntaxProblem] = []
+    """Return a problem for each unquoted template that YAML read as a mapping."""
+    problems: list[SyntaxProblem] = []
     done = -1
     for start, in_brackets, last in tree.templates:
-        if start >= done and len(mistakes) < MAX_PROBLEMS:
-            mistake = under_indented(text, start, last) or _template(text, start, in_brackets=in_brackets)
-            done = mistake.end
-            mistakes.append(mistake)
-    return mistakes
+        if start >= done and len(problems) < MAX_PROBLEMS:
+            problem = under_indented(text, start, last) or _template(text, start, in_brackets=in_brackets)
+            done = problem.end
+            problems.append(problem)
+    return problems
 
 
 def explain_error(text: str, error: Any, tree: Tree) -> SyntaxProblem:
     """Explain a syntax error.
 
-    `error` is what the YAML reader raised; `tree` is how far it had come.
+    `error` is the exception of the YAML reader; `tree` is what it had read.
     """
-    problem: str = error.problem or ""
+    reason: str = error.problem or ""
     at: int = min(error.problem_mark.index if error.problem_mark else 0, len(text))
     context: int | None = error.context_mark.index if error.context_mark else None
     start = line_start(text, at)
     before = text[start:at]
-    if "tab character" in problem and (mistake := tab_in_block(text, at, context, tree.columns)) is not None:
-        return mistake
-    if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in problem:
-        return tab_mistake(text, at)
-    if "Unicode character escape" in problem and (mistake := unusable_escape(text, at, at + 12)) is not None:
-        return mistake
-    mistake = under_indented(text, context if context is not None and "':'" in problem else at, tree.last)
-    if mistake is not None:
-        return mistake
+    if "tab character" in reason and (problem := tab_in_block(text, at, context, tree.columns)) is not None:
+        return problem
+    if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in reason:
+        return tab_problem(text, at)
+    if "Unicode character escape" in reason and (problem := unusable_escape(text, at, at + 12)) is not None:
+        return problem
+    problem = under_indented(text, context if context is not None and "':'" in reason else at, tree.last)
+    if problem is not None:
+        return problem
     if text[at - 1 : at + 1] == "{%":
         return _template(text, at - 1, in_brackets=False)
     if text[at : at + 2] == "{%":
         return _template(text, at, in_brackets=False)
-    if "flow node" in (error.context or "") and (mistake := no_item(text, at)) is not None:
-        return mistake
-    for known in (_unclosed_quote, _by_problem, _by_place):
-        mistake = known(text, problem, at, context, tree)
-        if mistake is not None:
-            return mistake
+    if "flow node" in (error.context or "") and (problem := no_item(text, at)) is not None:
+        return problem
+    for known in (_unclosed_quote, _by_reason, _by_place):
+        problem = known(text, reason, at, context, tree)
+        if problem is not None:
+            return problem
     return _unknown(text, at)
 
 
@@ -95,21 +95,21 @@ def _template(text: str, start: int, *, in_brackets: bool) -> SyntaxProblem:
     value = text[start:end]
     return SyntaxProblem(
         codes.UNQUOTED_TEMPLATE,
-        f"a value that begins with `{opening}` must be quoted",
+        f"a value that starts with `{opening}` must be quoted",
         start,
         end,
         label="not quoted",
         help=f"write {shorten(quote_value(value))}",
-        notes=("without quotes, YAML takes `{` for the beginning of a mapping",),
+        notes=("without quotes, YAML reads `{` as the start of a mapping",),
         fix=Edit(start, end, quote_value(value)),
         edits=quoting_edits(text, start, end),
     )
 
 
-def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
-    """A quote that is not closed on its line swallows what follows, up to the next quote or the end of the file."""
+def _unclosed_quote(text: str, reason: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
+    """Explain a quote that is not closed on its line, and so extends to the next quote or the end of the file."""
     start: int | None = None
-    if "quoted scalar" in problem or "unexpected end of stream" in problem or "document indicator" in problem:
+    if "quoted scalar" in reason or "unexpected end of stream" in reason or "document indicator" in reason:
         start = context
     elif tree.last and tree.last[2] in ("'", '"') and 0 <= at - tree.last[1] <= 1:
         first, end, _ = tree.last
@@ -125,39 +125,39 @@ def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree:
         start,
         start + 1,
         label="opened here",
-        help=f"put a `{quote}` at the end of the value",
+        help=f"add a `{quote}` at the end of the value",
         edits=(Edit(end, end, quote),),
         fix=Edit(end, end, quote),
     )
 
 
-def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
-    """Mistakes that the reader's own complaint tells apart."""
-    if "mapping values are not allowed" in problem:
+def _by_reason(text: str, reason: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
+    """Explain an error that the message of the reader identifies."""
+    if "mapping values are not allowed" in reason:
         return _colon(text, at)
-    if "cannot start any token" in problem or ("alphabetic or numeric character" in problem and context is not None):
-        return _first_character(text, at if "token" in problem else context or 0, in_brackets=tree.in_brackets)
-    if "could not find expected ':'" in problem:
+    if "cannot start any token" in reason or ("alphabetic or numeric character" in reason and context is not None):
+        return _first_character(text, at if "token" in reason else context or 0, in_brackets=tree.in_brackets)
+    if "could not find expected ':'" in reason:
         return _no_colon(text, at if context is None else context)
-    if "sequence entries are not allowed" in problem or "sequence entry" in problem:
+    if "sequence entries are not allowed" in reason or "sequence entry" in reason:
         return _item_in_value(text, at)
-    if "escape" in problem or "hexdecimal" in problem or "hexadecimal" in problem:
+    if "escape" in reason or "hexdecimal" in reason or "hexadecimal" in reason:
         return _escape(text, at, context)
-    if "comment or line break" in problem or "indentation indicator" in problem:
+    if "comment or line break" in reason or "indentation indicator" in reason:
         return _block_header(text, at if context is None else context)
-    if "directive" in problem and context is not None:
+    if "directive" in reason and context is not None:
         return _directive(text, context)
-    if "<document start>" in problem:
+    if "<document start>" in reason:
         return _less_indented(text, at)
-    if "node content" in problem:
+    if "node content" in reason:
         return _stray(text, at)
     return None
 
 
-def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
-    """Mistakes that only show in where the reader was."""
-    if context is not None and text[context : context + 1] in ("[", "{") and ("," in problem):
-        return bracket_mistake(text, at, context)
+def _by_place(text: str, reason: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
+    """Explain an error that only the position of the reader identifies."""
+    if context is not None and text[context : context + 1] in ("[", "{") and ("," in reason):
+        return bracket_problem(text, at, context)
     start = line_start(text, at)
     if tree.last and tree.last[2] and start < tree.last[1] <= at and text[tree.last[1] : at].strip(" ") == "":
         return _text_behind(text, at, tree.last)
@@ -165,12 +165,12 @@ def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree)
         if not LOOKS_LIKE_KEY.match(text, start, line_end(text, start)):
             return _belongs_nowhere(text, start)
         opened = None if context is None else (context, context + 1)
-        return indentation_mistake(text, at, tree.columns, opened)
+        return indentation_problem(text, at, tree.columns, opened)
     return None
 
 
 def _colon(text: str, at: int) -> SyntaxProblem | None:
-    """A colon where no key can be: inside an unquoted value, or on a line that belongs to the one above."""
+    """Explain a colon where a key is not possible: inside an unquoted value, or on a continuation line."""
     start = line_start(text, at)
     key = _KEY.match(text, start, line_end(text, start))
     if key and key.end() <= at:
@@ -180,7 +180,7 @@ def _colon(text: str, at: int) -> SyntaxProblem | None:
         if value[:1] not in ("'", '"', "[", "{"):
             return SyntaxProblem(
                 codes.YAML_SYNTAX,
-                f"the value of `{shorten(key['key'])}` has a `:` in it, so it must be quoted",
+                f"the value of `{shorten(key['key'])}` contains a `:`, so it must be quoted",
                 value_start,
                 end,
                 label="not quoted",
@@ -207,31 +207,31 @@ def _colon(text: str, at: int) -> SyntaxProblem | None:
 
 
 def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tuple[int, bool]]) -> SyntaxProblem | None:
-    """A key indented as if it belonged to the line above, which already has a value."""
-    mistake = indentation_mistake(text, start + indentation(text, start), columns)
+    """Explain a key that is indented below a line that already has a value."""
+    problem = indentation_problem(text, start + indentation(text, start), columns)
     owner, own = _KEY.match(text, *above), _LINE_KEY.match(text, start, line_end(text, start))
-    if not mistake.edits or not owner or not own:
-        return mistake if mistake.edits else None
+    if not problem.edits or not owner or not own:
+        return problem if problem.edits else None
     return replace(
-        mistake,
+        problem,
         message=f"`{shorten(own['key'])}` is indented below `{shorten(owner['key'])}`, which already has a value",
         related=((f"`{shorten(owner['key'])}` has this value", owner.end(), value_end(text, owner.end())),),
     )
 
 
 def _belongs_nowhere(text: str, start: int) -> SyntaxProblem:
-    """A line of text where only a key or an item can be."""
+    """Explain a line of text where only a key or an item is possible."""
     content = start + indentation(text, start)
     end = value_end(text, start)
     above = next(lines_above(text, start), None)
     commented = above is not None and " #" in text[above[0] : above[1]]
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "this line belongs to nothing: it is no key and no list item",
+        "this line is neither a key nor a list item",
         content,
         max(end, content + 1),
         label="a comment ended the value above" if commented else "neither `key: value` nor `- item`",
-        help="write a text of several lines below `|`, or in quotes",
+        help="write text of several lines below `|`, or in quotes",
         edits=blank_block(text, start),
         lossy=True,
         weak=True,
@@ -242,10 +242,10 @@ def _no_space(match: re.Match[str]) -> SyntaxProblem:
     colon = match.end("key")
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"there is no space after the colon of `{shorten(match['key'])}:`",
+        f"missing space after the colon of `{shorten(match['key'])}:`",
         colon,
         colon + 1,
-        label="a space is missing after this",
+        label="missing space after this",
         help=f"write `{shorten(match['key'])}: ...`",
         fix=Edit(colon + 1, colon + 1, " "),
         edits=(Edit(colon + 1, colon + 1, " "),),
@@ -253,7 +253,7 @@ def _no_space(match: re.Match[str]) -> SyntaxProblem:
 
 
 def _first_character(text: str, at: int, *, in_brackets: bool = False) -> SyntaxProblem | None:
-    """Characters that YAML reserves at the beginning of a value."""
+    """Explain characters that YAML reserves at the start of a value."""
     character = text[at : at + 1]
     if not character or character in "\n\r":
         return None
@@ -263,7 +263,7 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Syntax
     value = text[at:end]
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"a value cannot begin with {shown} unless it is quoted",
+        f"a value that starts with {shown} must be quoted",
         at,
         end,
         label="not quoted",
@@ -276,18 +276,18 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Syntax
 def _directive(text: str, at: int) -> SyntaxProblem:
     return SyntaxProblem(
         codes.UNSUPPORTED_YAML,
-        "a line cannot begin with `%`: it would be an instruction to the YAML reader, and none is supported",
+        "a line cannot start with `%`: YAML directives are not supported",
         at,
         max(value_end(text, at), at + 1),
         label="not supported",
-        help="remove the line, or quote it if text is meant",
+        help="remove the line, or quote it if it is meant as text",
         edits=blank_block(text, line_start(text, at)),
         lossy=True,
     )
 
 
 def _no_colon(text: str, at: int) -> SyntaxProblem | None:
-    """A line among keys that is not a key."""
+    """Explain a line among keys that is not a key."""
     start = line_start(text, at)
     end = value_end(text, start)
     if match := _NO_SPACE.match(text, start, end):
@@ -298,7 +298,7 @@ def _no_colon(text: str, at: int) -> SyntaxProblem | None:
         place = match.end("key")
         return SyntaxProblem(
             codes.YAML_SYNTAX,
-            f"there is no colon after `{shorten(match['key'])}`",
+            f"missing colon after `{shorten(match['key'])}`",
             match.start("key"),
             place,
             label="a key without a colon",
@@ -310,7 +310,7 @@ def _no_colon(text: str, at: int) -> SyntaxProblem | None:
         return None
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"`{shorten(word)}` is neither a key nor a value: there is no `:`",
+        f"`{shorten(word)}` is neither a key nor a value: there is no colon",
         content,
         end,
         label="no colon",
@@ -322,17 +322,17 @@ def _no_colon(text: str, at: int) -> SyntaxProblem | None:
 
 
 def _item_in_value(text: str, at: int) -> SyntaxProblem | None:
-    """`key: - item` on one line."""
+    """Explain `key: - item` on one line."""
     end = value_end(text, at)
     item = text[at:end].removeprefix("-").strip()
     if not item or not text.startswith("- ", at):
         return None
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        "a list cannot begin on the line of its key",
+        "a list cannot start on the line of its key",
         at,
         end,
-        label="begin a new line here",
+        label="start a new line here",
         help=f"write `[{shorten(item)}]`, or put `- {shorten(item)}` on the next line",
         fix=Edit(at, end, f"[{item}]"),
         edits=(Edit(at, at + 2, "["), Edit(end, end, "]")),
@@ -340,7 +340,7 @@ def _item_in_value(text: str, at: int) -> SyntaxProblem | None:
 
 
 def _escape(text: str, at: int, context: int | None) -> SyntaxProblem | None:
-    """A backslash in double quotes that begins no escape: Windows paths and regular expressions."""
+    """Explain a backslash in double quotes that is not an escape, as in Windows paths and regular expressions."""
     start = at if context is None else context
     place = start + 1
     while place < len(text) and text[place] != '"':
@@ -353,20 +353,20 @@ def _escape(text: str, at: int, context: int | None) -> SyntaxProblem | None:
     simple = "'" not in value and "\\\\" not in value and "\n" not in value
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"`{text[first : first + 2]}` means nothing between double quotes",
+        f"`{text[first : first + 2]}` is not an escape in double quotes",
         first,
         first + 2,
-        label="not an escape",
-        help=f"write '{shorten(value)}' with single quotes, or each backslash twice"
+        label="unknown escape",
+        help=f"write '{shorten(value)}' with single quotes, or double each backslash"
         if simple
-        else "write the backslash twice: `\\\\`",
+        else "double the backslash: `\\\\`",
         fix=Edit(first, first, "\\"),
         edits=tuple(Edit(match.start(), match.start(), "\\") for match in wrong),
     )
 
 
 def _block_header(text: str, at: int) -> SyntaxProblem:
-    """Text behind `|` or `>` on the same line."""
+    """Explain text after `|` or `>` on the same line."""
     end = value_end(text, at)
     value = text[at:end]
     indent = indentation(text, line_start(text, at))
@@ -376,10 +376,10 @@ def _block_header(text: str, at: int) -> SyntaxProblem:
     edits = (Edit(at + sign, end, " " * (end - at - sign)),) if has_lines else quoting_edits(text, at, end)
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"`{value[:1]}` begins a text of several lines, so nothing can follow it on its own line",
+        f"`{value[:1]}` starts a text of several lines, so nothing can follow it on the same line",
         at,
         end,
-        label="text behind the sign",
+        label="text after the sign",
         help=f"put the text on the next line, indented; or write {shorten(quote_value(value))}",
         edits=edits,
         lossy=has_lines,
@@ -387,23 +387,23 @@ def _block_header(text: str, at: int) -> SyntaxProblem:
 
 
 def _less_indented(text: str, at: int) -> SyntaxProblem | None:
-    """The file began further right than this line stands."""
+    """Explain a line that is indented less than the first line of the file."""
     start = line_start(text, at)
     first = len(text) - len(text.lstrip("\n\r \t"))
     above = list(lines_above(text, start))
     root = indentation(text, above[-1][0]) if above else 0
     if root == 0 or text[start:at].strip(" "):
         return None
-    mistake = indentation_mistake(text, at, [(root, False)], (first, first + 1))
+    problem = indentation_problem(text, at, [(root, False)], (first, first + 1))
     rest = shift_block(text, start, root)
     return SyntaxProblem(
         codes.YAML_SYNTAX,
         "this line is indented less than the first line of the file",
-        mistake.start,
-        mistake.end,
-        label="further left than the file begins",
-        help="begin every line of the top level at the same column",
-        related=(("the file begins here", first, first + 1),),
+        problem.start,
+        problem.end,
+        label="indented less",
+        help="start every line of the top level at the same column",
+        related=(("the first line is here", first, first + 1),),
         edits=rest,
     )
 
@@ -414,11 +414,11 @@ def _stray(text: str, at: int) -> SyntaxProblem | None:
         opening = "[" if character == "]" else "{"
         return SyntaxProblem(
             codes.YAML_SYNTAX,
-            f"there is a `{character}` without a `{opening}` before it",
+            f"`{character}` without a `{opening}` before it",
             at,
             at + 1,
-            label="nothing to close",
-            help="remove it, or quote the value if text is meant",
+            label="no opening bracket",
+            help="remove it, or quote the value if it is meant as text",
             edits=(Edit(at, at + 1, " "),),
             fix=Edit(at, at + 1, ""),
         )
@@ -431,12 +431,12 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> SyntaxProble
     whole = text[last[0] : end]
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"there is text behind the closing {what} of this value",
+        f"text after the closing {what} of this value",
         at,
         end,
-        label=f"behind the closing {what}",
-        help=f"put quotes round the whole value: {shorten(quote_value(whole))}",
-        related=(("the value began here", last[0], last[0] + 1),),
+        label=f"after the closing {what}",
+        help=f"quote the whole value: {shorten(quote_value(whole))}",
+        related=(("the value starts here", last[0], last[0] + 1),),
         edits=(Edit(at, end, " " * (end - at)),),
     )
 
@@ -453,7 +453,7 @@ def _unknown(text: str, at: int) -> SyntaxProblem:
         at,
         min(end, next_line(text, at)),
         label="not understood",
-        help="put quotes round the value if it is text, and compare the indentation with the lines around it",
+        help="quote the value if it is text, and compare the indentation with the lines around it",
         edits=blank_block(text, start),
         lossy=True,
         vague=True,

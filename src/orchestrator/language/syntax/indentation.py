@@ -1,4 +1,4 @@
-"""Mistakes of indentation: tabs, and lines that stand at a column where no block is open."""
+"""Indentation errors: tabs, and lines at a column where no block is open."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.language.syntax.mistakes import MAX_EDITS, SyntaxProblem
+from orchestrator.language.syntax.problems import MAX_EDITS, SyntaxProblem
 from orchestrator.language.syntax.quotes import indentation, line_end, line_start, next_line
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.words import plural
@@ -24,9 +24,9 @@ _MOST_LINES_ABOVE = 2_000
 def tab_in_block(
     text: str, offset: int, header: int | None, columns: Sequence[tuple[int, bool]]
 ) -> SyntaxProblem | None:
-    """Repair a `|` or `>` whose first line begins with a tab: text in YAML 1.2, and a mistake to libyaml.
+    """Repair a `|` or `>` whose first line starts with a tab: text in YAML 1.2, and an error to libyaml.
 
-    An indicator of the indentation makes both read the same. None where the tab is not in the text of a block.
+    An indentation indicator makes both read the same. None if the tab is not in the text of a block.
     """
     line = line_start(text, offset)
     indent = offset - line
@@ -38,12 +38,12 @@ def tab_in_block(
         return None
     edit = Edit(header + 1, header + 1, str(by))
     return SyntaxProblem(
-        codes.TAB_INDENTATION, "a tab at the beginning of a block", offset, offset + 1, edits=(edit,), silent=True
+        codes.TAB_INDENTATION, "a tab at the start of a block", offset, offset + 1, edits=(edit,), silent=True
     )
 
 
-def tab_mistake(text: str, offset: int) -> SyntaxProblem:
-    """Explain a tab in the indentation of the line of `offset`, and repair the lines below that have one too."""
+def tab_problem(text: str, offset: int) -> SyntaxProblem:
+    """Explain a tab in the indentation of the line at `offset`, and repair the lines below that have one too."""
     start = line_start(text, offset)
     edits: list[Edit] = []
     reported: tuple[int, int] | None = None
@@ -65,7 +65,7 @@ def tab_mistake(text: str, offset: int) -> SyntaxProblem:
                 reported = reported or (place, place + len(indent))
                 columns = _after_line(columns, spaces, text[place + len(indent) : end])
         place = next_line(text, place)
-    if reported is None:  # only blank lines and comments, where a tab does no harm
+    if reported is None:  # only blank lines and comments, where a tab is allowed
         return SyntaxProblem(
             codes.TAB_INDENTATION, "a tab in a blank line", start, start + 1, edits=tuple(edits), silent=True
         )
@@ -76,19 +76,19 @@ def tab_mistake(text: str, offset: int) -> SyntaxProblem:
         reported[0],
         reported[1],
         label="a tab",
-        help="indent with spaces, two for each level" + (f" (and {others} more below)" if others else ""),
+        help="indent with spaces, two per level" + (f" (and {others} more below)" if others else ""),
         fix=first,
         edits=tuple(edits),
     )
 
 
-def indentation_mistake(
+def indentation_problem(
     text: str, offset: int, columns: Sequence[tuple[int, bool]], opened: tuple[int, int] | None = None
 ) -> SyntaxProblem:
-    """Explain a line that fits none of the open blocks, and move it to the nearest one that it could belong to.
+    """Explain a line that belongs to none of the open blocks, and move it to the closest one that it could belong to.
 
-    `columns` are those of the open blocks, each with whether it is a list; `opened` is where the block began that the
-    line does not fit.
+    `columns` are the columns of the open blocks, each with whether it is a list; `opened` is the start of the block
+    that the line does not match.
     """
     start = line_start(text, offset)
     indent = indentation(text, start)
@@ -99,12 +99,12 @@ def indentation_mistake(
     wanted = plural(target, "space")
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"this line is indented by {plural(indent, 'space')}, and no block stands there",
+        f"this line is indented by {plural(indent, 'space')}, and no block starts at that column",
         start + indent,
         max(_word_end(text, start + indent), start + indent + 1),
-        label=f"expected at column {target + 1}" if target != indent else "does not fit the lines above",
-        help=f"indent it by {wanted}, like the lines that it belongs to" if target != indent else "align it",
-        related=(("this block began here", *opened),) if opened and opened[0] < start else (),
+        label=f"expected at column {target + 1}" if target != indent else "does not match the lines above",
+        help=f"indent it by {wanted}, like the lines it belongs to" if target != indent else "align it",
+        related=(("the block starts here", *opened),) if opened and opened[0] < start else (),
         fix=Edit(start, start + indent, " " * target) if target != indent else None,
         edits=edits,
         weak=True,
@@ -112,9 +112,9 @@ def indentation_mistake(
 
 
 def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) -> SyntaxProblem | None:
-    """Explain a line that was meant for the text of `|` or `>` above it, and is indented too little for that.
+    """Explain a line that belongs to the text of `|` or `>` above it, and is not indented enough.
 
-    `last` is the last scalar before: its offsets and its style. Returns None if the line is another thing.
+    `last` is the previous scalar: its offsets and its style. Returns None if the line is something else.
     """
     start = line_start(text, offset)
     if last is None or last[2] not in ("|", ">") or text[last[1] : start].strip() or last[1] > start:
@@ -139,13 +139,13 @@ def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) ->
     others = len(edits) - 1
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"this line is indented less than the text above, which `{last[2]}` began, so it is no part of it",
+        f"this line is indented less than the text above, which starts with `{last[2]}`, so it is not part of it",
         start + own,
         line_end(text, start),
-        label="the text has ended before this line",
+        label="the text ends before this line",
         help=f"indent it by {wanted} spaces, like the rest of the text"
         + (f" (and {others} more below)" if others else ""),
-        related=(("the text began here", last[0], last[0] + 1),),
+        related=(("the text starts here", last[0], last[0] + 1),),
         fix=Edit(start, start + own, " " * wanted),
         edits=tuple(edits),
     )
@@ -184,7 +184,7 @@ def blank_block(text: str, start: int) -> tuple[Edit, ...]:
 
 
 def lines_above(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the lines above, nearest first, without blank lines and comments."""
+    """Yield the start and end of the lines above, nearest first, without blank lines and comments."""
     place = start
     for _ in range(_MOST_LINES_ABOVE):
         if place == 0:
@@ -199,9 +199,9 @@ def lines_above(text: str, start: int) -> Iterator[tuple[int, int]]:
 
 
 def _open_columns(text: str, start: int) -> list[tuple[int, bool | None]]:
-    """The columns at which the next line can stand, deepest first, and whether as an item of a list (None: either).
+    """Return the columns at which the next line can start, deepest first, and whether as a list item (None: either).
 
-    The first is a guess if a block must begin.
+    The first is a guess if a block must start.
     """
     columns: list[tuple[int, bool | None]] = []
     lowest: int | None = None

@@ -1,11 +1,11 @@
-"""How far an unquoted value reaches, and how to put it in quotes."""
+"""The extent of unquoted values, and how to quote them."""
 
 from __future__ import annotations
 
 import re
 
 from orchestrator import codes
-from orchestrator.language.syntax.mistakes import SyntaxProblem
+from orchestrator.language.syntax.problems import SyntaxProblem
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.lines import LINE_BREAK
 
@@ -23,19 +23,19 @@ def line_start(text: str, offset: int) -> int:
 
 
 def line_end(text: str, offset: int) -> int:
-    """Return the offset behind the last character of the line, its line break left out."""
+    """Return the offset after the last character of the line, without its line break."""
     match = LINE_BREAK.search(text, offset)
     return match.start() if match else len(text)
 
 
 def next_line(text: str, offset: int) -> int:
-    """Return the offset of the line after the one that `offset` is in; the text's end if there is none."""
+    """Return the offset of the line after that of `offset`; the end of the text if there is none."""
     match = LINE_BREAK.search(text, offset)
     return match.end() if match else len(text)
 
 
 def indentation(text: str, start: int) -> int:
-    """Return the number of spaces at the beginning of the line that begins at `start`."""
+    """Return the number of spaces at the start of the line at `start`."""
     place = start
     while place < len(text) and text[place] == " ":
         place += 1
@@ -43,7 +43,7 @@ def indentation(text: str, start: int) -> int:
 
 
 def value_end(text: str, start: int, limit: int | None = None) -> int:
-    """Return where the value that begins at `start` ends on its line, before a comment and white space."""
+    """Return the end of the value at `start` on its line, before white space and a comment."""
     end = line_end(text, start) if limit is None else limit
     comment = _COMMENT.search(text, start, end)
     if comment:
@@ -54,7 +54,7 @@ def value_end(text: str, start: int, limit: int | None = None) -> int:
 
 
 def template_end(text: str, start: int, *, in_brackets: bool) -> int:
-    """Return the end of the unquoted value that begins with the template at `start`."""
+    """Return the end of the unquoted value that starts with the template at `start`."""
     closing = {"{%": "%}", "{#": "#}"}.get(text[start : start + 2], "}}")
     first = line_end(text, start)
     found = text.find(closing, start + 2, start + 20_000)
@@ -72,7 +72,7 @@ def template_end(text: str, start: int, *, in_brackets: bool) -> int:
 
 
 def _with_continuation(text: str, start: int, last: int) -> int:
-    """Extend the value over the more deeply indented lines that can only continue it."""
+    """Extend the value over the deeper lines that can only continue it."""
     indent = indentation(text, line_start(text, start))
     for _ in range(_MOST_LINES):
         following = next_line(text, last)
@@ -85,14 +85,14 @@ def _with_continuation(text: str, start: int, last: int) -> int:
 
 
 def quote_value(value: str) -> str:
-    """Return the value in quotes, double ones unless it holds such characters itself."""
+    """Return the value in quotes: double quotes unless it contains them."""
     if '"' not in value and "\\" not in value:
         return f'"{value}"'
     return "'" + value.replace("'", "''") + "'"
 
 
 def quoting_edits(text: str, start: int, end: int) -> tuple[Edit, ...]:
-    """Return the insertions that put `text[start:end]` in quotes, leaving every other character in its place."""
+    """Return the insertions that quote `text[start:end]` without moving any other character."""
     value = text[start:end]
     if '"' not in value and "\\" not in value:
         return (Edit(start, start, '"'), Edit(end, end, '"'))
@@ -101,7 +101,7 @@ def quoting_edits(text: str, start: int, end: int) -> tuple[Edit, ...]:
 
 
 def unusable_escape(text: str, at: int, end: int) -> SyntaxProblem | None:
-    """Explain the first escape behind an offset that is not for a character. None if there is no such escape."""
+    """Explain the first escape after an offset that does not stand for a character. None if there is none."""
     begin = max(at - 2 * _LONGEST_PAIR, 0)
     alone = PAIR.sub(" " * _LONGEST_PAIR, text[begin:end])
     found = next((match for match in _UNUSABLE.finditer(alone) if begin + match.end() > at), None)
@@ -111,10 +111,10 @@ def unusable_escape(text: str, at: int, end: int) -> SyntaxProblem | None:
     half = escape[1] == "u"
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"`{escape}` is half of a character" if half else f"`{escape}` is not a character of Unicode",
+        f"`{escape}` is half of a character" if half else f"`{escape}` is not a Unicode character",
         start,
         start + len(escape),
-        label="the other half is missing" if half else "no such character",
+        label="missing other half" if half else "unknown character",
         help=r"write both halves, as in `\ud83d\ude00`, or the character itself"
         if half
         else r"the last one is `\U0010FFFF`",
@@ -123,7 +123,7 @@ def unusable_escape(text: str, at: int, end: int) -> SyntaxProblem | None:
 
 
 PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-"""The escapes of the two halves of a character beyond U+FFFF, as JSON has them."""
+"""The escapes of a surrogate pair, as in JSON."""
 
 _LONGEST_PAIR = 12
 _UNUSABLE = re.compile(

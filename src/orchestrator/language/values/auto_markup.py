@@ -49,7 +49,7 @@ def has_tag(text: str) -> bool:
 
 
 def autos_of(text: str) -> list[Auto] | MarkupProblem:
-    """Return the values that models give within a text, in order, or the first mistake."""
+    """Return the values that models give within a text, in order, or the first problem."""
     found: list[Auto] = []
     opened: re.Match[str] | None = None
     for tag in _TAG.finditer(text):

@@ -1,1 +1,1 @@
-"""From YAML text to nodes that know their place in the file, and back."""
+"""YAML text to nodes with their place in the file, and back."""

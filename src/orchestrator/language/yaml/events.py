@@ -1,4 +1,4 @@
-"""The events of YAML, by libyaml where PyYAML was built with it, else by PyYAML's own parser: both read the same."""
+"""YAML events from libyaml if PyYAML was built with it, else from PyYAML's parser, which is made to read the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class EventParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
-    """PyYAML's own parser, which here takes a `?` inside of a word between braces, as libyaml does: `{n: number?}`."""
+    """PyYAML's parser, which accepts a `?` inside a word in braces, as libyaml does: `{n: number?}`."""
 
     def __init__(self, text: str) -> None:
         self._in_word = False
@@ -20,7 +20,7 @@ class EventParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         yaml.parser.Parser.__init__(self)
 
     def scan_plain(self) -> Any:
-        """Read a scalar without quotes."""
+        """Read an unquoted scalar."""
         self._in_word = True
         try:
             return super().scan_plain()
@@ -28,7 +28,7 @@ class EventParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
             self._in_word = False
 
     def scan_flow_scalar(self, style: str) -> Any:
-        """Read a scalar in quotes. An escape beyond Unicode is an error of the text, as for libyaml."""
+        """Read a quoted scalar. An escape beyond Unicode is a scanner error, as in libyaml."""
         start = self.get_mark()
         try:
             return super().scan_flow_scalar(style)
@@ -37,13 +37,13 @@ class EventParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
             raise yaml.scanner.ScannerError("while scanning a quoted scalar", start, what, self.get_mark()) from error
 
     def peek(self, index: int = 0) -> str:
-        """Return a character that is ahead; inside of a word a `?` is as good as a letter."""
+        """Return a character ahead; inside a word, `?` counts as a letter."""
         found: str = super().peek(index)
         return "x" if self._in_word and found == "?" else found
 
 
 def parse_events(text: str) -> Callable[[], Any]:
-    """Return what gives the next event at each call, and None at the end."""
+    """Return a function that returns the next event, and None at the end."""
     parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else EventParser(text)  # type: ignore[attr-defined]  # the stubs leave it out
     get: Callable[[], Any] = parser.get_event
     return get

@@ -1,4 +1,4 @@
-"""Where the characters of a text that was read lie in the file, also when mistakes in it were repaired for reading."""
+"""Maps offsets in the text that was read to positions in the file, also after repairs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Edit:
 class TextLayout:
     """Translates offsets (code points) in the text that was read into positions of the file.
 
-    `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets. `aliased`
+    `text` is what was read: the text of the file with `edits` applied, which are in offsets of the file. `aliased`
     are the offsets of the nodes that aliases repeat.
     """
 
@@ -32,8 +32,8 @@ class TextLayout:
         self._edits = tuple(sorted(edits))
         self._starts: list[int] | None = None
         self.aliased: set[int] = set()
-        self._places: list[int] = []  # where each edit begins in `text`
-        self._shifts = [0]  # by how much `text` is longer than the file before each edit, and at the end
+        self._places: list[int] = []  # the start of each edit in `text`
+        self._shifts = [0]  # the difference in length of `text` and the file before each edit, and at the end
         for edit in self._edits:
             self._places.append(edit.start + self._shifts[-1])
             self._shifts.append(self._shifts[-1] + len(edit.replacement) - (edit.end - edit.start))
@@ -56,7 +56,7 @@ class TextLayout:
     def span(self, start: int, end: int) -> Span:
         """Return the span of `text[start:end]`, without white space at its end."""
         text = self.text
-        end = max(start, min(end, len(text)))  # a node that is missing may end before it begins
+        end = max(start, min(end, len(text)))  # a missing node may end before it starts
         while end > start and text[end - 1] in " \t\r\n":
             end -= 1
         return self.exact_span(start, end)

@@ -1,4 +1,4 @@
-"""The tree of a YAML text: scalars, sequences and mappings that know their exact place in the file."""
+"""The tree of a YAML text: scalars, sequences and mappings with their exact place in the file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 LITERAL: Final = "literal"
-"""The style of a scalar that the file does not hold, and in which braces are nothing but text."""
+"""The style of a scalar that is not in the file, and whose braces are plain text."""
 
 
 class _Placed:
-    """A piece of the text, from offset `start` up to `end`. Its position in the file is computed when asked for."""
+    """A part of the text, from offset `start` up to `end`. Its position in the file is computed on demand."""
 
     __slots__ = ("end", "layout", "start")
 
@@ -35,9 +35,9 @@ class _Placed:
 
 
 class Scalar(_Placed):
-    """A single value. `text` is its decoded text, `value` what that means by YAML 1.2: text, number, boolean or None.
+    """A single value. `text` is its decoded text, `value` its YAML 1.2 value: text, number, boolean or None.
 
-    `style` is `""` for a plain scalar, else the character that opens it: a quote, `|` or `>`; or how else it was made.
+    `style` is `""` for a plain scalar, else its opening character: a quote, `|` or `>`; or how it was made.
     """
 
     __slots__ = ("_offsets", "style", "text", "value")
@@ -55,7 +55,7 @@ class Scalar(_Placed):
         return f"Scalar({self.text!r})"
 
     def position(self, offset: int) -> Position:
-        """Return the place in the file of the character at `offset` of `text`; `len(text)` is the place behind it."""
+        """Return the place in the file of the character at `offset` of `text`; `len(text)` is the place after it."""
         if not self.text:
             return self.layout.position(self.start)
         offset = min(max(offset, 0), len(self.text))
@@ -86,7 +86,7 @@ class Scalar(_Placed):
 
     def _source(self, offset: int) -> int:
         offsets = self._known_offsets()
-        if not offsets:  # a scalar that is not in the file as such: a normalised short form
+        if not offsets:  # a scalar that is not in the file itself: a normalised short form
             return self.start
         return self.start + offsets[offset]
 
@@ -97,9 +97,9 @@ class Scalar(_Placed):
         return self._offsets
 
     def made_of(self, parts: Iterable[tuple[str, int, int]]) -> Scalar:
-        """Return a scalar whose text consists of parts: each a text, and from where to where in this one it stands.
+        """Return a scalar whose text consists of parts, each with the start and end of its place in this scalar.
 
-        A part that is not as long as what it stands for is placed where that begins.
+        A part of another length than its place is located at the start of the place.
         """
         own = self._known_offsets()
         text = ""
@@ -139,7 +139,7 @@ class Entry:
 
 
 class Mapping(_Placed):
-    """Keys and their values, in the file's order. Keys are unique texts."""
+    """Keys and their values, in the order of the file. Keys are unique texts."""
 
     __slots__ = ("table",)
 
@@ -163,7 +163,7 @@ class Mapping(_Placed):
         return entry.value if entry else None
 
     def key(self, key: str) -> Scalar | None:
-        """Return the key itself as it stands in the file, or None."""
+        """Return the key node of a key, or None."""
         entry = self.table.get(key)
         return entry.key if entry else None
 
@@ -172,7 +172,7 @@ class Mapping(_Placed):
         return Mapping({entry.key.text: entry for entry in entries}, self.start, self.end, self.layout)
 
     def without(self, keys: Iterable[str]) -> Mapping:
-        """Return this mapping less some keys."""
+        """Return this mapping without some keys."""
         dropped = set(keys)
         table = {key: entry for key, entry in self.table.items() if key not in dropped}
         return Mapping(table, self.start, self.end, self.layout)
@@ -192,12 +192,12 @@ def plain_data(node: Node) -> Any:
 
 
 def text_at(node: _Placed, text: str, value: Any = None) -> Scalar:
-    """Return a scalar that the file does not hold as such, placed where `node` stands: a normalised short form."""
+    """Return a scalar that is not in the file itself, located at `node`: a normalised short form."""
     return Scalar(text if value is None else value, text, "synthetic", node.start, node.end, node.layout)
 
 
 def literal(node: _Placed, value: Any) -> Node:
-    """Return the node of a JSON value that the file does not hold, placed where `node` stands. It has no templates."""
+    """Return the node of a JSON value that is not in the file, located at `node`. It has no templates."""
     if isinstance(value, dict):
         table = {key: Entry(text_at(node, key), literal(node, item)) for key, item in value.items()}
         return Mapping(table, node.start, node.end, node.layout)
@@ -208,7 +208,7 @@ def literal(node: _Placed, value: Any) -> Node:
 
 
 def escape_width(text: str, offset: int, style: str) -> int:
-    """Return how many characters of the file make up the one decoded character that begins at `offset`."""
+    """Return the number of characters in the file that encode the decoded character at `offset`."""
     if style == "'" and text.startswith("''", offset):
         return 2
     if style == '"' and text[offset : offset + 1] == "\\":

@@ -1,8 +1,8 @@
-"""Maps each character of a scalar's decoded text to its place in the raw text, for all five styles of YAML.
+"""Maps each character of the decoded text of a scalar to its place in the raw text, for all five YAML styles.
 
-The rules of folding follow libyaml's scanner (yaml_parser_scan_block_scalar, _flow_scalar, _plain_scalar). Decoding is
-done once more here, with offsets, only for the few scalars about which there is something to say; a mismatch with what
-the reader decoded makes the map unknown, never wrong.
+The folding rules follow libyaml's scanner (yaml_parser_scan_block_scalar, _flow_scalar, _plain_scalar). Decoding is
+repeated here, with offsets, only for the few scalars that a message refers to; a mismatch with the decoded text of the
+reader makes the map unknown, never wrong.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def source_offsets(raw: str, style: str, text: str) -> Sequence[int] | None:
 
 
 class _Output:
-    """The decoded text as it grows, with the raw offset of each character."""
+    """The decoded text so far, with the raw offset of each character."""
 
     def __init__(self) -> None:
         self.characters: list[str] = []
@@ -106,7 +106,7 @@ def _flow(raw: str, style: str) -> tuple[str, list[int]]:
 
 
 def _escape(raw: str, place: int, end: int, out: _Output) -> int:
-    """Decode one escape of a double-quoted scalar. Returns the offset behind it."""
+    """Decode one escape of a double-quoted scalar. Returns the offset after it."""
     if line := _ESCAPED_BREAK.match(raw, place, end):
         white = _WHITE.match(raw, line.end(), end)
         if white is None:
@@ -127,7 +127,7 @@ def _escape(raw: str, place: int, end: int, out: _Output) -> int:
 
 
 def _block(raw: str, style: str, text: str) -> tuple[str, list[int]]:
-    """Literal and folded scalars. The indentation is what the reader took off the first line that is not blank."""
+    """Literal and folded scalars. The indentation is that of the first line that is not blank."""
     out = _Output()
     header = LINE_BREAK.search(raw)
     if header is None:
@@ -135,8 +135,8 @@ def _block(raw: str, style: str, text: str) -> tuple[str, list[int]]:
     indicators = raw[: header.start()].split("#")[0]
     lines = _lines(raw, header.end())
     indent = _indentation(lines, text)
-    leading: re.Match[str] | None = None  # the break behind the last line of text
-    trailing: list[re.Match[str]] = []  # those of blank lines after it
+    leading: re.Match[str] | None = None  # the break after the last line of text
+    trailing: list[re.Match[str]] = []  # the breaks of blank lines after it
     was_blank = False
     seen_text = False
     for start, content, ending in lines:

@@ -1,4 +1,4 @@
-"""Reads YAML text into a node tree, reporting every mistake: where one breaks the text it is repaired in a copy."""
+"""Reads YAML text into a node tree, and reports every error: syntax errors are repaired in a copy of the text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span
 from orchestrator.language.syntax.explanation import explain_error, explain_templates
-from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_PROBLEMS, ReadingStopped, SyntaxProblem, to_diagnostic
+from orchestrator.language.syntax.problems import MAX_EDITS, MAX_PROBLEMS, ReadingStopped, SyntaxProblem, to_diagnostic
 from orchestrator.language.yaml.layout import Edit, TextLayout
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.language.yaml.tree import Tree, build_tree
@@ -25,10 +25,10 @@ _FEW = 100  # control characters in the first 4,096 characters; a file with more
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of a text: its root if it is a mapping, and all mistakes.
+    """The result of reading a text: its root if it is a mapping, and all diagnostics.
 
-    `partial` says that something was lost to a syntax error, so that what is missing may not be the user's mistake.
-    `moved` are the lines that were moved by guess; what is wrong with them afterwards may be the guess.
+    `partial` means that a syntax error hid a part of the text, so that keys may seem missing.
+    `moved` are the lines that were moved by a guess; errors in them may be a consequence of the guess.
     """
 
     root: Mapping | None
@@ -38,10 +38,10 @@ class Reading:
 
 
 def read_tree(source: Source) -> Reading:
-    """Read a text. Never raises for wrong content.
+    """Read a text. Errors in its content are not raised.
 
-    Budgets: 8 Mi characters, 100 levels, 500,000 values with aliases expanded. Within them a file is read in a few
-    seconds and 200 MB at most.
+    Limits: 8 Mi characters, 100 levels, 500,000 values with aliases expanded. Within the limits a file is read
+    in a few seconds and at most 200 MB.
     """
     text = source.text
     if len(text) > MAX_CHARACTERS:
@@ -63,47 +63,47 @@ def read_tree(source: Source) -> Reading:
         try:
             build_tree(layout, tree)
         except ReadingStopped as stop:
-            error, stopped = stop.mistake, True
+            error, stopped = stop.problem, True
         except yaml.MarkedYAMLError as found:
             error = explain_error(layout.text, found, tree)
-        mistakes = explain_templates(layout.text, tree) or ([error] if error else [])
-        for mistake in mistakes:
-            diagnostic = to_diagnostic(mistake, source, layout)
+        problems = explain_templates(layout.text, tree) or ([error] if error else [])
+        for problem in problems:
+            diagnostic = to_diagnostic(problem, source, layout)
             line = diagnostic.span.start.line
-            is_echo = (mistake.weak and line in repaired) or (mistake.vague and partial)
-            if not mistake.silent and not is_echo:
+            is_echo = (problem.weak and line in repaired) or (problem.vague and partial)
+            if not problem.silent and not is_echo:
                 diagnostics.append(diagnostic)
-            partial = partial or mistake.lossy or is_echo
+            partial = partial or problem.lossy or is_echo
             repaired.add(line)
-            if mistake.weak:
-                moved |= {layout.position(edit.start).line for edit in mistake.edits}
-        if not mistakes:
-            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            if problem.weak:
+                moved |= {layout.position(edit.start).line for edit in problem.edits}
+        if not problems:
+            diagnostics += [to_diagnostic(problem, source, layout) for problem in tree.problems]
             return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
-        if stopped and mistakes == [error]:
-            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+        if stopped and problems == [error]:
+            diagnostics += [to_diagnostic(problem, source, layout) for problem in tree.problems]
             if tree.root is not None:  # a second document; the first is whole
                 return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
             return Reading(None, diagnostics, partial=True)
         read += len(text)
-        repairs = _in_original(layout, edits, mistakes)
+        repairs = _in_original(layout, edits, problems)
         if repairs is None or number + 1 == _MAX_PASSES or read > _MAX_REREAD or len(diagnostics) >= MAX_PROBLEMS:
-            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            diagnostics += [to_diagnostic(problem, source, layout) for problem in tree.problems]
             if repairs is not None:
-                count = f"{len(diagnostics)} mistake{'s' if len(diagnostics) > 1 else ''}"
-                diagnostics.append(Diagnostic.over_limit(source, f"after {count} the rest of the file is not read"))
+                count = f"{len(diagnostics)} error{'s' if len(diagnostics) > 1 else ''}"
+                diagnostics.append(Diagnostic.over_limit(source, f"the rest of the file is not read after {count}"))
             return Reading(None, diagnostics, partial=True)
         edits = repairs
     return Reading(None, diagnostics, partial=True)
 
 
-def _in_original(layout: TextLayout, edits: list[Edit], mistakes: list[SyntaxProblem]) -> list[Edit] | None:
-    """Add the mistakes' repairs, given in the text that was read, to those of the file. None if they do not combine."""
+def _in_original(layout: TextLayout, edits: list[Edit], problems: list[SyntaxProblem]) -> list[Edit] | None:
+    """Add the repairs of problems, in offsets of the read text, to those of the file. None if they conflict."""
     added: list[Edit] = []
-    if sum(len(mistake.edits) for mistake in mistakes) > MAX_EDITS:
+    if sum(len(problem.edits) for problem in problems) > MAX_EDITS:
         return None
-    for mistake in mistakes:
-        for edit in mistake.edits:
+    for problem in problems:
+        for edit in problem.edits:
             start = layout.original_offset(edit.start)
             end = layout.original_offset(edit.end) if edit.end > edit.start else start
             added.append(Edit(start, end, edit.replacement))
@@ -124,7 +124,7 @@ def _in_original(layout: TextLayout, edits: list[Edit], mistakes: list[SyntaxPro
 def _merged(first: Edit, second: Edit, *, new: bool, old_is_new: bool) -> Edit | None:
     """Combine two repairs of one place: one inside the other, or two insertions."""
     if first.start == second.start and first.start == first.end:
-        if second.end > second.start and not second.replacement.strip():  # blanking wins over an insertion before it
+        if second.end > second.start and not second.replacement.strip():  # blanking replaces an insertion before it
             return second
         return Edit(first.start, second.end, first.replacement + second.replacement)
     if first.start <= second.start and second.end <= first.end and old_is_new and not new:
@@ -155,7 +155,7 @@ def _finished(
             source,
             span,
             label=label,
-            help="begin with `steps:` and a list of steps below it; `orchestrator init` writes an example",
+            help="start with `steps:` and a list of steps below it; `orchestrator init` writes an example",
         )
     )
     return Reading(None, diagnostics, partial=True)
@@ -165,15 +165,15 @@ def _too_large(source: Source) -> Diagnostic:
     limit = f"{MAX_CHARACTERS // (1024 * 1024)} Mi"
     return Diagnostic(
         codes.FILE_TOO_LARGE,
-        f"the file has {len(source.text):,} characters, and at most {limit} are read",
+        f"the file has {len(source.text):,} characters, and the limit is {limit}",
         source,
         Span.at(1, 1),
-        help="put large data into a file that a step reads",
+        help="move large data to a file that a step reads",
     )
 
 
 def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None]:
-    """Report control characters, and replace them so that the rest can be read. None for a file that is not text."""
+    """Report control characters, and replace them so that the rest can be read. None if the file is not text."""
     text = source.text
     first = _UNREADABLE.search(text)
     if first is None:
@@ -189,15 +189,15 @@ def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None
             source,
             span,
             label="binary data",
-            help="give a YAML file in UTF-8",
+            help="pass a YAML file in UTF-8",
         )
         return [diagnostic], None
     name = f"U+{ord(first[0]):04X}"
     others = sum(1 for _ in _UNREADABLE.finditer(text)) - 1
     diagnostic = Diagnostic(
         codes.YAML_SYNTAX,
-        f"the character {name} cannot stand in YAML"
-        + (f" (and {others} more such character{'s' if others > 1 else ''})" if others else ""),
+        f"the character {name} is not allowed in YAML"
+        + (f" (and {others} more control character{'s' if others > 1 else ''})" if others else ""),
         source,
         span,
         label="control character",

@@ -1,4 +1,4 @@
-"""What a plain scalar means: the core schema of YAML 1.2. `no`, `on`, `012` and `12:30` are what they look like."""
+"""The value of a plain scalar, by the core schema of YAML 1.2: `no`, `on`, `012` and `12:30` are not converted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = (_INTEGER, _FLOAT, _OCTAL, _HEXADECIMAL, _NOT_FINITE)
 def resolve_scalar(text: str) -> Any:
     """Return the value of a plain scalar: None, a boolean, a number or the text itself.
 
-    A number that cannot be kept stays text; `is_not_json` tells that it is one.
+    A number that JSON cannot represent stays text; `is_not_json` tells that it is one.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -44,10 +44,10 @@ def resolve_scalar(text: str) -> Any:
 
 
 def is_not_json(text: str) -> bool:
-    """Tell whether a plain scalar that was read as text is a number to YAML: not finite, or too long to be kept."""
+    """Return whether a plain scalar that was read as text is a YAML number: not finite, or too long."""
     return text[:1] in _NUMERIC_START and any(number.match(text) for number in _NUMBERS)
 
 
 def is_plain_text(text: str) -> bool:
-    """Tell whether a text, written without quotes, would be read as the same text and not as another value."""
+    """Return whether a text, written without quotes, would be read as the same text."""
     return resolve_scalar(text) is text and not is_not_json(text) if text else False

@@ -1,8 +1,8 @@
-"""Characters that stand in for those that a reader of YAML 1.1 takes otherwise than YAML 1.2 has them.
+"""Placeholders for characters that libyaml, a YAML 1.1 reader, does not read as YAML 1.2 defines them.
 
-NEL, LS and PS are text in YAML 1.2 and line breaks for libyaml. It also refuses the pairs of escapes in which
-`json.dumps` writes a character beyond U+FFFF. Each is replaced by as many characters, among them some of the private
-use area that the text does not have, so that all places stay the same; what was read gets its own characters back.
+NEL, LS and PS are text in YAML 1.2 and line breaks for libyaml. It also rejects the pairs of escapes in which
+`json.dumps` writes a character beyond U+FFFF. Each is replaced by as many characters, including unused characters of
+the private use area, so that all offsets stay the same; the original characters are restored after reading.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _PRIVATE: Final = range(0xE000, 0xF900)
 
 @dataclass(frozen=True, slots=True)
 class StandIns:
-    """What stands in for what in one text. `signs` are 16 characters; two of them follow the escape for a pair."""
+    """The placeholders of one text. `signs` are 16 characters; two of them follow the escape of a pair."""
 
     breaks: dict[int, str]
     signs: str = ""
 
     def restore(self, value: str, style: str) -> str:
-        """Return a scalar's text with its own characters. A pair of escapes is one character in double quotes only."""
+        """Return the original text of a scalar. Pairs of escapes are joined only in double quotes."""
         if self.breaks:
             value = value.translate(self.breaks)
         if not self.signs or value.isascii():
@@ -37,7 +37,7 @@ class StandIns:
         return re.sub(rf"\\U([0-9A-F]{{8}})([{self.signs}]{{2}})", self._pair, value)
 
     def escape(self, pair: re.Match[str]) -> str:
-        """Return the one escape for a pair, as long as it; the signs behind it keep the case of its digits."""
+        """Return the single escape for a pair, with the same length; the signs after it keep the case of its digits."""
         digits = pair[1] + pair[2]
         code = 0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF)
         capitals = sum(1 << place for place, digit in enumerate(digits) if digit.isupper())
@@ -55,7 +55,7 @@ NONE: Final = StandIns({})
 
 
 def stand_ins(text: str) -> tuple[str, StandIns]:
-    """Return the text for reading, as long as it was, and what stands in for what."""
+    """Return the text for reading, with the same length, and its placeholders."""
     found = set() if text.isascii() else set(_BREAK.findall(text))
     pairs = "\\u" in text and PAIR.search(text) is not None
     if not found and not pairs:

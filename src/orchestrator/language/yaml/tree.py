@@ -1,7 +1,7 @@
-"""Builds the node tree from YAML events, one loop without recursion, within budgets.
+"""Builds the node tree from YAML events, in one loop without recursion, within limits.
 
-Events and not libyaml's own composer: its recursion overflows the C stack on deep nesting, it forgets where aliases
-stand, and reading events into our nodes is no slower (measured for 7,000 lines: composing alone 17 ms, events 10 ms).
+It does not use the composer of libyaml: its recursion overflows the C stack on deep nesting, it loses the places of
+aliases, and it is not faster (measured for 7,000 lines: composing alone 17 ms, events 10 ms).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, Scala
 
 from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS
-from orchestrator.language.syntax.mistakes import ReadingStopped, SyntaxProblem
+from orchestrator.language.syntax.problems import ReadingStopped, SyntaxProblem
 from orchestrator.language.syntax.quotes import unusable_escape
 from orchestrator.language.yaml.events import parse_events
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 100
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
-"""What libyaml 0.2.6 and newer report before the events that lead there: their scanner reads ahead of their parser."""
+"""The message of libyaml 0.2.6 and newer, which comes before the events of the nested nodes."""
 MAX_NODES = 500_000
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -38,18 +38,18 @@ _PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+){1,4}")
 
 @dataclass(slots=True)
 class Tree:
-    """What was read so far; also of use when reading broke off."""
+    """What was read so far, also if reading stopped."""
 
     root: Node | None = None
-    mistakes: list[SyntaxProblem] = field(default_factory=list)
+    problems: list[SyntaxProblem] = field(default_factory=list)
     templates: list[tuple[int, bool, tuple[int, int, str] | None]] = field(default_factory=list)
-    """Where an unquoted template was taken for a mapping, whether inside brackets, and what was `last` then."""
+    """Places of unquoted templates that were read as mappings, whether in brackets, and `last` at that time."""
     last: tuple[int, int, str] | None = None
     """Offsets of the last scalar or closing bracket, and its style (`]` for a bracket)."""
     in_brackets: bool = False
-    """Whether reading broke off between brackets."""
+    """Whether reading stopped in brackets."""
     columns: list[tuple[int, bool]] = field(default_factory=list)
-    """Columns of the blocks that were open where reading broke off, and whether each is a list."""
+    """Columns of the open blocks where reading stopped, and whether each is a list."""
 
 
 class _Frame:
@@ -73,7 +73,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """A node that aliases can repeat: how many nodes it stands for, and how deep it is."""
+    """A node that aliases can repeat: its number of nodes and its depth."""
 
     node: Node
     count: int
@@ -85,7 +85,7 @@ def build_tree(layout: TextLayout, tree: Tree) -> None:
 
     Raises:
         yaml.YAMLError: the text is not YAML.
-        ReadingStopped: it is over a budget, or holds a second document.
+        ReadingStopped: it is over a limit, or contains a second document.
     """
     _Builder(layout, tree).run()
 
@@ -137,10 +137,10 @@ class _Builder:
             start = self.properties(event, start)
         if self.stand_ins is not NONE:
             text = self.stand_ins.restore(text, style)
-        if style == '"' and not text.isascii() and _HALF.search(text):  # PyYAML's own parser does not mind
-            mistake = unusable_escape(self.text, start, end)
-            if mistake is not None:
-                self.report(mistake)
+        if style == '"' and not text.isascii() and _HALF.search(text):  # PyYAML's parser accepts it
+            problem = unusable_escape(self.text, start, end)
+            if problem is not None:
+                self.report(problem)
             text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
         value = text if style else resolve_scalar(text)
         node = Scalar(value, text, style, start, end, self.layout)
@@ -153,7 +153,7 @@ class _Builder:
         self.attach(node, end, 1, 0)
 
     def is_key(self) -> bool:
-        """Whether the next node is a key: those are text, whatever they look like."""
+        """Whether the next node is a key: keys are always text."""
         return self.frame is not None and self.frame.table is not None and self.frame.key is None
 
     def open(self, event: Any, is_mapping: bool) -> None:
@@ -211,16 +211,16 @@ class _Builder:
             raise ReadingStopped(
                 SyntaxProblem(
                     codes.NOT_A_MAPPING,
-                    "the file holds more than one YAML document",
+                    "the file contains more than one YAML document",
                     start,
                     max(end, start + 1),
-                    label="a second document begins here",
-                    help="remove the `---`, or put the second document into a file of its own",
+                    label="a second document starts here",
+                    help="remove the `---`, or move the second document to another file",
                 )
             )
 
     def attach(self, node: Node, end: int, count: int, height: int) -> None:
-        """Put a finished node into the collection that is being read."""
+        """Add a finished node to the current collection."""
         self.count += count
         if self.count > MAX_NODES:
             raise ReadingStopped(_too_many(node.start))
@@ -247,7 +247,7 @@ class _Builder:
                 table[key.text] = Entry(key, node)
 
     def as_key(self, node: Node) -> Scalar:
-        """Return the node as a key. Numbers and words are keys by their text, as in JSON."""
+        """Return the node as a key. Keys are texts, also those that look like numbers or words, as in JSON."""
         if type(node) is Scalar:
             if node.text or node.style:
                 if node.value is not node.text:
@@ -256,7 +256,7 @@ class _Builder:
             what = "nothing"
         else:
             what = "a mapping" if type(node) is Mapping else "a list"
-        if self.text[node.start : node.start + 2] not in ("{{", "{#"):  # those are reported as templates
+        if self.text[node.start : node.start + 2] not in ("{{", "{#"):  # reported as templates
             self.report(
                 SyntaxProblem(
                     codes.UNSUPPORTED_YAML,
@@ -270,7 +270,7 @@ class _Builder:
         return Scalar(None, "", "unusable", node.start, node.end, self.layout)
 
     def merge(self, table: dict[str, Entry], key: Scalar, value: Node) -> None:
-        """Add the entries of `<<: *name` that the mapping does not set itself; of several the first wins."""
+        """Add the entries of `<<: *name` that the mapping does not set; the first of several takes precedence."""
         sources = value.items if isinstance(value, Sequence) else [value]
         for source in sources:
             if isinstance(source, Mapping):
@@ -280,7 +280,7 @@ class _Builder:
                 self.report(
                     SyntaxProblem(
                         codes.WRONG_TYPE,
-                        "`<<` merges mappings, and this is none",
+                        "`<<` merges mappings, and this is not a mapping",
                         key.start,
                         key.end,
                         label="merges a mapping",
@@ -289,7 +289,7 @@ class _Builder:
                 )
 
     def properties(self, event: Any, start: int) -> int:
-        """Report a tag, and return the offset of the value behind the tag and the anchor."""
+        """Report a tag, and return the offset of the value after the tag and the anchor."""
         match = _PROPERTIES.match(self.text, start)
         if event.tag is not None:
             tag = re.search(r"!\S*", self.text[start : start + 200])
@@ -307,38 +307,38 @@ class _Builder:
             )
         return match.end() if match else start
 
-    def report(self, mistake: SyntaxProblem) -> None:
-        if len(self.tree.mistakes) <= MAX_DIAGNOSTICS:
-            self.tree.mistakes.append(mistake)
+    def report(self, problem: SyntaxProblem) -> None:
+        if len(self.tree.problems) <= MAX_DIAGNOSTICS:
+            self.tree.problems.append(problem)
 
 
 def _duplicate(key: Scalar, first: Scalar) -> SyntaxProblem:
     return SyntaxProblem(
         codes.DUPLICATE_KEY,
-        f"the key `{shorten(key.text)}` is written twice in one mapping",
+        f"the key `{shorten(key.text)}` is used twice in one mapping",
         key.start,
         key.end,
-        label="again here",
+        label="used again here",
         help="remove one of the two, or rename it",
         related=(("first written here", first.start, first.end),),
     )
 
 
 def _not_json(node: Scalar) -> SyntaxProblem:
-    reason = "JSON cannot hold" if len(node.text) < MAX_DIGITS else "is too long to be kept"
+    reason = "JSON cannot represent" if len(node.text) < MAX_DIGITS else "is too long"
     return SyntaxProblem(
         codes.VALUE_NOT_ALLOWED,
         f"`{shorten(node.text)}` is a number that {reason}",
         node.start,
         node.end,
         label="not a JSON number",
-        help="write a finite number of at most 300 digits, or put it in quotes if text is meant",
+        help="write a finite number of at most 300 digits, or quote it if it is meant as text",
     )
 
 
 def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> SyntaxProblem:
     if inside:
-        message = f"the alias `*{shorten(name)}` stands inside the very thing that its anchor names"
+        message = f"the alias `*{shorten(name)}` is inside the value of its own anchor"
         help = "remove the alias"
     else:
         from orchestrator.diagnostics import suggest
@@ -348,7 +348,7 @@ def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside:
         help = (
             f"did you mean `*{near}`?"
             if near
-            else f"write `&{shorten(name)}` where it is defined; or quote the value if text is meant"
+            else f"write `&{shorten(name)}` where it is defined; or quote the value if it is meant as text"
         )
     return SyntaxProblem(codes.UNKNOWN_ALIAS, message, start, end, label="unknown alias", help=help)
 
@@ -360,16 +360,16 @@ def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> SyntaxPro
         start,
         start + 1,
         label=label,
-        help="nest less, or put deep data into a file that a step reads",
+        help="reduce the nesting, or move deep data to a file that a step reads",
     )
 
 
 def _too_many(start: int) -> SyntaxProblem:
     return SyntaxProblem(
         codes.FILE_TOO_LARGE,
-        f"the file has more than {MAX_NODES:,} values, counting what aliases repeat",
+        f"the file has more than {MAX_NODES:,} values, including those repeated by aliases",
         start,
         start + 1,
-        label="the limit is reached here",
-        help="put large data into a file that a step reads",
+        label="the limit is exceeded here",
+        help="move large data to a file that a step reads",
     )

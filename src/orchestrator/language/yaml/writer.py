@@ -1,4 +1,4 @@
-"""Writes a Python mapping as YAML text, so that a pipeline built in code has places for its diagnostics too."""
+"""Writes a Python mapping as YAML text, so that diagnostics of a pipeline built in code have places too."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from orchestrator.text.json_text import valid_unicode
 
 _MOST_LEVELS = 100
 _BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]*")
-"""Text of several lines that every reader of YAML takes from a block as it is."""
+"""Text of several lines that every YAML reader reads unchanged from a block."""
 _SPECIAL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-"""What readers of YAML 1.1 and 1.2 take differently, or not at all, outside of escapes."""
+"""Characters that YAML 1.1 and 1.2 readers read differently, or reject, outside escapes."""
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen when imported
@@ -36,7 +36,7 @@ def _represent_text(dumper: Any, text: str) -> yaml.Node:
 
 def _represent_number(dumper: Any, number: float) -> yaml.Node:
     text = repr(number)
-    text = text if "." in text else text.replace("e", ".0e")  # without a point it would be written with a tag
+    text = text if "." in text else text.replace("e", ".0e")  # without a point it is written with a tag
     node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:float", text)
     return node
 
@@ -46,7 +46,7 @@ _Dumper.add_representer(float, _represent_number)
 
 
 def write_yaml(mapping: Mapping[str, Any], *, width: int = 2**31 - 1) -> str:
-    """Return the mapping as YAML that reads back as the same, by the rules of 1.2 and of 1.1.
+    """Return the mapping as YAML that reads back as the same, in YAML 1.2 and 1.1.
 
     Lines are broken at `width` characters where that does not change the text.
 
@@ -69,7 +69,7 @@ def _checked(value: Any, path: str, level: int) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"`{path}` is {value}, a number that JSON cannot hold")
+            raise ValueError(f"`{path}` is {value}, a number that JSON cannot represent")
         return float(value)
     if isinstance(value, Mapping):
         entries = {}
@@ -78,11 +78,11 @@ def _checked(value: Any, path: str, level: int) -> Any:
                 raise ValueError(f"a key of `{path or 'the pipeline'}` is not text")
             name = valid_unicode(str(key))
             if name in entries:
-                raise ValueError(f"`{path or 'the pipeline'}` has two keys that are both `{name}` as text")
+                raise ValueError(f"`{path or 'the pipeline'}` has two keys with the text `{name}`")
             entries[name] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
         return entries
     if isinstance(value, list | tuple):
         return [_checked(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]
     raise ValueError(
-        f"`{path}` is a Python {type(value).__name__}, and not text, a number, true/false, a list or a mapping"
+        f"`{path}` is a Python {type(value).__name__}, not text, a number, true/false, a list or a mapping"
     )

@@ -243,10 +243,10 @@ def test_whatever_differs_is_told(first: ModelRequest, second: ModelRequest) -> 
 
 
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no directory of recordings"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         ReplayClient(tmp_path / "nowhere")
     (tmp_path / "x.json").write_text('{"request": {}}')
-    with pytest.raises(ConfigurationError, match=r"x\.json: it is no recording"):
+    with pytest.raises(ConfigurationError, match=r"x\.json: it is not a recording"):
         ReplayClient(tmp_path)
 
 
@@ -254,28 +254,28 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     ("wrong", "reason"),
     [
         ("[" * 100_000, "it is nested too deeply"),
-        ("[]", "it is no recording"),
+        ("[]", "it is not a recording"),
         ('{"request": {}, "reply": {"text": "x"}}', "it has no 'model'"),
-        ('{"request": {"model": 5}, "reply": {"text": "x"}}', "its model is no text"),
+        ('{"request": {"model": 5}, "reply": {"text": "x"}}', "its model is not a text"),
         ('{"request": {"model": "m", "messages": ["x"]}, "reply": {"text": "x"}}', "its `messages` are not"),
-        ('{"request": {"model": "m"}, "reply": {"text": 5}}', "its text is no text"),
-        ('{"request": {"model": "m"}, "reply": {"text": "x", "usage": {"input": "x"}}}', "`input`, is no whole number"),
+        ('{"request": {"model": "m"}, "reply": {"text": 5}}', "its text is not a text"),
+        ('{"request": {"model": "m"}, "reply": {"text": "x", "usage": {"input": "x"}}}', "`input`, is not an integer"),
         (
             '{"request": {"model": "m"}, "reply": {"text": "x", "usage": {"input": -5}}}',
             "`input`, is less than nothing",
         ),
         (
             '{"request": {"model": "m"}, "reply": {"text": "x", "tools": [{"id": "1", "name": "t", "arguments": 3}]}}',
-            "what a tool is given is no object",
+            "what a tool is given is not an object",
         ),
-        ('{"request": {"model": "m"}, "error": {"type": "ModelError", "message": 5}}', "its error is no text"),
+        ('{"request": {"model": "m"}, "error": {"type": "ModelError", "message": 5}}', "its error is not a text"),
     ],
 )
 def test_a_recording_that_was_edited_wrongly_is_named_before_anything_runs(
     tmp_path: Path, wrong: str, reason: str
 ) -> None:
     (tmp_path / "x.json").write_text(wrong)
-    with pytest.raises(ConfigurationError, match=r"x\.json: it is no recording") as raised:
+    with pytest.raises(ConfigurationError, match=r"x\.json: it is not a recording") as raised:
         ReplayClient(tmp_path)
     assert reason in raised.value.message
 

@@ -142,7 +142,7 @@ def project_directory(start: str | Path | None = None) -> Path:
 
 
 def _is_trusted(owner: int, start: Path) -> bool:
-    """Whether a file above `start` is of this user, of the system, or of whoever owns `start`, as in a container."""
+    """Whether this user, the system, or the owner of `start` (as in a container) owns a file above `start`."""
     if not hasattr(os, "geteuid"):
         return True
     return owner in (os.geteuid(), 0, start.stat().st_uid)

@@ -1,1 +1,1 @@
-"""Models of every provider behind one interface: what is said, who answers, what it costs."""
+"""Models of every provider behind one interface: messages, clients, selection, limits and costs."""

@@ -59,7 +59,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """What is kept free for one call that is under way."""
+    """What is reserved for one in-flight call."""
 
     held: Spent
 
@@ -84,12 +84,12 @@ class Ledger:
 
     @property
     def spent(self) -> Spent:
-        """What has been spent, without what is kept for calls that are under way."""
+        """What has been spent, without the reservations of in-flight calls."""
         return self._spent
 
     @property
     def held(self) -> Spent:
-        """What is kept for calls that are under way."""
+        """The reservations of in-flight calls."""
         return self._kept
 
     def know(self, spent: Spent) -> None:
@@ -101,7 +101,7 @@ class Ledger:
             )
 
     def restart(self, spent: Spent) -> None:
-        """Begin anew with what has been spent: a new day or month of a project has come."""
+        """Restart with what has been spent: a new period of the project has begun."""
         with self._lock:
             self._spent = spent
         self.pass_on()
@@ -124,7 +124,7 @@ class Ledger:
             return reservation
 
     def could_fit(self, estimate: Estimate) -> bool:
-        """Whether a call would fit if those that are under way took nothing of what is kept for them but a request."""
+        """Whether a call would fit if the in-flight calls took only a request of their reservations."""
         return self._fits(estimate, Spent(requests=len(self._held)))
 
     def is_full_for(self, estimate: Estimate) -> bool:
@@ -148,12 +148,12 @@ class Ledger:
         self.pass_on()
 
     async def changed(self, *, again: bool = False) -> None:
-        """Wait in line until a call that is under way ends; return at once if there is none. `again`: at its front.
+        """Wait in line until an in-flight call ends; return at once if there is none. `again`: at its front.
 
-        Only the first in line is told, and has to tell the next by `pass_on` unless it waits again: so a thousand that
-        wait do not all try whenever one call has ended.
+        Only the first in line is notified, and notifies the next with `pass_on` unless it waits again: a
+        thousand waiting calls do not all try whenever one call ends.
         """
-        import asyncio  # plans need budgets, and nobody who only checks one needs this
+        import asyncio  # plans need budgets, but checking one does not need this
 
         loop = asyncio.get_running_loop()
         mine = (loop, loop.create_future())
@@ -262,7 +262,7 @@ def usd(amount: float) -> str:
 
 
 def exact_usd(amount: float) -> str:
-    """Return an amount that somebody has set, with all its digits: a limit or a price."""
+    """Return a limit or a price with all its digits."""
     return f"${Decimal(f'{amount:.10g}').normalize():f}"
 
 

@@ -1,4 +1,4 @@
-"""What is said to a model and what it answers, the same for every provider: plain frozen data, without any library."""
+"""Requests to models and their replies, the same for every provider: plain frozen data without any library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 Finish = Literal["stop", "length", "tools", "refused", "other"]
-"""Why an answer ended: it was complete, reached `max_tokens`, asks for tools, was refused or filtered, or else."""
+"""Why an answer ended: complete, limited by `max_tokens`, tool calls, refused or filtered, or another reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ToolOffer:
 class ToolRequest:
     """A model asks for a tool. `id` ties the result to it.
 
-    `problem` says why the arguments cannot be read; the tool is not called then, and the model is told.
+    `problem` is the reason why the arguments are invalid; the tool is then not called, and the model gets the reason.
     """
 
     id: str
@@ -111,10 +111,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """The answer. `data` is its JSON where a schema was asked for; it has not been held to the schema yet.
+    """The answer. `data` is its JSON if a schema was given; it has not been validated against the schema yet.
 
-    `model` is the model that the provider says has answered, `latency` the seconds to the end of the answer. `limits`
-    are the headers that tell of rate limits, by their names in small letters.
+    `model` is the model that the provider reports, `latency` the seconds to the end of the answer. `limits` are the
+    headers about rate limits, by their lower-case names.
     """
 
     text: str
@@ -167,7 +167,7 @@ class ModelClient(Protocol):
     """Speaks to models. One for a process; safe to use by many tasks of one event loop at once.
 
     Raises for all methods: ModelError and its subclasses (see `orchestrator.errors`). Cancelling closes the connection.
-    A call that breaks off counts as sent unless its client says by `note_request_sent` that it was not.
+    An interrupted call counts as sent unless its client reports with `note_request_sent` that it was not.
     """
 
     async def ask(

@@ -1,4 +1,4 @@
-"""What all actions of the tool `model` share: which model, with which settings, and what the result says of it."""
+"""What the actions of the tool `model` share: the choice of the model, its settings, and common fields of results."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def ask(
 ) -> ModelAnswer:
     """Ask once, and take note of the answer. With a structure its value is of that form, else it is the text.
 
-    `system` goes before what the step itself says; `max_tokens` holds instead of its own.
+    `system` goes before the system prompt of the step; `max_tokens` replaces its own.
     """
     messages = content if _are_messages(content) else (Message("user", typing.cast("Any", content)),)
     request = ModelRequest(
@@ -199,7 +199,7 @@ def _are_messages(content: Any) -> bool:
 
 
 def is_cut(call: ActionCall, answer: ModelAnswer) -> bool:
-    """Whether an answer reached the most tokens it may have; the log then says so."""
+    """Whether an answer reached its limit of tokens; the log then has a warning."""
     if answer.reply.finish != "length":
         return False
     limit = f" of {call.max_tokens} tokens" if call.max_tokens else ""
@@ -290,7 +290,7 @@ def model_action(
 
 
 def _named(value: Any) -> Any:
-    """Refuse a model that is named, and by no name: whoever names one does not mean any that is at hand."""
+    """Reject empty model names: they do not mean `auto`."""
     names = value if isinstance(value, list) else [value]
     if value is not None and not (names and all(str(name).strip() for name in names)):
         raise ValueError("must name a model: write `auto` for any available model, or omit it")

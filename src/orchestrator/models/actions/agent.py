@@ -74,7 +74,7 @@ async def turn(
     images: Images = None,
     files: Files = None,
 ) -> Turned:
-    """Ask a model that may ask for tools. `history` is what was said after the prompt, `tools` what it is offered."""
+    """Call a model that can request tools. `history` are the messages after the prompt, `tools` the offered tools."""
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
     content = content_of(prompt, await read_media(call.context, images, files))
     request = ModelRequest(
@@ -159,8 +159,8 @@ def _agent() -> Action:
         returns=_result_type({}),
         result_type=_result_type,
         takes_context=False,
-        description="Have a model work in turns with tools, each call a step of the run, until it answers.\n\n"
-        "Tools are named as in steps; nothing is permitted to the model that is not permitted to the project.",
+        description="Let a model work in turns with tools, each call a step of the run, until it answers.\n\n"
+        "Tools are named as in steps; the model has only the permissions of the project.",
         example=_EXAMPLE,
     )
 

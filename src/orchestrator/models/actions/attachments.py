@@ -1,4 +1,4 @@
-"""Images and files that a step gives to a model: read where that is permitted, and told apart by what is in them."""
+"""Images and files that a step sends to a model: read with the permissions of the run, typed by their content."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def paths_of(value: str | Sequence[str] | None) -> list[str]:
 
 
 def no_urls(value: Any) -> Any:
-    """Refuse addresses where paths are wanted; the message says how to get what is there."""
+    """Reject URLs where paths are required; the message names the way to download the file."""
     for path in paths_of(value):
         if isinstance(path, str) and _URL.match(path):
             short = shorten(path)

@@ -69,7 +69,7 @@ async def auto(
 def auto_values_prompt(
     questions: Mapping[str, str], properties: Mapping[str, Any], about: str
 ) -> tuple[str, str, Structure]:
-    """Return what a model is told first, what it is asked, and the form of an answer with a value for each question."""
+    """Return the system prompt, the prompt, and the schema of an answer with a value for each question."""
     parts = []
     for name, question in questions.items():
         purpose = str(properties.get(name, {}).get("description", "")).strip()

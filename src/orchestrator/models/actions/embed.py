@@ -64,7 +64,7 @@ async def _vectors(call: ActionCall, texts: Sequence[str]) -> list[list[float]]:
         return []
     final = len(batches) == 1
     made = [await _made(call, call.choice, batches[0], final=final)]
-    # Vectors of different models cannot be compared, so whoever made the first ones makes them all.
+    # Vectors of different models cannot be compared, so one model makes all of them.
     same = replace(call.choice, models=(str(call.answers[0].model),), requires=None)
     turns = asyncio.Semaphore(_AT_ONCE)
 

@@ -95,7 +95,7 @@ async def generate(
     images: Images = None,
     files: Files = None,
 ) -> GeneratedData:
-    """Ask a model for an answer of a certain form. It is held to it, so steps can rely on its fields.
+    """Ask a model for an answer that matches a schema. The answer is validated, so steps can rely on its fields.
 
     The form is given as `schema`, `vars` or `response_format`. A field of the answer is read as `{{ step.field }}`.
 
@@ -121,9 +121,9 @@ async def chat(
     ],
     prompt: Annotated[str | None, "A further user message, after the others."] = None,
 ) -> Chatted:
-    """Go on with a conversation. `messages` of the result can be given to the next `chat`.
+    """Continue a conversation. `messages` of the result can be passed to the next `chat`.
 
-    Roles are `user` and `assistant`; a first message with role `system` is what the model is told before anything else.
+    Roles are `user` and `assistant`; a first message with role `system` is the system prompt.
 
     Example:
         - id: talk
@@ -205,7 +205,7 @@ def typed_data(known: Mapping[str, Any], returns: Type) -> Type:
 
 
 def hidden(form: Structure | None) -> frozenset[str]:
-    """Return the fields of an answer: what the result says besides does not stand in their way."""
+    """Return the fields of an answer, which hide the common fields of results with the same names."""
     return frozenset(form.type.properties if form else ()) - {"data"}
 
 

@@ -1,4 +1,4 @@
-"""What models are told by the actions that do more than pass on a prompt, and how texts are set apart as data."""
+"""The prompts of the actions that do more than pass on a prompt, and how texts are marked as data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JUDGED_TOKENS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is told: how it is to work, and what it is asked."""
+    """A system prompt and a prompt."""
 
     system: str
     text: str
@@ -69,7 +69,7 @@ def analysis(text: str, instruction: str, kind: str = "") -> Prompt:
 def classification(
     text: str, labels: Mapping[str, str], *, multiple: bool = False, reason: bool = False, instruction: str = ""
 ) -> Prompt:
-    """Ask which label a text has, or which ones. `labels` are told with their descriptions."""
+    """Ask for the label or labels of a text. `labels` have descriptions."""
     said = [f"- {label}: {description}" if description else f"- {label}" for label, description in labels.items()]
     asked = "Give every label that applies to this text; none, if none does." if multiple else "Give this text a label."
     parts = [instruction, f"{asked} The labels:\n" + "\n".join(said)]

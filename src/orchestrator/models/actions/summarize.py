@@ -23,7 +23,7 @@ _UNKNOWN_WINDOW: Final = 8_192
 """Tokens that a model is taken to read where nothing is known of it."""
 
 _SAFE: Final = 0.8
-"""How much of the room is used: a text may have more tokens than can be told from its size."""
+"""The share of the context window that is used: a text can have more tokens than its size suggests."""
 
 _LEAST_ROOM: Final = 200
 _AT_ONCE: Final = 4
@@ -119,7 +119,7 @@ async def summarize(
 async def _within(call: ActionCall, prompt: prompts.Prompt, answer: ModelAnswer, max_words: int | None) -> ModelAnswer:
     """Return the answer, or if it has too many words the one to a second request, where that has fewer.
 
-    Too many words are no reason to fail: the best that can be had is given, and the log says so.
+    Too many words are not an error: the shortest summary is returned, with a warning in the log.
     """
     if max_words is None or _words(answer.reply.text) <= max_words or answer.reply.finish == "length":
         return answer

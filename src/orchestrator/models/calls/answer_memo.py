@@ -29,7 +29,7 @@ class Kept:
 class KeptAnswers:
     """What was answered on the way to the answer of one step.
 
-    Each is found by the digest of its request, so what is asked in other words is asked anew.
+    Each is found by the digest of its request, so a changed request is sent again.
     """
 
     def __init__(self, found: Mapping[str, Mapping[str, Any]], scrub: Scrub) -> None:

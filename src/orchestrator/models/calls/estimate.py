@@ -1,4 +1,4 @@
-"""What a call of a model may take, told before it is made: tokens from the size of what is sent, USD from them."""
+"""The estimate of a call before it is made: tokens from the size of the request, USD from the tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN: Final = 4
 """OpenAI's rule of thumb: a token is about four characters of English (its help page "What are tokens and how to count
-them?"). Counted in bytes of UTF-8 it is right for English, and not far off where a character is a token of its own."""
+them?"). Counted in bytes of UTF-8 it is right for English, and not far off where each character is a token."""
 
 _MESSAGE: Final = 4
 """Tokens around each message (OpenAI's cookbook, "How to count tokens", counts three and a role)."""
@@ -27,7 +27,7 @@ _IMAGE: Final = 1600
 megapixels; OpenAI counts up to 1,105 for one of high detail, Gemini 258 a tile."""
 
 _PAGE: Final = 2300
-"""Tokens of a page of a PDF; Anthropic's guide says 1,500 to 3,000 for its text, and the picture of it besides."""
+"""Tokens of a page of a PDF; Anthropic's guide says 1,500 to 3,000 for its text, plus its picture."""
 
 _BYTES_OF_PAGE: Final = 100_000
 _BYTES_OF_SOUND: Final = 500

@@ -1,4 +1,4 @@
-"""What an action asks models through: which model may answer, what came of it, and what the host of a call offers."""
+"""The interface through which actions call models: the choice, the answer, and what the host of a call offers."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class ModelChoice:
 class ModelCall:
     """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where it is not known.
 
-    `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed;
-    `code` is null where it was cancelled. Usage and cost of a call that broke off are estimated from what was
-    sent and what had come.
+    `latency` in seconds. `why` is the reason for the choice. `error` is `{code, type, message}` of a failed
+    call; `code` is null if it was cancelled. Usage and cost of an interrupted call are estimated from what was sent
+    and received.
 
     `kept` is set for an answer on the way to that of the step: the digest of its request, and itself as JSON data.
     """
@@ -103,7 +103,7 @@ class CallHost(Protocol):
 
     @property
     def feedback(self) -> Sequence[Feedback]:
-        """Earlier answers of this attempt that were not accepted, which the next answer is to mend."""
+        """Rejected answers of this attempt, which the next answer should fix."""
 
     @property
     def passed_over(self) -> frozenset[ModelName]:

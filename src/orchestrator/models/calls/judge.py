@@ -1,4 +1,4 @@
-"""A model's opinion of a text: the request for it, and what an answer says."""
+"""The judge model: the request for a judgement of a text, and the answer as data."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MARK: Final = re.compile(r"\[redacted:[^\[\]]+(?:\[[^\[\]]+\][^\[\]]*)?#\w+\]")
 
 
 def question_digest(question: str, schema: Mapping[str, Any]) -> str:
-    """Return what identifies a question: its words, and the type of the answer. A description says no type."""
+    """Return what identifies a question: its words, and the type of the answer without descriptions."""
     kind = {key: value for key, value in schema.items() if key != "description"}
     text = json.dumps([question, kind], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

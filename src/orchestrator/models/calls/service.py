@@ -1,4 +1,4 @@
-"""The models of one orchestrator: the catalogue, the keys, the client, and what a project may spend. All made late."""
+"""The models of one orchestrator: catalogue, keys, client and project budget. All created on first use."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from orchestrator.models.selection.candidates import Candidate, Needs
 
 _SEEN_FOR: Final = 60.0
-"""Seconds for which servers of one's own are taken to have the models that they had."""
+"""Seconds for which the list of models of local servers is cached."""
 
 
 class ModelService:
-    """Asks models for all runs of one orchestrator. One for an event loop.
+    """Calls models for all runs of one orchestrator. One per event loop.
 
-    `client` answers in the place of providers (a fake, a recording): then keys and packages do not matter, unless it
+    `client` replaces the providers (a fake, a recording): then keys and packages do not matter, unless it
     has an attribute `needs_keys` that is true. Its attribute `auto`, if it has one, is the model that it takes for
     `auto`, and `models` are all that it can answer for.
     `spent_since` gives what the runs of the store have spent; without it only calls made here count for `[budget]`.
@@ -66,7 +66,7 @@ class ModelService:
 
     @cached_property
     def keys(self) -> Keys:
-        """The keys at hand."""
+        """The available API keys."""
         return Keys.load()
 
     def for_run(self, ledgers: Sequence[Ledger] = ()) -> RunGateway:
@@ -113,7 +113,7 @@ class ModelService:
         return ProjectLedger(project, self._spent_since or (lambda _: Spent()))
 
     async def _here(self, choice: ModelChoice, needs: Needs) -> AvailableModels:
-        """Return what can be asked; servers of one's own are asked what they have where that may matter."""
+        """Return the available models; local servers are queried for theirs if that can matter."""
         here = AvailableModels(self.catalogue, self.keys)
         if self._stands_in:
             only = frozenset(getattr(self._client, "models", ()))
@@ -128,7 +128,7 @@ class ModelService:
 
 
 class RunGateway:
-    """What the steps of one run ask models through."""
+    """The model access of one run."""
 
     def __init__(self, service: ModelService, ledgers: tuple[Ledger, ...]) -> None:
         self._service = service
@@ -157,7 +157,7 @@ def _needs_ollama(here: AvailableModels, needs: Needs) -> bool:
 
 
 async def _looked_around(here: AvailableModels) -> AvailableModels:
-    """Ask the servers of one's own which models they have: an Ollama, and those of the settings."""
+    """Query the local servers for their models: Ollama, and the servers of the settings."""
     from orchestrator.models.catalog.probe import probe_all
 
     servers = [

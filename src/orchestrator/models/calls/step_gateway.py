@@ -1,4 +1,4 @@
-"""Asks models for one attempt of a step: one after another, each within its budgets and its turn, all recorded."""
+"""Calls models for one attempt of a step: one after another, within budgets and rate limits, all recorded."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ class _GatewayCall:
             raise
 
     async def _reserve(self, ledgers: Sequence[Ledger]) -> None:
-        """Reserve in all ledgers. What is reserved for in-flight calls is often too much: it is waited for."""
+        """Reserve in all ledgers. In-flight calls often reserve too much: wait for them if there is no room."""
         full = self._full(ledgers)
         if full is None:
             return
@@ -328,7 +328,7 @@ class _GatewayCall:
                     before.pass_on()
 
     def _full(self, ledgers: Sequence[Ledger]) -> Ledger | None:
-        """Reserve in all ledgers and return None, or return one that has no room until a call that is under way ends.
+        """Reserve in all ledgers and return None, or return one that has no room until an in-flight call ends.
 
         Raises:
             BudgetExceeded: There will be no room then either.
@@ -345,7 +345,7 @@ class _GatewayCall:
                 return full
 
     def _counted(self, reply: Replied) -> Replied:
-        """Return a reply whose usage is told by its size where the provider does not tell, as a budget has to hold."""
+        """Return a reply with its usage, estimated from its size if the provider does not report it."""
         usage, said = reply.usage, answer_tokens(reply) if isinstance(reply, ModelReply) else 0
         return replace(reply, usage=replace(usage, input=usage.input or self._sent, output=usage.output or said))
 
@@ -366,7 +366,7 @@ class _GatewayCall:
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, ModelError) and (limits := self._step.limits) is not None:
-            # One that will not pass is no matter of time.
+            # Waiting does not help with permanent errors.
             if error.retryable and (isinstance(error, ModelRateLimited) or error.retry_after is not None):
                 limits.refused(self._name, error.retry_after, error.limits)
             else:
@@ -378,7 +378,7 @@ class _GatewayCall:
         if not self._received and (self._sending.sent is False or isinstance(error, ModelMissing | RecordingMissing)):
             self._close(Usage(), 0.0, error)
         elif not self._received and _is_turned_down(error):
-            self._close(Usage(requests=1), 0.0, error)  # nobody sends a bill for that
+            self._close(Usage(requests=1), 0.0, error)  # this is not billed
         else:  # one that was broken off may have been read, and is paid for as far as it came
             usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)
             self._close(usage, self._catalogue.cost(self._name, usage), error)
@@ -482,7 +482,7 @@ def _not_asked(name: ModelName, problem: str) -> ModelMissing:
 
 
 def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
-    """Return one error for all: what may pass by itself decides how it goes on, else a budget, else the last."""
+    """Return one error for all: a temporary error decides whether to retry, else a budget, else the last one."""
     if len(failed) == 1:
         return failed[0][1]
     errors = [error for _, error in failed]

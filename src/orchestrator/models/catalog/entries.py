@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.providers import Provider
 
 MODALITIES: Final = {"vision": "image", "audio": "audio", "video": "video", "files": "file"}
-"""What a model reads besides text, by the capability that says so."""
+"""The input types other than text, by the capability that enables them."""
 
 _SIZE = re.compile(r"(?:^|[-_:])(?:(\d+)x)?(\d+(?:\.\d+)?)b(?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of one model. Prices in USD per million tokens, 0 where nobody sends a bill; None is not known.
+    """What is known about one model. Prices in USD per million tokens, 0 if it is free; None means unknown.
 
     `size` in billions of parameters; `quality` and `speed` are rough ranks from 1 to 5. `certain`: `capabilities` are
     all that it has; otherwise it may have more. `deprecated`: its provider will end it, or has better ones.
@@ -66,7 +66,7 @@ class Catalogue:
 
     @classmethod
     def load(cls, directory: str | Path = ".") -> Catalogue:
-        """Return the catalogue with what `orchestrator.toml` in `directory` says.
+        """Return the catalogue with the settings of `orchestrator.toml` in `directory`.
 
         Raises:
             ConfigurationError: The file has a setting that is unknown or of the wrong type.
@@ -182,7 +182,7 @@ def _size(model: str) -> float | None:
 
 
 def _rule(model: str) -> Mapping[str, Any]:
-    """Return what our own table says of a model; of one that no rule speaks of, nothing."""
+    """Return the rule of the built-in table for a model; the empty rule if none matches."""
     return _rule_of(model.lower().rpartition("/")[2])
 
 

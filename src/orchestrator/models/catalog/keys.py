@@ -37,7 +37,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys at hand: those of `environ`, else those of `file`, which is read when it is needed."""
+    """The available API keys: those in `environ`, else those in `file`, which is read on first use."""
 
     file: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
@@ -49,7 +49,7 @@ class Keys:
         return cls(keys_file(known), known)
 
     def find(self, provider: Provider) -> Key | None:
-        """Return the key of a provider, or None if there is none.
+        """Return the key of a provider, or None.
 
         Raises:
             ConfigurationError: The file of keys would be needed, and others can read it, or it is not well formed.
@@ -156,7 +156,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _read_private(file: Path) -> bytes:
-    """Return what a file holds that nobody else may read; what is judged is the very file that is read."""
+    """Return the content of a file that only its owner can read; the opened file itself is checked."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as opened:
         found = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""How people name models: `openai:gpt-5-mini`, `openai/gpt-5-mini`, `gpt-5-mini`, `auto`."""
+"""How models are named: `openai:gpt-5-mini`, `openai/gpt-5-mini`, `gpt-5-mini`, `auto`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TAG = re.compile(r"latest|[0-9.]+[bm](-.*)?", re.IGNORECASE)
 
 
 class KnownModels(Protocol):
-    """What the names are looked up in; the catalogue is one."""
+    """Where names are looked up; the catalogue is one."""
 
     @property
     def providers(self) -> Mapping[str, Provider]:
@@ -35,7 +35,7 @@ class KnownModels(Protocol):
         """Return a model's names at those who made it."""
 
     def hosts_of(self, model: str) -> list[ModelName]:
-        """Return a model's names at everybody else who offers it."""
+        """Return a model's names at the other providers that offer it."""
 
     def models_of(self, provider: str) -> Iterable[str]:
         """Return the models of a provider that are known."""
@@ -46,14 +46,14 @@ class KnownModels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NameProblem:
-    """Why a text names no model. `suggestion`, where there is one, is what to write in its place."""
+    """Why a text is not a model name. `suggestion`, if any, is the replacement."""
 
     message: str
     help: str
     suggestion: str | None = None
 
     def error(self) -> ModelMissing:
-        """Return it as the error to raise where no file can be pointed at."""
+        """Return it as an error, for places without a file."""
         return ModelMissing(self.message, help=self.help)
 
 

@@ -27,7 +27,7 @@ _FOREIGN: Final = {"google": "claude", "openai": "gpt-oss"}
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the table says of one model. Prices in USD per million tokens, those for short inputs where they differ."""
+    """The entry of one model. Prices in USD per million tokens; for short inputs where they differ."""
 
     id: str
     context_window: int | None
@@ -45,7 +45,7 @@ def version() -> str:
 
 
 def listed(provider: Provider, model: str) -> Listed | None:
-    """Return what the table says of a model, by any name that the provider takes for it, or None."""
+    """Return the entry of a model by any name that the provider accepts, or None."""
     found = _found(provider, model)
     return _listed(found[1]) if found else None
 

@@ -1,4 +1,4 @@
-"""Asks providers whether they are there and take the key, by their lists of models: real calls that cost nothing."""
+"""Checks whether providers are reachable and accept the key, with their lists of models: calls that cost nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PATHS: Final = {"anthropic": "/v1/models", "google": "/v1beta/models?pageSize=1
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a provider said. `problem` is empty if it takes the key; `models` are those that it lists."""
+    """The response of a provider. `problem` is empty if it accepts the key; `models` are those that it lists."""
 
     provider: str
     problem: str = ""
@@ -43,19 +43,19 @@ class Probe:
 
     @property
     def ok(self) -> bool:
-        """Whether it is there and takes the key."""
+        """Whether the provider is reachable and accepts the key."""
         return not self.problem
 
 
 async def probe_all(providers: Iterable[Provider], keys: Keys) -> list[Probe]:
-    """Ask several providers at once; the answers are in their order."""
+    """Check several providers in parallel; return the results in their order."""
     import asyncio
 
     return list(await asyncio.gather(*(probe(provider, keys) for provider in providers)))
 
 
 async def probe(provider: Provider, keys: Keys) -> Probe:
-    """Ask one provider for its models. Whatever goes wrong is in the answer; a key never is.
+    """Ask one provider for its models. Errors are part of the result; a key never is.
 
     Raises:
         ConfigurationError: The file of keys cannot be used.

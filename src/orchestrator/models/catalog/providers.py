@@ -1,4 +1,4 @@
-"""Who offers models: how each is spoken to, where, and which variables hold its key."""
+"""The providers of models: their protocols, addresses and the variables with their keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["openai", "anthropic", "google", "huggingface", "ollama", "mistral", "groq", "bedrock", "transformers"]
-"""How a provider is spoken to. `openai` is the protocol of OpenAI's chat completions, which most others offer too."""
+"""The protocol of a provider. `openai` is OpenAI's chat completions, which most others offer too."""
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
@@ -21,9 +21,9 @@ class Provider:
     `key_variables`: the first that is set holds the key; none means that no key is needed. `own_keys`: variables that
     say that the provider's own library will find its credentials. `base_url`: empty where the library knows it;
     `url_variables` may name another. `prices`: the name in the table of prices. `default`: what `auto` takes, small,
-    cheap and current. `maker`: its models are its own, so that their names alone mean those here. `free`: nobody sends
-    a bill. `timeout` in seconds. `stream`: answers may be asked for in pieces. `max_bytes`: the most that is read of
-    one answer, by default what `orchestrator.models.clients.answer_bounds` says.
+    cheap and current. `maker`: its models are its own, so that their names alone mean those here. `free`: using it
+    costs nothing. `timeout` in seconds. `stream`: answers can be streamed. `max_bytes`: the size limit of one answer;
+    the default is in `orchestrator.models.clients.answer_bounds`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Provider:
 
     @property
     def needs_key(self) -> bool:
-        """Whether it answers nobody without a key."""
+        """Whether it requires a key."""
         return bool(self.key_variables) and not self.key_optional
 
     def url(self, environ: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What `orchestrator.toml` says about models: the default, servers of one's own, what the catalogue does not know."""
+"""The model settings of `orchestrator.toml`: the default model, custom servers, and corrections of the catalogue."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def connect(endpoint: Endpoint) -> Connection:
 def _openai_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
     from orchestrator.models.clients.openai import PlainOpenAI
 
-    # A server of one's own need not want a key, but the SDK does.
+    # A custom server can work without a key, but the SDK cannot.
     key = endpoint.key or "none"
     base_url = endpoint.base_url or OPENAI
     return PlainOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0, timeout=READ)

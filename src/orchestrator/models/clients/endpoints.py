@@ -31,7 +31,7 @@ class Endpoint:
 
 
 def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, keys: Keys | None = None) -> Endpoint:
-    """Return where a model is asked, with the key that is at hand.
+    """Return the endpoint of a model, with its API key.
 
     Raises:
         ModelMissing: No provider has this name, or it has no address or no key here.

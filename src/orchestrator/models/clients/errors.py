@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Fault = TypeVar("Fault", bound=ModelError)
 
 _PASSING = (408, 409, 425)
-"""Statuses below 500, beside 429, that pass by themselves."""
+"""Temporary statuses below 500, except 429."""
 
 
 def fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> ModelError:
@@ -141,7 +141,7 @@ def _reported(body: bytes, error: Exception) -> dict[str, Any] | None:
 
 
 def _is_error(value: dict[str, Any]) -> bool:
-    """Whether a body without `error` says in a sentence what is wrong, and nothing else."""
+    """Whether a body without `error` consists of one error message."""
     return value.keys() <= _ERROR_KEYS and any(isinstance(value.get(key), str) for key in ("message", "detail"))
 
 

@@ -1,4 +1,4 @@
-"""A model that answers what a test says, so that a pipeline is tested without network, keys or cost."""
+"""A fake model with scripted answers, to test a pipeline without network, keys or cost."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Asked:
 
     @property
     def prompt(self) -> str:
-        """The text that was said last."""
+        """The text of the last message."""
         return next((words_of(said) for said in reversed(self.request.messages) if said.role != "assistant"), "")
 
     @property
     def text(self) -> str:
-        """All that was said, with the system's words first."""
+        """The text of all messages, with the system prompt first."""
         return "\n\n".join(part for part in (self.request.system, *map(words_of, self.request.messages)) if part)
 
 
@@ -117,12 +117,12 @@ class FakeModel:
 
     @property
     def prompts(self) -> list[str]:
-        """The text that was said last in each request."""
+        """The text of the last message of each request."""
         return [asked.prompt for asked in self.requests]
 
     @property
     def unused(self) -> list[str]:
-        """The steps and patterns of the script that nobody has asked for."""
+        """The steps and patterns of the script that were never requested."""
         return [key if isinstance(key, str) else key.pattern for key in self._scripts if key not in self._given]
 
     def of(self, step: str) -> list[Asked]:
@@ -155,7 +155,7 @@ class FakeModel:
         return Embeddings(tuple(tuple(map(float, vector)) for vector in vectors), usage, str(name))
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing: no connection is open."""
 
     def _answer(self, asked: Asked) -> Any:
         with self._lock:

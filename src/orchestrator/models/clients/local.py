@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class LocalClient:
     """Asks weights in folders, which are named relative to `directory`. They are loaded by the first call, and stay.
 
-    One answer is made at a time. Whoever is cancelled ends the work at the next token. Nothing holds an answer to a
-    schema while it is made: the model is told of it, and the answer is JSON or none.
+    One answer is generated at a time. A cancelled call ends at the next token. Generation is not constrained by a
+    schema: the schema is part of the prompt, and the answer is checked afterwards.
     """
 
     def __init__(self, directory: Path = Path()) -> None:
@@ -100,7 +100,7 @@ class LocalClient:
         on_text: Callable[[str], None] | None,
         ended: threading.Event,
     ) -> GeneratedTokens:
-        """Let the thread work, and give what it says to the listener here."""
+        """Run the generation in a thread, and pass its text to the listener here."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class ProviderClient:
-    """Asks models where `find` says that they are. Libraries are loaded, and connections made, by the first call.
+    """Calls models at the endpoints that `find` returns. Libraries are loaded and connections made by the first call.
 
-    It makes no second attempt of its own: whoever calls decides about that.
+    It does not retry: the caller decides about that.
     """
 
     def __init__(self, find: Callable[[ModelName], Endpoint] = endpoint_of) -> None:
@@ -87,12 +87,12 @@ class ProviderClient:
         task = self._connections.get(endpoint)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._connections[endpoint] = asyncio.ensure_future(asyncio.to_thread(_connect, endpoint))
-        # Whoever is cancelled does not take it away from the others.
+        # A cancelled call does not close it for the others.
         return task.result() if task.done() else await asyncio.shield(task)
 
 
 class _ListenerFailed(Exception):
-    """What `on_text` raised, which is no fault of the model."""
+    """An error that `on_text` raised, not the model."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()

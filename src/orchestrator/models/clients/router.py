@@ -1,4 +1,4 @@
-"""The client that most runs use: by weights in a folder, or over the network."""
+"""The client that most runs use: local weights, or providers over the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def provider_client(catalogue: Catalogue, keys: Keys, directory: Path = Path()) 
 
 
 class RoutingClient:
-    """A `ModelClient` for every model; `find` says where each is asked. What asks it is made with the first call."""
+    """A `ModelClient` for every model; `find` returns the endpoint. Clients are created with the first call."""
 
     def __init__(self, find: Callable[[ModelName], Endpoint], directory: Path = Path()) -> None:
         self._find = find

@@ -1,4 +1,4 @@
-"""Says a request of ours in the words of Pydantic AI, and its answer in ours. Imported with the first call only."""
+"""Translates requests for Pydantic AI, and its answers back. Imported with the first call only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import Finish, Media, Message, ModelName, ModelRequest
 
 ANSWER = "answer"
-"""The tool by which a model answers that can be held to a schema in no better way, and the field of a wrapped one."""
+"""The tool through which a model without native schemas answers, and the field of a wrapped value."""
 
 MOST_REPORTED: Final = 1_000_000_000
 """Tokens of one call that a provider may report: a hundred times what any model reads."""
@@ -52,7 +52,7 @@ Mode = Literal["text", "native", "tool", "prompted"]
 
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """A request in the words of Pydantic AI. `wrapped` says that the answer's value is in a field of an object."""
+    """A request for Pydantic AI. `wrapped`: the value of the answer is in a field of an object."""
 
     messages: list[ModelMessage]
     settings: ModelSettings
@@ -87,7 +87,7 @@ def call_of(request: ModelRequest, model: Model[Any], kind: str) -> ProviderCall
 
 
 def _mode(request: ModelRequest, model: Model[Any], kind: str) -> Mode:
-    """Return how a model is held to a schema: by its own means, else by a tool to call, else by words."""
+    """Return how a model is given a schema: natively, else as a tool, else in the prompt."""
     if request.schema is None:
         return "text"
     profile = cast("Mapping[str, object]", model.profile)
@@ -124,7 +124,7 @@ def _settings(request: ModelRequest, model: Model[Any]) -> ModelSettings:
 
 
 def _always_reasons(model: Model[Any]) -> bool:
-    """Whether it is one of OpenAI's models that reason unless told not to: they refuse a temperature."""
+    """Whether it is an OpenAI model that reasons by default: these reject a temperature."""
     profile = cast("Mapping[str, object]", model.profile)
     can_do_without = profile.get("openai_supports_reasoning_effort_none", False)
     starts_with = profile.get("thinking_enabled_by_default", False)

@@ -30,7 +30,7 @@ CONNECT: Final = 10.0
 """Seconds to wait for a connection."""
 
 READ: Final = 600.0
-"""Seconds to wait for the next piece of an answer, where the request has no timeout of its own."""
+"""Seconds to wait for the next piece of an answer, if the request has no timeout."""
 
 _PIECE: Final = 64 * 1024
 _MOST_LINES: Final = 1_000
@@ -42,7 +42,7 @@ _COMMENTS: Final = re.compile(rb"^:[^\r\n]*(?:\r\n|\r|\n)", re.MULTILINE)
 
 
 def http_client() -> httpx2.AsyncClient:
-    """Return a client without a limit of its own: how many calls are made at once is decided before they come here."""
+    """Return a client without a connection limit: the number of parallel calls is limited elsewhere."""
     return _Client(
         timeout=httpx2.Timeout(READ, connect=CONNECT),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
@@ -148,7 +148,7 @@ class _Stream:
         self._begun = True
         pieces = self._pieces()
         if not self._answers:
-            with suppress(BoundExceeded):  # the status says enough
+            with suppress(BoundExceeded):  # the status is enough
                 async for piece in pieces:
                     yield piece
             return

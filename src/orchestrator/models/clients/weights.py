@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import Message, ModelRequest
 
 _ONE_AT_A_TIME: Final = threading.Lock()
-"""Chance is one for the whole process in torch, so a seed repeats an answer only if nobody else draws meanwhile."""
+"""torch has one random generator per process, so a seed repeats an answer only without concurrent draws."""
 
 _INCOMPLETE: Final = "\N{REPLACEMENT CHARACTER}"
 _BYTES_OF_A_CHARACTER: Final = 4
 _WITHOUT_LIMIT: Final = 4096
-"""Tokens of an answer where neither the request nor the model says how long it may be."""
+"""Tokens of an answer if neither the request nor the model sets a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TooLong(Exception):
 
 
 class CannotRead(Exception):
-    """The question holds something that is no text; `media_type` says what."""
+    """The request contains something other than text; `media_type` is its type."""
 
     def __init__(self, media_type: str) -> None:
         super().__init__(media_type)
@@ -122,7 +122,7 @@ def _chance(temperature: float | None) -> dict[str, Any]:
 
 
 class _Listener:
-    """Is asked after each token whether to stop; makes the text out of the tokens meanwhile, and says it."""
+    """Decides after each token whether to stop, and passes the decoded text to the caller."""
 
     def __init__(
         self,
@@ -213,13 +213,13 @@ def _conversation(tokenizer: Any, system: str, turns: list[dict[str, str]]) -> l
     whole = [{"role": "system", "content": system}, *turns]
     try:
         tokenizer.apply_chat_template(whole, tokenize=False)
-    except Exception:  # the template is a program of the model's maker, and says so in its own way
+    except Exception:  # the template is a program by the model's maker, with errors of any type
         return [{**turns[0], "content": f"{system}\n\n{turns[0]['content']}"}, *turns[1:]]
     return whole
 
 
 def _plain(system: str, turns: list[dict[str, str]]) -> str:
-    """Return the messages for a model without a template, which goes on with a text."""
+    """Return the messages as one text, for a model without a template."""
     if len(turns) == 1:
         said = turns[0]["content"]
     else:

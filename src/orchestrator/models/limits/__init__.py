@@ -1,4 +1,4 @@
-"""Rate limits of models: how many requests and tokens a minute may take, and what a provider says of its own limits."""
+"""Rate limits of models: requests and tokens per minute, and the limits that providers report."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Limits:
     def refused(self, name: ModelName, retry_after: float | None, headers: Mapping[str, str]) -> None:
         """Take note that the provider has refused a call as one too many.
 
-        The model is not asked again for as long as the provider says, then half as fast as before, and then faster.
+        The model is not called for as long as the provider requests, then at half the rate, and then faster again.
         """
         if retry_after is not None and not retry_after <= _LONGEST:  # not a number is not either
             retry_after = _LONGEST

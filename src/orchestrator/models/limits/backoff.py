@@ -34,7 +34,7 @@ _UNTOLD = 60.0  # for how long it counts that something is used up, where no tim
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a provider says is left at a time, filling up by `rate` a second to `most`; of no interest after `until`."""
+    """What a provider reported as left at a time, refilled by `rate` per second up to `most`; ignored after `until`."""
 
     left: float
     at: float

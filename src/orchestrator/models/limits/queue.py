@@ -98,7 +98,7 @@ class CallQueue:
         self.step()
 
     def used(self, ticket: Ticket, tokens: int) -> None:
-        """Count what a call took in the place of what it was thought to take."""
+        """Replace the estimate of a call by its real usage."""
         if any(rate.tokens is not None for rate in self._rates_of(ticket.model)) and tokens != ticket.charge:
             self._correct(ticket.second, ticket.model, 0, ticket.charge - tokens)
             self.step()

@@ -1,4 +1,4 @@
-"""What `orchestrator.toml` says about limits: how often a provider or a model may be asked."""
+"""The table `[limits]` of `orchestrator.toml`: how often a provider or a model may be called."""
 
 from __future__ import annotations
 

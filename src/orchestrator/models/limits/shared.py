@@ -1,7 +1,7 @@
 """The line at one provider where several processes share what may be spent, through a store.
 
-What a process takes from the store may be spent until the end of the next second and counts as spent then; so nobody
-need be told what became of a process that has died. All who came while one exchange with the store was under way are
+What a process takes from the store may be spent until the end of the next second and counts as spent then; so
+processes that have died need no cleanup. All calls that arrived while one exchange with the store was in flight are
 in the next, and a busy process takes some more than it asks for, so that not every call has to wait for a commit.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK = 2.0
-"""Seconds after which somebody who waits looks again whether others have given something back."""
+"""Seconds after which a waiting call checks again whether others have returned capacity."""
 
 KEEP = 1.0
 """Seconds for which it is kept to oneself that something was not spent, as the next exchange may come by itself."""
@@ -283,7 +283,7 @@ class SharedCallQueue(CallQueue):
             ticket.tried = ticket.tried or ticket.model in taken.stops
 
     def _failed(self, error: Exception, opened: Opened) -> None:
-        """Tell those who have asked; whoever comes next tries again. What the store was to hear passes by itself."""
+        """Notify the waiting calls; the next one tries again. What was to be written to the store expires."""
         self._claimed = frozenset()
         for ticket in _all(opened):
             if not ticket.gone and not ticket.granted.done():

@@ -192,7 +192,7 @@ def admit(
 ) -> tuple[list[RateRequest], dict[str, Stop]]:
     """Count the calls that may go out, in `second`, and return them, and what stops the first of each other model.
 
-    First come, first served: nobody overtakes another who waits for the same limit. `queues` are this process's calls
+    First come, first served: no call overtakes another that waits for the same limit. `queues` are this process's calls
     by model; for `others` their part is kept back. `said` names a model, or the provider, for people.
     """
     granted: list[RateRequest] = []
@@ -216,7 +216,7 @@ def admit(
         if stop is not None:
             reached, stops[model] = stop
             if reached == PROVIDER:
-                # Whoever comes later would take what this one waits for.
+                # Later calls would take what this one waits for.
                 for _, other, later in heads:
                     stops.setdefault(lines[other][later].model, stops[model])
                 break

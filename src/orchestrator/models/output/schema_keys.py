@@ -102,7 +102,7 @@ _RULES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "pattern": _text,
     "format": _format,
 }  # fmt: skip
-"""What a keyword that says something about values is written as."""
+"""The types of the keywords that constrain values."""
 
 _NOTES: Final[Mapping[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("title", "description", "$comment", "contentEncoding", "contentMediaType"), _text),
@@ -110,7 +110,7 @@ _NOTES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "default": _value,
     "examples": _list,
 }
-"""What a keyword that says something about the schema itself is written as."""
+"""The types of the keywords that describe the schema itself."""
 
 KEYWORDS: Final = _CORE | _RULES.keys() | _NOTES.keys()
 _LABELS: Final = ("title", "description", "pattern", "format")
@@ -119,9 +119,9 @@ _LABELS: Final = ("title", "description", "pattern", "format")
 def is_json_schema(written: Any, *, described: bool = False, root: bool = False) -> bool:
     """Whether this is a JSON Schema, and not the short form of an object that has fields of these names.
 
-    All of its keys are keywords, each with a value that it may have, and one says something about values: `type`,
-    `items`, `minLength`, ... With `title: string` beside `type: string`, these are the names of fields. Where the types
-    of fields may be `described` in words, the `root` is only a schema if more than a text makes it one.
+    All of its keys are keywords, each with a value that it may have, and one constrains values: `type`,
+    `items`, `minLength`, ... With `title: string` next to `type: string`, these are the names of fields. Where
+    the types of fields may be `described` in words, the `root` is only a schema if more than a text makes it one.
     """
     if not isinstance(written, Mapping) or not all(isinstance(key, str) for key in written):
         return False

@@ -31,7 +31,7 @@ _MOST_REASONS = 5
 
 
 class SchemaError(ValueError):
-    """The form of an answer is written wrongly; `problems` says where and how."""
+    """The schema of an answer is invalid; `problems` has the places and reasons."""
 
     def __init__(self, problems: list[SchemaProblem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
@@ -52,7 +52,7 @@ class Structure:
 
 
 def structure_of(written: Any, *, described: bool = False) -> Structure:
-    """Return the form that is written so. With `described`, a text that is no type is the description of a text.
+    """Return the schema from its short or full form. `described`: a text that is not a type describes a text field.
 
     What is written alike is read once: to check a JSON Schema takes milliseconds.
 
@@ -88,9 +88,9 @@ def problems_of(written: Any, *, described: bool = False) -> list[SchemaProblem]
 def accepted(structure: Structure, reply: ModelReply) -> Any:
     """Return the value that an answer gives in the form that was asked for.
 
-    Nothing is converted: "3" is no number. Raises:
-        ModelAnswerInvalid: It is cut off, no JSON, or not of this form; the message says where, for the model to read.
-        ModelRefused: There is none.
+    Nothing is converted: "3" is not a number. Raises:
+        ModelAnswerInvalid: It is cut off, not JSON, or does not match; the message names the place, for the model.
+        ModelRefused: The model refused to answer.
     """
     if reply.finish == "refused":
         raise ModelRefused("the model refused to answer", model=reply.model, reply=reply)

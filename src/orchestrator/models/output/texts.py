@@ -1,4 +1,4 @@
-"""What is the same whoever is asked: how a file of text is put into words, and how JSON is read out of an answer."""
+"""What all clients share: how a text file becomes part of a prompt, and how JSON is read from an answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import Media, ModelName, ModelReply, ModelRequest
 
 NOTHING: Final = object()
-"""What `loaded` returns for a text that is no JSON."""
+"""What `loaded` returns for a text that is not JSON."""
 
 _TEXTUAL: Final = re.compile(r"text/|application/(.*\+)?(json|xml|yaml|x-yaml|toml)$")
 
@@ -48,7 +48,7 @@ def json_in(text: str, name: ModelName, reply: ModelReply, request: ModelRequest
 def found_in(text: str) -> Any:
     """Return the JSON of an answer, or NOTHING: all of it, what stands in fences, or an object or list in prose.
 
-    Several that differ are none, as nobody knows which of them was meant.
+    Several that differ count as none, because the intended one is unknown.
     """
     value = loaded(text)
     if value is not NOTHING or _is_nested(text):

@@ -144,14 +144,14 @@ class _RecordingEntry:
 
 
 class ReplayClient:
-    """Answers from the recordings of a directory, and asks nobody.
+    """Answers from the recordings of a directory without calling a model.
 
     Equal requests get the recordings in their order, and the last one again when there are no more. `scrub` takes
-    secrets out of JSON data, as when it was recorded. `again` is the command that records anew, for messages. With
+    secrets out of JSON data, as when it was recorded. `again` is the command that records again, for messages. With
     `missing_ok` a directory that is not there has no recordings, which matters once something is asked.
 
     Raises:
-        ConfigurationError: There is no such directory, or a file in it is no recording.
+        ConfigurationError: The directory does not exist, or a file in it is not a recording.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class ReplayClient:
         """Return the recorded answer to a request like this one.
 
         Raises:
-            RecordingMissing: There is none.
+            RecordingMissing: No recording matches.
             ModelError: That is what was recorded.
         """
         await asyncio.sleep(0)  # others get their turn, as they would while a model answers
@@ -211,7 +211,7 @@ class ReplayClient:
         return self._outcome(embedding_request_data(name, texts, self._scrub), Embeddings)
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing: no connection is open."""
 
     def _outcome(self, request: Mapping[str, Any], kind: type[_T]) -> _T:
         key = key_of(request)

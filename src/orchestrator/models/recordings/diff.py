@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _CANDIDATES: Final = 200
 _COMPARED: Final = 4_000  # characters of a request; more make it slow, and not better
 _MOST_WORDS: Final = 5_000
-_AROUND: Final = 5  # words beside a difference
+_AROUND: Final = 5  # words next to a difference
 _SHOWN: Final = 24  # words of one difference
 _PLACES: Final = 3  # differences in one text
 _WORD: Final = re.compile(r"\s+|\w+|[^\w\s]")
@@ -62,7 +62,7 @@ def _text(request: Mapping[str, Any]) -> str:
 
 
 def _parts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the parts of a request that are told apart, each with its text."""
+    """Yield the parts of a request that are compared, each with its text."""
     for name, value in plain_json(request).items():
         if name == "messages":
             for number, message in enumerate(value, start=1):
@@ -149,7 +149,7 @@ def _clipped(words: Sequence[str], *, last: bool = False) -> str:
 
 
 def _context(words: Sequence[str], *, first: bool, last: bool) -> str:
-    """Return what stands beside differences: the end of what is before, the beginning of what is behind."""
+    """Return the text next to differences: the end of what is before, the beginning of what is behind."""
     most = 2 * _AROUND
     if len(words) <= 2 * most and not first and not last:
         return "".join(words)

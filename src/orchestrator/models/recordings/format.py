@@ -98,12 +98,12 @@ def file_name(key: str, number: int) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a file is called as recordings are: others may keep theirs beside them."""
+    """Whether a file has the name of a recording: the directory can contain other files."""
     return _FILE.fullmatch(name) is not None
 
 
 def write(directory: Path, recording: Recording, scrub: Scrub = unchanged) -> None:
-    """Write a recording as a whole or not at all, in the place of an older one.
+    """Write a recording atomically, replacing an older one.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -148,7 +148,7 @@ def read_all(directory: Path) -> list[Recording]:
     """Return all recordings of a directory, by name.
 
     Raises:
-        ConfigurationError: The directory cannot be read, or a file in it is no recording.
+        ConfigurationError: The directory cannot be read, or a file in it is not a recording.
     """
     try:
         paths = sorted(path for path in directory.glob("*.json") if path.is_file())
@@ -188,7 +188,7 @@ def _read(name: str, content: bytes) -> Recording:
 
 
 def _require_sound(request: Mapping[str, Any], outcome: Outcome) -> None:
-    """Refuse what nobody records, rather than to fail with it in the middle of a run."""
+    """Reject content that is never recorded, instead of failing in the middle of a run."""
     _require(request["model"], str, "its model")
     messages = _require(request.get("messages", []), list, "its `messages`")
     if not all(isinstance(each, dict) for each in messages):
@@ -211,11 +211,11 @@ _Kind = TypeVar("_Kind")
 
 def _require(value: Any, kind: type[_Kind], what: str) -> _Kind:
     if not isinstance(value, kind):
-        raise ValueError(f"{what} is no {_KINDS[kind]}")
+        raise ValueError(f"{what} is not {_KINDS[kind]}")
     return value
 
 
-_KINDS: Final[Mapping[type, str]] = {str: "text", int: "whole number", list: "list", dict: "object"}
+_KINDS: Final[Mapping[type, str]] = {str: "a text", int: "an integer", list: "a list", dict: "an object"}
 
 
 # --- what is written of a request

@@ -1,4 +1,4 @@
-"""Which models are asked for an answer, in which order and why, and which are not: nothing here asks any of them."""
+"""Which models are tried, in which order and why, and which are skipped: nothing here calls any of them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MOST_SELECTED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class AvailableModels:
-    """What can be asked from here. `ollama` and `local` are the models that running servers of one's own have.
+    """The available models. `ollama` and `local` are the models of running local servers.
 
-    `anything`: whoever answers needs neither keys nor packages, as a recording; `auto` is what it takes for `auto`, and
+    `anything`: the client needs neither keys nor packages, like a recording; `auto` is its model for `auto`, and
     if `only` has models, no others can answer.
     """
 
@@ -45,7 +45,7 @@ class AvailableModels:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a request asks of whoever answers it: capabilities, and `context` tokens for what is sent."""
+    """What a request requires of a model: capabilities, and `context` tokens for the input."""
 
     purpose: Purpose = "text"
     capabilities: frozenset[str] = frozenset()
@@ -180,7 +180,7 @@ def _none_fits(
 
 def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Candidate:
     """Note what speaks against a model. What is not known of it is taken for granted, but for what it costs."""
-    # Of a model that nobody knows, nothing is certain.
+    # Nothing is certain about an unknown model.
     card = candidate.card or ModelCard(candidate.name)
     wanted = replace(requires, capabilities=requires.capabilities | needs.capabilities)
     problem = violation(card, wanted, trusting=True)
@@ -192,7 +192,7 @@ def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Cand
 
 
 def _without_surprise(found: list[Candidate]) -> list[Candidate]:
-    """Leave out what costs money where the first choice is free, unless it is named: nobody pays unawares."""
+    """Skip models that cost money if the first choice is free, unless they are named: no unexpected costs."""
     if not found or found[0].card is None or not found[0].card.free:
         return found
     note = "it is not free, unlike the first choice: name it to allow it"

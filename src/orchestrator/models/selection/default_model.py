@@ -34,7 +34,7 @@ def default_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) 
     model of Ollama. Providers whose packages are not installed are skipped.
 
     Raises:
-        ModelMissing: There is no such model, or the default of the settings names none.
+        ModelMissing: No model is available, or the default of the settings is invalid.
         ConfigurationError: The file of keys cannot be used.
     """
     default = catalogue.settings.default

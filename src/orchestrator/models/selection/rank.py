@@ -1,4 +1,4 @@
-"""Which models fit what a step requires, the best first: a pure function of the catalogue, and said in words."""
+"""Which models fit the requirements of a step, the best first, with the reasons: a pure function of the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Purpose = Literal["text", "embeddings"]
 """What a model is asked for."""
 
 _UNKNOWN_RANK: Final = 2
-"""A model that nobody has ranked counts as a little less than the middle."""
+"""The rank of a model without a known rank: a little below the middle."""
 
 _CHEAPEST, _DEAREST = 0.1, 100.0
 """USD per million tokens between which cheapness falls from 5 to 0."""

@@ -41,10 +41,10 @@ def choice_of(
     requires_model: Mapping[str, Any] | None = None,
     selection: Selection | None = None,
 ) -> ModelChoice:
-    """Return which models may answer, from what a step says. `selection` alone chooses among all that there are.
+    """Return which models may answer, from the keys of a step. `selection` alone chooses among all available models.
 
     Raises:
-        ValueError: The requirements cannot be understood; the message says what and how to mend it.
+        ValueError: The requirements are invalid; the message names the problem and the fix.
     """
     written = (model,) if isinstance(model, str) else tuple(model or ())
     names = tuple(name for name in written if name.strip())
@@ -57,7 +57,7 @@ def requirements_of(written: Mapping[str, Any]) -> Requirements:
     """Return the requirements that are written as in `requires_model`.
 
     Raises:
-        ValueError: A word or number is none that there is; the message says which, and which there are.
+        ValueError: A value is unknown or invalid; the message names it and the valid ones.
     """
     max_cost = written.get("max_cost")
     if max_cost is not None and max_cost < 0:

@@ -154,6 +154,8 @@ JUDGE = {"rubric": "It is good."}
         ({"while": "{{ true }}", "max_iterations": 7, "steps": [ASK | {"id": "b"}]}, 14),
         ({"switch": "{{ which }}", "cases": {"a": [ASK | {"id": "b"}], "c": [ASK | {"id": "d"}]}}, 4),
         ({"action": "text.template", "parameters": {"template": "x"}, "check": {"judge": JUDGE}}, 2),
+        (ASK | {"on_error": [{"steps": [ASK | {"id": "b"}]}]}, 4),
+        (ASK | {"for_each": "{{ all }}", "on_error": [{"steps": [ASK | {"id": "b"}]}]}, 12),
     ],
 )
 def test_what_multiplies_calls_is_counted(tmp_path: Path, step: dict[str, Any], calls: int) -> None:

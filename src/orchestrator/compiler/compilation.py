@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.compiler.file_compiler import FileCompiler
 from orchestrator.compiler.ir.context import CompilationContext, CompilationSession
-from orchestrator.compiler.ir.cycles import in_order
+from orchestrator.compiler.ir.cycles import topological_order
 from orchestrator.compiler.ir.files import PipelineFiles
 from orchestrator.compiler.ir.model_references import ModelEnvironment
 from orchestrator.compiler.passes.library import enter_file
@@ -116,7 +116,7 @@ def _check(main: CompilationContext) -> dict[CompilationContext, FileCompiler]:
                 files[called] = FileCompiler(called, work_of)
                 queue.append(called)
     by_key = {context.key: file for context, file in files.items() if context.key is not None}
-    for key in in_order(session.calls, list(by_key)):
+    for key in topological_order(session.calls, list(by_key)):
         by_key[key].check()
     if main.key is None:
         files[main].check()

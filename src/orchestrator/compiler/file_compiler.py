@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir.names import ENDED_RUN, HANDLED_ERROR, STEP, or_null
+from orchestrator.compiler.ir.names import ENDED_RUN, HANDLED_ERROR, STEP, nullable
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import NameScope
 from orchestrator.compiler.passes.blocks import BlockCompiler, WorkFactory
@@ -42,7 +42,7 @@ class FileCompiler:
         declare_variables(context)
         scope = NameScope(context.scope, {"step": STEP})
         context.block = self._blocks.read("pipeline", context.spec.steps, scope)
-        at_end = NameScope(scope, {"run": ENDED_RUN, "error": or_null(HANDLED_ERROR)})
+        at_end = NameScope(scope, {"run": ENDED_RUN, "error": nullable(HANDLED_ERROR)})
         if context.spec.finally_:
             context.finally_ = self._blocks.read("finally", context.spec.finally_, at_end)
         if context.spec.error_handlers:

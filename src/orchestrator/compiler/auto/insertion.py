@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
-from orchestrator.compiler.auto.places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
+from orchestrator.compiler.auto.places import (
+    TEXT,
+    AutoPlace,
+    Schema,
+    auto_places,
+    dotted,
+    is_prose,
+    put,
+    written_instead,
+)
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.passes.calls import CallChecker
 from orchestrator.compiler.passes.library import lock_of
@@ -56,7 +65,7 @@ class _Question:
 
 
 @dataclass(slots=True)
-class _Asking:
+class _StepQuestions:
     """The `<AUTO>` values of one step: the questions by the names of the values, and the nodes that replace them."""
 
     spec: StepSpec
@@ -94,7 +103,7 @@ class FileAutos:
 
     def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: SourceStep | None) -> list[StepSpec]:
         """Return the steps of a block, with the inserted steps before those that need them."""
-        around = [part.id for part in owner.outwards()][::-1] if owner is not None else []
+        around = [part.id for part in owner.ancestors()][::-1] if owner is not None else []
         if kind == "handler":
             around.append("on_error" if owner is not None else "error_handlers")
         elif kind == "finally":
@@ -103,9 +112,9 @@ class FileAutos:
         counted = owner is not None and kind == "parallel" and owner.spec.wait_for not in (None, "all")
         found: list[StepSpec] = []
         for spec in specs:
-            asking = _Asking(spec)
-            for hole in holes_of(self._context, spec):
-                self._fill(hole, asking, f"{within}.{spec.id}" if within else spec.id)
+            asking = _StepQuestions(spec)
+            for auto_place in auto_places(self._context, spec):
+                self._fill(auto_place, asking, f"{within}.{spec.id}" if within else spec.id)
             if asking.replaced:
                 spec = _replaced(spec, asking.replaced)
             if asking.questions and spec.id:
@@ -113,43 +122,43 @@ class FileAutos:
             found.append(spec)
         return found
 
-    def _fill(self, hole: Hole, asking: _Asking, step: str) -> None:
+    def _fill(self, auto_place: AutoPlace, asking: _StepQuestions, step: str) -> None:
         """Determine what replaces a text."""
-        text, scalar = hole.scalar.text, hole.scalar
+        text, scalar = auto_place.scalar.text, auto_place.scalar
         autos = autos_of(text)
         self._settled.add(scalar.start)
         if not autos:  # it only looks like one
             return
-        if hole.refused:  # reported first: a malformed tag need not be fixed where none is allowed
-            what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
-            self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", hole.refused)
+        if auto_place.refused:  # reported first: a malformed tag need not be fixed where none is allowed
+            what = f"`{dotted(auto_place.path[1:])}` of `{asking.spec.id}` must be known before the run"
+            self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", auto_place.refused)
             return
         if isinstance(autos, MarkupProblem):
             self._malformed(scalar, autos)
             return
         whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
-        if hole.whole and not whole:
-            message = f"an `<AUTO>` for {hole.purpose} must be the whole value"
+        if auto_place.whole and not whole:
+            message = f"an `<AUTO>` for {auto_place.purpose} must be the whole value"
             help = "write a single `<AUTO>...</AUTO>` and nothing else"
             self._refuse(scalar, scalar.span, message, help, "more than an `<AUTO>`")
             return
         parts: list[tuple[str, int, int]] = []
         last = 0
         for auto in autos:
-            if self._reads_an_item(hole, auto, asking.spec):
+            if self._reads_an_item(auto_place, auto, asking.spec):
                 return
-            question = self._question(hole, auto, hole.schema if whole else TEXT, step)
+            question = self._question(auto_place, auto, auto_place.schema if whole else TEXT, step)
             answer = self._constant(question)
             if whole and answer is not None:
                 self._from_lock.append(scalar)
-                asking.replaced.append((hole.path, literal(scalar, answer.answer)))
+                asking.replaced.append((auto_place.path, literal(scalar, answer.answer)))
                 self._enter(question, "value", answer)
                 return
             if answer is not None:
                 instead = _as_text(answer.answer)
                 self._enter(question, "value", answer)
             else:
-                name = asking.name(_without_value(hole.path), question)
+                name = asking.name(_without_value(auto_place.path), question)
                 instead = f"{{{{ steps['{auto_id(asking.spec.id)}'].data.{name} | required('no model returned it') }}}}"
                 self._enter(question, name, None, self._asks(asking.spec, name, question))
             parts += [(text[last : auto.start], last, auto.start), (instead, auto.start, auto.end)]
@@ -158,17 +167,17 @@ class FileAutos:
             parts = [parts[1]]
         else:
             parts.append((text[last:], last, len(text)))
-        asking.replaced.append((hole.path, scalar.made_of(part for part in parts if part[0])))
+        asking.replaced.append((auto_place.path, scalar.made_of(part for part in parts if part[0])))
 
-    def _reads_an_item(self, hole: Hole, auto: Auto, spec: StepSpec) -> bool:
+    def _reads_an_item(self, auto_place: AutoPlace, auto: Auto, spec: StepSpec) -> bool:
         """Report a question that reads the item of a loop, before which it would be asked."""
-        if not hole.item_names:
+        if not auto_place.item_names:
             return False
-        question = hole.scalar.made_of([(hole.scalar.text[auto.first : auto.last], auto.first, auto.last)])
+        question = auto_place.scalar.made_of([(auto_place.scalar.text[auto.first : auto.last], auto.first, auto.last)])
         for reference in parse_template(question.text).references:
-            if reference.name in hole.item_names:
+            if reference.name in auto_place.item_names:
                 self._refuse(
-                    hole.scalar,
+                    auto_place.scalar,
                     question.span_of(reference.start, reference.end),
                     f"this is asked once, before the loop `{spec.id}`; `{reference.name}` is known only for each item",
                     "move this step into the `steps:` of the loop, so that it is asked for each item",
@@ -176,17 +185,17 @@ class FileAutos:
                 return True
         return False
 
-    def _question(self, hole: Hole, auto: Auto, schema: Schema, step: str) -> _Question:
-        node = hole.scalar.made_of([(hole.scalar.text[auto.first : auto.last], auto.first, auto.last)])
-        at = base = f"{step}.{dotted(_without_value(hole.path))}"
+    def _question(self, auto_place: AutoPlace, auto: Auto, schema: Schema, step: str) -> _Question:
+        node = auto_place.scalar.made_of([(auto_place.scalar.text[auto.first : auto.last], auto.first, auto.last)])
+        at = base = f"{step}.{dotted(_without_value(auto_place.path))}"
         number = 1
         while at in self._places:
             number += 1
             at = f"{base}#{number}"
         self._places.add(at)
         secret = _varies(node.text) and _reads_any(parse_template(node.text), self._secrets)
-        kept = self._kept(at, node.text, schema, hole.scalar.span_of(auto.start, auto.end), secret=secret)
-        return _Question(node, schema, hole.purpose, at, secret, kept)
+        kept = self._kept(at, node.text, schema, auto_place.scalar.span_of(auto.start, auto.end), secret=secret)
+        return _Question(node, schema, auto_place.purpose, at, secret, kept)
 
     @cached_property
     def _secrets(self) -> set[str]:
@@ -225,7 +234,7 @@ class FileAutos:
         known = own is not None and "{" not in json.dumps(plain_data(own)) and not list(tagged(own))
         return own if known and _asks_models(context, spec) else None
 
-    def _step(self, asking: _Asking, *, counted: bool) -> StepSpec:
+    def _step(self, asking: _StepQuestions, *, counted: bool) -> StepSpec:
         """Return the inserted step. `counted`: its block tolerates failures while enough other steps can succeed."""
         spec, node = asking.spec, asking.spec.node
         place: Node = next(iter(asking.questions.values())).node
@@ -396,7 +405,7 @@ class FileAutos:
             is_key = child(context.document.root, *path) is not scalar
             message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
             first = found if isinstance(found, MarkupProblem) else found[0]
-            self._refuse(scalar, scalar.span_of(first.start, first.end), message, remedy(path))
+            self._refuse(scalar, scalar.span_of(first.start, first.end), message, written_instead(path))
         for scalar in self._wrong:
             diagnostics.keep_only(codes.MISPLACED_AUTO, scalar.span)
         for cut in self._rests:

@@ -32,7 +32,7 @@ TEXT: Final[Schema] = {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class AutoPlace:
     """A text of a step with an `<AUTO>` in it, at a path below the step's node.
 
     `schema` is that of a value that is the whole text; with `whole`, the `<AUTO>` must be the whole text. `refused` is
@@ -49,7 +49,7 @@ class Hole:
     item_names: frozenset[str] = frozenset()
 
 
-def holes_of(context: CompilationContext, spec: StepSpec) -> Iterator[Hole]:
+def auto_places(context: CompilationContext, spec: StepSpec) -> Iterator[AutoPlace]:
     """Yield the texts of a step in which an `<AUTO>` is allowed, in file order; not those of the steps inside it."""
     for key in spec.node.table:
         node = spec.node.get(key)
@@ -61,7 +61,7 @@ def holes_of(context: CompilationContext, spec: StepSpec) -> Iterator[Hole]:
                 yield from _PLACES[key](context, spec, whole, scalar)
 
 
-def _parameter(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _parameter(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     if len(path) < 2 or (spec.kind not in (None, "tool") and not _is_loop_of_calls(spec)):
         return
     found = CallChecker(context).find(spec)
@@ -77,14 +77,14 @@ def _parameter(context: CompilationContext, spec: StepSpec, path: Path, scalar: 
             schema, about = to_json_schema(parameter.type), parameter.description
     names = frozenset({spec.as_ or "item", "index", "is_first", "is_last"}) if spec.kind == "for_each" else frozenset()
     purpose = _within(path[2:], f"the parameter `{name}` of `{label}`") + _about(about)
-    yield Hole(path, scalar, below(schema, path[2:]), purpose, refused=refused, item_names=names)
+    yield AutoPlace(path, scalar, below(schema, path[2:]), purpose, refused=refused, item_names=names)
 
 
 def _is_loop_of_calls(spec: StepSpec) -> bool:
     return spec.kind == "for_each" and spec.steps is None
 
 
-def _input(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _input(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     if spec.kind != "pipeline" or len(path) < 2:
         return
     name, schema, about = str(path[1]), ANY, ""
@@ -95,14 +95,14 @@ def _input(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scal
         declared = called.spec.inputs[name]
         schema, about = schema_of_input(declared), declared.description or ""
     purpose = _within(path[2:], f"the input `{name}` of the pipeline `{spec.pipeline}`") + _about(about)
-    yield Hole(path, scalar, below(schema, path[2:]), purpose)
+    yield AutoPlace(path, scalar, below(schema, path[2:]), purpose)
 
 
-def _condition(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
-    yield Hole(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` runs", whole=True)
+def _condition(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    yield AutoPlace(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` runs", whole=True)
 
 
-def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     cases = child(spec.node, "cases")
     keys = [entry.key for entry in cases.entries] if isinstance(cases, MappingNode) else []
     words = [key.value if isinstance(key.value, str) else to_text(key.value) or "null" for key in keys]
@@ -112,44 +112,44 @@ def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Sca
         words.append(other)
         purpose += f"; `{other}` if none fits"
     if len(path) == 1:
-        yield Hole(path, scalar, {"type": "string", "enum": words}, purpose, whole=True)
+        yield AutoPlace(path, scalar, {"type": "string", "enum": words}, purpose, whole=True)
 
 
-def _items(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _items(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     what = f"what the loop `{spec.id}` iterates over"
     match path[1:]:
         case ("value",):
-            yield Hole(path, scalar, {"type": "array"}, f"the list of {what}", whole=True)
+            yield AutoPlace(path, scalar, {"type": "array"}, f"the list of {what}", whole=True)
         case ("value", *_):
-            yield Hole(path, scalar, ANY, f"an item of {what}")
+            yield AutoPlace(path, scalar, ANY, f"an item of {what}")
         case ("range", str(part)):
-            yield Hole(path, scalar, {"type": "integer"}, f"`{part}` of the numbers that are {what}", whole=True)
+            yield AutoPlace(path, scalar, {"type": "integer"}, f"`{part}` of the numbers that are {what}", whole=True)
         case ("file",):
-            yield Hole(path, scalar, TEXT, f"the file that is {what}")
+            yield AutoPlace(path, scalar, TEXT, f"the file that is {what}")
 
 
-def _ask(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _ask(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     if path[1:] == ("prompt",):
-        yield Hole(path, scalar, TEXT, "the question that a person is asked")
+        yield AutoPlace(path, scalar, TEXT, "the question that a person is asked")
     elif path[1:] == ("choices",):
         kind = to_json_schema(input_type(spec.ask.as_input())) if spec.ask is not None else ANY
         schema = {"type": "array", "items": kind or TEXT, "minItems": 1}
-        yield Hole(path, scalar, schema, "the answers that a person can choose from", whole=True)
+        yield AutoPlace(path, scalar, schema, "the answers that a person can choose from", whole=True)
 
 
-def _approve(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _approve(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
     if path[1:] == ("title",):
-        yield Hole(path, scalar, TEXT, "what a person is asked to approve")
+        yield AutoPlace(path, scalar, TEXT, "what a person is asked to approve")
     elif path[1:2] == ("content",):
-        yield Hole(path, scalar, ANY, "the content that a person reviews")
+        yield AutoPlace(path, scalar, ANY, "the content that a person reviews")
 
 
-def _sleep(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
-    yield Hole(path, scalar, {"type": "number", "minimum": 0}, "how long to wait, in seconds", whole=True)
+def _sleep(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    yield AutoPlace(path, scalar, {"type": "number", "minimum": 0}, "how long to wait, in seconds", whole=True)
 
 
-def _wait_until(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
-    yield Hole(path, scalar, TEXT, "until when to wait: a time in ISO 8601, such as `2030-12-01T09:00`")
+def _wait_until(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    yield AutoPlace(path, scalar, TEXT, "until when to wait: a time in ISO 8601, such as `2030-12-01T09:00`")
 
 
 _PLACES: Final = {
@@ -270,7 +270,7 @@ _KEYS: Final = {
 }
 
 
-def remedy(path: Path) -> str:
+def written_instead(path: Path) -> str:
     """Return what to write instead of an `<AUTO>` at a path in the file where it is not allowed."""
     words = [part for part in path if isinstance(part, str)]
     if words[:1] and words[0] in _SECTIONS:

@@ -152,7 +152,7 @@ class CompilationContext:
         found = child(node, *path)
         return None if found is None else self.value(found, scope, places)
 
-    def note_read(self, place: PlacedTemplate, reference: Reference) -> None:
+    def record_read(self, place: PlacedTemplate, reference: Reference) -> None:
         """Record that an input or a variable is read, or an unknown step."""
         name = reference.name
         target = place.scope.target(reference)

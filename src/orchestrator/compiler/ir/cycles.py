@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) -> None:
     """Report each group of steps that depend on one another once, with a shortest cycle."""
-    for cycle in circles(flow.edges, order):
+    for cycle in find_cycles(flow.edges, order):
         edges = [flow.edges[step][on] for step, on in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
         first, *others = edges
         diagnostics.add(
@@ -28,7 +28,7 @@ def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) ->
         )
 
 
-def circles(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> Iterator[list[str]]:
+def find_cycles(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> Iterator[list[str]]:
     """Yield a shortest cycle of each strongly connected group of nodes."""
     for group in _components(edges, order):
         yield _shortest_cycle(edges, group)
@@ -90,7 +90,7 @@ def _shortest_cycle(edges: Mapping[str, Mapping[str, object]], group: Sequence[s
     return list(group)
 
 
-def in_order(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> list[str]:
+def topological_order(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> list[str]:
     """Return the nodes in topological order, each after its targets; cycles and what leads to them come last."""
     missing = {node: len(edges.get(node, ())) for node in order}
     before: dict[str, list[str]] = {}

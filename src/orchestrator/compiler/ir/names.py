@@ -121,6 +121,6 @@ def step_type(action: Action | None, returns: Type | None = None) -> Type:
     return entity_type(value, result=result, fields=fields)
 
 
-def or_null(type_: Type) -> Type:
+def nullable(type_: Type) -> Type:
     """Return the type of a value that can also be null."""
     return union_of((without_attributes(type_), NULL))

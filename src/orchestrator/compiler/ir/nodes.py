@@ -90,7 +90,7 @@ class NameScope(Environment):
             self.targets[id] = Target("step", id, block=block)
         self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a separate code
 
-    def apart_from(self, *names: str) -> NameScope:
+    def without(self, *names: str) -> NameScope:
         """Return this scope without some of its names."""
         other = NameScope(self.parent)
         other.block, other.steps = self.block, self.steps
@@ -399,7 +399,7 @@ class SourceStep:
         if self.check is not None:
             yield from self.check.places
 
-    def outwards(self) -> Iterator[SourceStep]:
+    def ancestors(self) -> Iterator[SourceStep]:
         """Yield the step and the steps that contain it, the innermost first."""
         step: SourceStep | None = self
         while step is not None:
@@ -408,7 +408,7 @@ class SourceStep:
 
     def within(self, block: SourceBlock) -> SourceStep | None:
         """Return the step of `block` that is or contains this one, None if there is none."""
-        return next((step for step in self.outwards() if step.block is block), None)
+        return next((step for step in self.ancestors() if step.block is block), None)
 
 
 @dataclass(slots=True, eq=False)

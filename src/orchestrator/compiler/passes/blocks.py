@@ -10,12 +10,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.compiler.ir.context import CompilationContext
-from orchestrator.compiler.ir.cycles import in_order, report_cycles
+from orchestrator.compiler.ir.cycles import report_cycles, topological_order
 from orchestrator.compiler.ir.jumps import Between
 from orchestrator.compiler.ir.names import entity_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep, SourceWork
-from orchestrator.compiler.passes.dependencies import add_declared, add_jumps, add_reads
+from orchestrator.compiler.passes.dependencies import (
+    add_declared_dependencies,
+    add_jump_dependencies,
+    add_read_dependencies,
+)
 from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.output_checks import check_output, plan_check, read_check
@@ -75,7 +79,7 @@ class BlockCompiler:
         for step in block.steps:
             context.steps.append(step)
             self._read_step(step)
-            add_reads(context, step)
+            add_read_dependencies(context, step)
         return block
 
     def _read_step(self, step: SourceStep) -> None:
@@ -101,8 +105,8 @@ class BlockCompiler:
     def check(self, block: SourceBlock) -> None:
         """Report the errors of the steps of a block, and determine their types."""
         context = self._context
-        add_declared(context, block)
-        add_jumps(context, block)
+        add_declared_dependencies(context, block)
+        add_jump_dependencies(context, block)
         for position in block.flow.covers:
             block.conditions.setdefault(block.steps[position].id, None)
         order = list(block.ids)
@@ -112,7 +116,7 @@ class BlockCompiler:
             for step in block.steps:
                 self._check_step(step)
             return
-        for id in in_order(block.flow.edges, order):
+        for id in topological_order(block.flow.edges, order):
             self._check_step(block.steps[block.ids[id]])
         for position, step in enumerate(block.steps):
             if block.ids.get(step.id) != position:  # it has no id, or that of another

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.conversion import conversion
-from orchestrator.compiler.rules.name_hints import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
+from orchestrator.compiler.rules.name_hints import YOUR_OWN, defines_schema, meant, model_action
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
     ANY,
@@ -61,13 +61,13 @@ class CallChecker:
     def find(self, step: StepSpec) -> tuple[Tool, Action] | Unresolved:
         """Return the tool and the action that a step names, or why they are unknown."""
         found = self._registry.resolve(step.tool, step.action)
-        if isinstance(found, Unresolved) and (spelled := call_of_a_model(step)) is not None:
+        if isinstance(found, Unresolved) and (spelled := model_action(step)) is not None:
             again = self._registry.resolve("model", spelled)
             found = found if isinstance(again, Unresolved) else again
         if isinstance(found, Unresolved):
             return found
         tool, action = found
-        if action.uses_model and action.name == "generate" and not asks_for_a_form(step):
+        if action.uses_model and action.name == "generate" and not defines_schema(step):
             return tool, tool.actions.get("generate_text", action)
         return found
 

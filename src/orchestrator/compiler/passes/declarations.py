@@ -71,7 +71,7 @@ def declare_variables(context: CompilationContext) -> None:
         types = infer_types(context, places)
         for place in places:
             for reference in place.template.references:
-                context.note_read(place, reference)
+                context.record_read(place, reference)
         context.variables[name] = value
         fields[name] = static_type(value, types)
         if name not in context.spec.inputs:
@@ -88,7 +88,7 @@ def check_outputs(context: CompilationContext) -> None:
     """Check every output: its template, what it reads, and its declared type."""
     if context.block is None:
         return
-    scope = context.block.scope.apart_from("step")
+    scope = context.block.scope.without("step")
     for name, output in context.spec.outputs.items():
         _check_output(context, scope, name, output)
 
@@ -104,7 +104,7 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
     reads: dict[str, None] = {}
     for place in places:
         for reference in place.template.references:
-            context.note_read(place, reference)
+            context.record_read(place, reference)
             target = scope.target(reference)
             if target is not None and target.kind == "step":
                 reads[target.name] = None

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
 
 
-def add_reads(context: CompilationContext, step: SourceStep) -> None:
+def add_read_dependencies(context: CompilationContext, step: SourceStep) -> None:
     """Add the dependencies from the expressions of a step, in the block of the step that is read."""
     for place in step.places():
         for reference in place.template.references:
-            context.note_read(place, reference)
+            context.record_read(place, reference)
             target = place.scope.target(reference)
             if target is not None and target.block is not None and step.id:
                 _add_read(context, step, target.block, target.name, place, reference)
@@ -73,7 +73,7 @@ def _report_own(context: CompilationContext, reader: SourceStep, step: SourceSte
         elif verb != "reads":
             message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
         label = "itself"
-    elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.outwards()):
+    elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.ancestors()):
         message = f"`{reader.id}` handles a failure of `{step.id}`, which has no result until its handler ends"
         help, label = "read `error`, which describes the failure", "the step itself"
     else:
@@ -82,7 +82,7 @@ def _report_own(context: CompilationContext, reader: SourceStep, step: SourceSte
     context.diagnostics.add(codes.SELF_REFERENCE, span, message, label=label, help=help)
 
 
-def add_declared(context: CompilationContext, block: SourceBlock) -> None:
+def add_declared_dependencies(context: CompilationContext, block: SourceBlock) -> None:
     """Add the dependencies of `dependencies:`; a step outside the block makes the enclosing step wait."""
     for step in block.steps:
         listed = child(step.spec.node, "dependencies")
@@ -107,7 +107,7 @@ def add_declared(context: CompilationContext, block: SourceBlock) -> None:
                 target.block.flow.add(Dependency(waiting.id, name, node, reason))
 
 
-def add_jumps(context: CompilationContext, block: SourceBlock) -> None:
+def add_jump_dependencies(context: CompilationContext, block: SourceBlock) -> None:
     """Check the jumps, and add the dependencies that they require.
 
     A jump from A to B skips every step between them in the order of the file. So that the result never depends on

@@ -46,7 +46,7 @@ def find_pipeline(caller: CompilationContext, written: str) -> CompilationContex
     return document if isinstance(document, Unreadable) else enter_file(document, session, place)
 
 
-def note_call(caller: CompilationContext, called: CompilationContext, node: Node, *, limited: bool) -> None:
+def record_call(caller: CompilationContext, called: CompilationContext, node: Node, *, limited: bool) -> None:
     """Record that one file calls another; `limited`: only to a maximum depth."""
     if called.key is None:
         return

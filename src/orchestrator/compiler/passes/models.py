@@ -11,7 +11,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.model_references import ModelReference, ModelUse, Purpose
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.passes.calls import fields_of
-from orchestrator.compiler.rules.output_schema import check_wishes
+from orchestrator.compiler.rules.output_schema import check_model_parameters
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
@@ -36,7 +36,7 @@ def complete_call(context: CompilationContext, step: SourceStep, tool: str, acti
     spec = context.spec
     given = {name: value for name, value in fields_of(parameters).items() if not _is_null(value)}
     below = child(step.spec.node, "parameters")
-    check_wishes(context, step.spec, given)
+    check_model_parameters(context, step.spec, given)
     added: dict[str, Any] = {}
     place = child(below, "model") if "model" in given else None
     if "requires_model" in given:
@@ -167,8 +167,8 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
 
 def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
     """Return whether a provider may have embedding models; what a custom server has is known only when it is called."""
-    is_own = catalogue.providers[provider].free
-    return is_own or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
+    is_from_file = catalogue.providers[provider].free
+    return is_from_file or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
 
 
 def with_constants(parameters: Value, added: dict[str, Any]) -> Value:

@@ -10,7 +10,7 @@ from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import NameScope, SourceCheck
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import judge_model
-from orchestrator.compiler.rules.output_schema import check_form
+from orchestrator.compiler.rules.output_schema import check_schema
 from orchestrator.expressions import ANY, Constant, parse_expression
 from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.language.yaml.nodes import Scalar, Sequence
@@ -69,7 +69,7 @@ def check_output(context: CompilationContext, step: SourceStep, check: SourceChe
             _reads_nothing(context, step, place.scalar)
     node = child(check.spec.node, "schema")
     if node is not None:
-        check.schema = check_form(context, node, f"`schema` in the `check` of `{step.id}`")
+        check.schema = check_schema(context, node, f"`schema` in the `check` of `{step.id}`")
     if check.rubric is not None:
         check.model = judge_model(context, step, check.model)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.rules.outside_values import is_own
+from orchestrator.compiler.rules.outside_values import is_from_file
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check_code(context: CompilationContext, step: SourceStep, action: str, place
 
 def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemplate, language: str) -> None:
     for start, end in place.template.code_injections(
-        place.scope, lambda read: is_own(context, step, place.scope, read)
+        place.scope, lambda read: is_from_file(context, step, place.scope, read)
     ):
         written = place.template.text[start:end]
         context.diagnostics.add(

@@ -214,7 +214,7 @@ def _unpriced(
 
 def _usd_limits(context: CompilationContext, step: SourceStep) -> Iterator[tuple[float, Related]]:
     """Yield the USD limits that apply to a step, the innermost first, each with the place where it is set."""
-    around = [(outer.spec.budget, outer.spec.node) for outer in step.outwards()]
+    around = [(outer.spec.budget, outer.spec.node) for outer in step.ancestors()]
     for budget, node in (*around, (context.spec.budget, context.spec.node)):
         if budget is not None and budget.usd is not None:
             key = node.key("budget")

@@ -30,18 +30,18 @@ _ACTIONS = {
 """Names of its actions in other tools."""
 
 
-def call_of_a_model(step: StepSpec) -> str | None:
+def model_action(step: StepSpec) -> str | None:
     """Return the action of the tool `model` that a step may mean in words of other tools, such as `tool: llm`."""
     tool, action = (word.replace("-", "_").lower() if word is not None else None for word in (step.tool, step.action))
     if tool in _MODEL and action is None:
         if "prompt" not in (step.parameters or {}):
             return None
-        return "generate" if asks_for_a_form(step) else "generate_text"
+        return "generate" if defines_schema(step) else "generate_text"
     name = action if tool is None or tool in _MODEL else tool if action is None else None
     return _ACTIONS.get(name, name) if name is not None else None
 
 
-def asks_for_a_form(step: StepSpec) -> bool:
+def defines_schema(step: StepSpec) -> bool:
     """Return whether a step defines a schema for the answer of a model."""
     return not {"schema", "vars", "response_format"}.isdisjoint(step.parameters or {})
 

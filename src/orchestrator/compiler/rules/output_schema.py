@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Value
     from orchestrator.language.spec.pipeline import StepSpec
 
-FORMS: Final = ("schema", "vars", "response_format")
+SCHEMA_PARAMETERS: Final = ("schema", "vars", "response_format")
 """The parameters that define the schema of an answer."""
 
 
-def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[str, Value]) -> None:
+def check_model_parameters(context: CompilationContext, step: StepSpec, given: MappingABC[str, Value]) -> None:
     """Report errors in the parameters of a model call that type checking does not find."""
     node = child(step.node, "parameters")
-    keys = [key for name in FORMS if name in given and (key := _form_key(node, name, given[name])) is not None]
+    keys = [
+        key for name in SCHEMA_PARAMETERS if name in given and (key := _form_key(node, name, given[name])) is not None
+    ]
     for second in keys[1:]:
         context.diagnostics.add(
             codes.INVALID_OUTPUT_SCHEMA,
@@ -36,7 +38,7 @@ def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[
     for key in keys[:1]:
         place, name = child(node, key.text), key.text
         if place is not None and isinstance(given[name], Constant) and plain_data(place) != "json":
-            check_form(context, place, f"`{name}` of `{step.id}`", described=name == "vars")
+            check_schema(context, place, f"`{name}` of `{step.id}`", described=name == "vars")
     requires, place = given.get("requires_model"), child(node, "requires_model")
     if isinstance(requires, Constant) and isinstance(requires.value, dict) and place is not None:
         _check_requirements(context, place, requires.value)
@@ -47,7 +49,7 @@ def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
     return node.key(name) if isinstance(node, Mapping) and not none else None
 
 
-def check_form(
+def check_schema(
     context: CompilationContext, node: Node, what: str, *, described: bool = False
 ) -> MappingABC[str, Any] | None:
     """Return the JSON Schema that a node defines; None after reporting its errors."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
-def is_own(context: CompilationContext, step: SourceStep, scope: NameScope, read: Reference) -> bool:
+def is_from_file(context: CompilationContext, step: SourceStep, scope: NameScope, read: Reference) -> bool:
     """Return whether the value that is read is written in the file itself."""
     if read.name in _OWN:
         return True
@@ -24,7 +24,7 @@ def is_own(context: CompilationContext, step: SourceStep, scope: NameScope, read
     if target.kind == "variable":
         return _is_constant(context, step, scope, context.variables.get(target.name))
     if target.kind == "local":
-        works = [part.work for part in step.outwards() if part.work is not None and target.scope is not None]
+        works = [part.work for part in step.ancestors() if part.work is not None and target.scope is not None]
         items = (work.items_of(target.scope) for work in works if target.scope is not None)
         return any(value is not None and _is_constant(context, step, scope, value) for value in items)
     return False
@@ -40,6 +40,6 @@ def _is_constant(context: CompilationContext, step: SourceStep, scope: NameScope
         case MappingValue(entries=entries):
             return all(_is_constant(context, step, scope, entry) for entry in entries.values())
         case Templated(template=template):
-            return all(is_own(context, step, scope, read) for read in template.references)
+            return all(is_from_file(context, step, scope, read) for read in template.references)
         case _:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.ir.cycles import circles
+from orchestrator.compiler.ir.cycles import find_cycles
 from orchestrator.diagnostics import Related
 
 if TYPE_CHECKING:
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 def report_recursion(session: CompilationSession) -> None:
     """Report every pipeline that calls itself without a limit once, with the whole path."""
-    for circle in circles(session.unlimited, list(session.contexts)):
-        pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
+    for cycle in find_cycles(session.unlimited, list(session.contexts)):
+        pairs = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
         first, *others = [session.unlimited[one][other] for one, other in pairs]
-        path = " -> ".join(f"`{key}`" for key in [*circle, circle[0]])
+        path = " -> ".join(f"`{key}`" for key in [*cycle, cycle[0]])
         first.context.diagnostics.add(
             codes.RECURSIVE_PIPELINE,
             first.node.span,
             f"the pipeline calls itself endlessly: {path}",
-            label="calls itself" if len(circle) == 1 else "leads back here",
+            label="calls itself" if len(cycle) == 1 else "leads back here",
             help="add `max_depth:` to the step, or repeat its steps with a loop instead",
             related=[Related("the next call", call.context.document.source, call.node.span) for call in others],
         )

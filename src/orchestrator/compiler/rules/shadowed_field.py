@@ -8,7 +8,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.names import OUTCOME_FIELDS
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import fields_read
-from orchestrator.compiler.rules.output_schema import FORMS
+from orchestrator.compiler.rules.output_schema import SCHEMA_PARAMETERS
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import SourceStep
 
 
-def report_hidden(context: CompilationContext) -> None:
+def report_shadowed_fields(context: CompilationContext) -> None:
     """Report each shadowed field of an answer that is read."""
     hidden: dict[tuple[int, str], dict[str, Scalar]] = {}
     for step in context.steps:
@@ -50,7 +50,7 @@ def report_hidden(context: CompilationContext) -> None:
 
 def _hidden(step: SourceStep) -> Iterator[tuple[str, Scalar]]:
     """Yield the fields of a step's schema that have the name of a field of every step, with their places."""
-    for name in FORMS:
+    for name in SCHEMA_PARAMETERS:
         form = child(step.spec.node, "parameters", name)
         properties = child(form, "properties")
         for fields in (form, properties):

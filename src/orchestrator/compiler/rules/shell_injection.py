@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.rules.outside_values import is_own
+from orchestrator.compiler.rules.outside_values import is_from_file
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
         return
     reported = set()
     for start, end in place.template.shell_injections(
-        place.scope, lambda read: is_own(context, step, place.scope, read)
+        place.scope, lambda read: is_from_file(context, step, place.scope, read)
     ):
         written = text[start:end]
         quotes = _quotes_before(text, start)

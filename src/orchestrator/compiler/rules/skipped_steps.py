@@ -23,7 +23,7 @@ _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "dur
 _WHEN: Final[dict[JumpKind, str]] = {"on_success": "succeeds", "on_failure": "fails", "on_false": "is skipped"}
 
 
-def report_skipped(context: CompilationContext) -> None:
+def report_skipped_steps(context: CompilationContext) -> None:
     """Report steps that every path skips, and unguarded reads of steps that may be skipped."""
     for block in dict.fromkeys(step.block for step in context.steps):
         _report_jumped_over(context, block)
@@ -120,7 +120,7 @@ def _way_around(
 ) -> str | None:
     """Describe a path on which `reader` runs and the step that it reads does not; None if there is none."""
     name = target.name
-    if name not in block.conditions or (reader is not None and any(_asks(target, step) for step in reader.outwards())):
+    if name not in block.conditions or (reader is not None and any(_asks(target, step) for step in reader.ancestors())):
         return None
     step = reader.within(block) if reader is not None else None
     if step is not None and step.id == name:
@@ -154,7 +154,7 @@ def _given(
 ) -> Iterator[Fact]:
     """Return the conditions that hold where a step is read, in the scope of its block."""
     known = [(place.scope, reference.given)]
-    for step in reader.outwards() if reader is not None else ():
+    for step in reader.ancestors() if reader is not None else ():
         if step.condition is not None:
             known.append((step.block.scope, step.condition.facts))
         if step.block is block:

@@ -27,7 +27,7 @@ _WITHOUT_EFFECT: Final = {
 """The tools and their actions (None: all) that have no effect outside the run."""
 
 
-def report_unanswered(context: CompilationContext) -> None:
+def report_unanswered_questions(context: CompilationContext) -> None:
     """Report each question whose answer no step reads or waits for, if a later step in its block has an effect.
 
     If any step waits for a question, it is not reported: the other steps are assumed to be independent on purpose.

@@ -129,7 +129,7 @@ def report_unknown_step(
     if name in context.inside:
         message, help = out_of_reach(context, name, scope, holder)
         outer = around(context, name, scope) if fix else None
-        if outer is not None and holder is not None and outer in holder.outwards():
+        if outer is not None and holder is not None and outer in holder.ancestors():
             outer = None  # it cannot wait for what it is a part of
         if outer is not None:
             help = f"name the step that contains it: `{outer.id}`"
@@ -155,13 +155,13 @@ def report_unknown_step(
 
 def _own(holder: SourceStep | None) -> set[str]:
     """Return the ids of a step and of the steps that contain it, which it cannot depend on."""
-    return set() if holder is None else {part.id for part in holder.outwards()}
+    return set() if holder is None else {part.id for part in holder.ancestors()}
 
 
 def around(context: CompilationContext, name: str, scope: NameScope) -> SourceStep | None:
     """Return the step that is visible from `scope` and contains the first inner step called `name`."""
     inner = context.inside[name][0]
-    outer = (step for step in inner.outwards() if step is not inner)
+    outer = (step for step in inner.ancestors() if step is not inner)
     return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
 
 
@@ -177,7 +177,7 @@ def out_of_reach(
     `holder` is the step that contains the name, `place` the template, if it is in one.
     """
     inner = context.inside[name][0]
-    steps = list(inner.outwards())[1:]
+    steps = list(inner.ancestors())[1:]
     outer = around(context, name, scope)
     block = steps[-1].block if steps else inner.block
     if outer is None and block.kind == "finally":
@@ -185,7 +185,7 @@ def out_of_reach(
     if outer is None or not steps:
         return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
     message = f"`{name}` is inside `{steps[0].id}`"
-    if holder is not None and outer in holder.outwards():
+    if holder is not None and outer in holder.ancestors():
         return message, _within(name, outer, steps[0], holder, place)
     if outer is not steps[0]:
         return (
@@ -197,7 +197,7 @@ def out_of_reach(
 
 def _within(name: str, outer: SourceStep, inner: SourceStep, holder: SourceStep, place: PlacedTemplate | None) -> str:
     """Return what to do if a step inside `outer` is read in `outer` itself, which has no value yet."""
-    handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.outwards())
+    handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.ancestors())
     if outer is holder and place is not None:
         handles = any(place is each for handler in holder.handlers for each in handler.places)
         if holder.check is not None and any(place is each for each in holder.check.places):

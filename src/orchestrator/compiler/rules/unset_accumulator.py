@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import Carried, PlacedTemplate, SourceStep
 
 
-def report_carried(context: CompilationContext) -> None:
+def report_unset_accumulators(context: CompilationContext) -> None:
     """Report the first unguarded read of an accumulator without an initial value."""
     for loop in context.steps:
         carried = loop.work.carried if loop.work is not None else None
@@ -45,7 +45,7 @@ def _in_first_round(context: CompilationContext, loop: SourceStep, carried: Carr
     if carried.is_tested_first:
         yield from carried.tests
     for step in context.steps:
-        around = list(step.outwards())
+        around = list(step.ancestors())
         if loop not in around[1:]:
             continue
         within = around[: around.index(loop)]

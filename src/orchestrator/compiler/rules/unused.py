@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child, is_always_false
-from orchestrator.compiler.rules.shadowed_field import report_hidden
-from orchestrator.compiler.rules.skipped_steps import report_skipped
-from orchestrator.compiler.rules.unanswered_question import report_unanswered
-from orchestrator.compiler.rules.unset_accumulator import report_carried
+from orchestrator.compiler.rules.shadowed_field import report_shadowed_fields
+from orchestrator.compiler.rules.skipped_steps import report_skipped_steps
+from orchestrator.compiler.rules.unanswered_question import report_unanswered_questions
+from orchestrator.compiler.rules.unset_accumulator import report_unset_accumulators
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def report_usage(context: CompilationContext) -> None:
     for step in context.steps:
         _report_never(context, step)
         _report_missing_files(context, step)
-    report_hidden(context)
-    report_carried(context)
-    report_unanswered(context)
+    report_shadowed_fields(context)
+    report_unset_accumulators(context)
+    report_unanswered_questions(context)
     secrets = {name for name, spec in context.spec.inputs.items() if spec.secret}
     if secrets:
         places = [place for step in context.steps for place in step.places()]
@@ -38,7 +38,7 @@ def report_usage(context: CompilationContext) -> None:
         for step in context.steps:
             if step.spec.cache is not None:
                 _report_never_cached(context, step, secrets)
-    report_skipped(context)
+    report_skipped_steps(context)
 
 
 _DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
@@ -121,7 +121,7 @@ def _report_never(context: CompilationContext, step: SourceStep) -> None:
 def _report_missing_files(context: CompilationContext, step: SourceStep) -> None:
     """Report missing files that a step reads before another step could create them."""
     nodes = [] if step.work is None else step.work.files_read()
-    if not nodes or any(_may_come_later(outer) for outer in step.outwards()):
+    if not nodes or any(_may_come_later(outer) for outer in step.ancestors()):
         return
     for node in nodes:
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:

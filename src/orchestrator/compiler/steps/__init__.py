@@ -11,7 +11,7 @@ from orchestrator.compiler.steps.pipelines import PipelineWork
 from orchestrator.compiler.steps.refused import RefusedWork
 from orchestrator.compiler.steps.repeat import RepeatWork
 from orchestrator.compiler.steps.switch import SwitchWork
-from orchestrator.compiler.steps.tool_calls import call_of
+from orchestrator.compiler.steps.tool_calls import read_call
 from orchestrator.compiler.steps.waits import WaitWork
 
 if TYPE_CHECKING:
@@ -42,4 +42,4 @@ def work_of(context: CompilationContext, step: SourceStep) -> SourceWork:
     kind = step.spec.kind
     if kind in ("ask", "approve") and getattr(step.spec, kind) is None:
         return RefusedWork(step)
-    return _WORKS[kind](context, step) if kind in _WORKS else call_of(context, step)
+    return _WORKS[kind](context, step) if kind in _WORKS else read_call(context, step)

@@ -6,12 +6,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.ir.names import entity_type, or_null
+from orchestrator.compiler.ir.names import entity_type, nullable
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
-from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
+from orchestrator.compiler.steps.tool_calls import ToolWork, read_call
 from orchestrator.expressions import (
     ANY,
     BOOLEAN,
@@ -76,7 +76,7 @@ class ForEachWork(SourceWork):
             self.body = context.blocks.read("for_each", spec.steps, NameScope(self.names), step)
             inside = self.body.scope
         else:
-            self.body = self.item_work = call_of(context, step, self.names)
+            self.body = self.item_work = read_call(context, step, self.names)
             self.item_scope = self.names
             inside = NameScope(self.names, {spec.id: ANY})  # what is collected may read the call's result
         self.inside = inside
@@ -105,7 +105,7 @@ class ForEachWork(SourceWork):
         if self.fallback is not None:
             value = union_of((value, without_attributes(static_type(self.fallback, given))))
         elif self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue":
-            value = or_null(value)
+            value = nullable(value)
         return entity_type(array_of(value), fields=_COUNTS)
 
     def items_of(self, scope: NameScope) -> Value | None:

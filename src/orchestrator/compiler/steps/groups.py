@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir.names import entity_type, or_null
+from orchestrator.compiler.ir.names import entity_type, nullable
 from orchestrator.compiler.ir.nodes import NameScope, SourceWork
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import without_attributes
@@ -47,7 +47,7 @@ class GroupWork(SourceWork):
         if not self.parallel:
             return entity_type(self.body.value_type() or ANY, fields=values)
         if wanted is not None and wanted < self._count:  # those that are cancelled are null
-            values = {id: or_null(type_) for id, type_ in values.items()}
+            values = {id: nullable(type_) for id, type_ in values.items()}
         return entity_type(object_of(values), fields=values)
 
     def plan(self) -> StepGroup:

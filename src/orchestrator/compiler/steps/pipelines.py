@@ -11,7 +11,7 @@ from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
 from orchestrator.compiler.passes.inference import infer_types
-from orchestrator.compiler.passes.library import find_pipeline, note_call
+from orchestrator.compiler.passes.library import find_pipeline, record_call
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe_type, object_of
@@ -57,7 +57,7 @@ class PipelineWork(SourceWork):
             return
         self._called = found
         self.called = found.document
-        note_call(self._context, found, node, limited=self.spec.max_depth is not None)
+        record_call(self._context, found, node, limited=self.spec.max_depth is not None)
 
     def check(self) -> Type:
         """Check the inputs against the declarations of the called file."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.ir.names import OUTCOME_FIELDS, entity_type, or_null
+from orchestrator.compiler.ir.names import OUTCOME_FIELDS, entity_type, nullable
 from orchestrator.compiler.ir.node_paths import child, is_always_false
 from orchestrator.compiler.ir.nodes import Carried, NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
@@ -89,7 +89,7 @@ class RepeatWork(SourceWork):
             value = without_attributes(static_type(self.collect, types))
         self._check_end()
         fields = {**carried, "iterations": array_of(value), "count": INTEGER}
-        return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
+        return entity_type(nullable(value) if self.key == "while" else value, fields=fields)
 
     def _carried_types(self, first: dict[str, Type]) -> dict[str, Type]:
         """Return the types of the accumulators: those of their initial values, if no update changes them."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Node
 
 
-def call_of(context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> SourceWork:
+def read_call(context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> SourceWork:
     """Read a call; `scope` is that of its parameters, if it differs from the scope of the step."""
     if _is_agent(step.spec):
         from orchestrator.compiler.steps.agents import AgentWork  # loads what there is about models

@@ -194,7 +194,7 @@ REFUSED: Final = (
     "so there is no `[",
     "so it has no `[",
     "is not a number",  # `'%s' % 2` fills in text in Python, so that even `'%s' is odd` has an answer
-    "takes a text, an object, or a list of pairs",  # a text of two characters is a pair in Python
+    "takes a string, an object, or a list of pairs",  # a text of two characters is a pair in Python
     "there are more placeholders than arguments",  # `'%s' % {'x': 1}` writes the object
 )
 """What is in the errors for what we refuse on purpose."""

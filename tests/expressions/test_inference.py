@@ -92,7 +92,7 @@ def test_text_with_expressions_is_a_string() -> None:
         ("{{ wrod }}", "ORC301", "wrod", "did you mean `word`?"),
         ("{{ wrod | default('') }}", "ORC301", "wrod", "did you mean `word`?"),
         ("{{ now }}", "ORC301", "now", "write `now()`"),
-        ("{{ loop.index }}", "ORC301", "loop", "inside of a `{% for %}`"),
+        ("{{ loop.index }}", "ORC301", "loop", "inside a `{% for %}`"),
         ("{{ my-stpe.path }}", "ORC301", "my-stpe", "did you mean `my-step`?"),
         ("{{ foo-bar }}", "ORC301", "foo-bar", "subtraction"),
         ("{{ obj.nam }}", "ORC303", "nam", "did you mean `name`?"),
@@ -184,7 +184,7 @@ STATES = {
         ("state not in ('failed', 'done')", ["done"], "did you mean `succeeded`?"),
         ("level == 'medium'", ["medium"], "compare it with one of these"),
         ("level == null or level == 'low'", [], ""),
-        ("flag == 'true'", ["true"], "write it alone"),
+        ("flag == 'true'", ["true"], "use the value alone"),
         ("flag == true or flag == 1", [], ""),
         ("size == 3", ["3"], "compare it with one of these"),
         ("n == '5'", ["5"], "without quotes"),
@@ -236,4 +236,4 @@ def test_a_refused_statement_makes_the_names_that_it_would_have_made_and_no_othe
 
 def test_the_names_that_a_help_lists_can_all_be_written() -> None:
     (problem,) = parse_template("{% set t %}x{% endset %}{{ nowhere }}").infer({"word": STRING}).problems
-    assert problem.help == "the names here are `t`, `word`"
+    assert problem.help == "the defined names are `t`, `word`"

@@ -86,7 +86,7 @@ def test_a_type_fits_where_one_of_its_values_could(source: Type, target: Type, f
         (3, STRING, "the value must be a string, not the integer `3`"),
         ([{"name": "a"}, {"name": 1}], array_of(ROW), "`[1].name` must be a string, not the integer `1`"),
         ({"rows": [{"n": 1}]}, object_of({"rows": array_of(ROW)}), "`rows[0]` has no field `name`, which is required"),
-        ({"name": "a", "x": 1}, ROW, "the value has the unknown field `x`; it may have `name`, `n`"),
+        ({"name": "a", "x": 1}, ROW, "the value has the unknown field `x`; the fields are `name`, `n`"),
         (True, INTEGER, "the value must be an integer, not `true`"),
         (1.5, INTEGER, "the value must be an integer, not the number `1.5`"),
         ("c", Type("string", enum=("a", "b")), "the value must be one of `a`, `b`, not the string `c`"),

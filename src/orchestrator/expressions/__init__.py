@@ -1,4 +1,4 @@
-"""The template and expression language: Jinja2's surface, JSON's values, an engine of our own."""
+"""The template language: a subset of Jinja2's syntax over JSON values, with its own engine."""
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions.evaluation.scope import Entity, Scope

@@ -1,4 +1,4 @@
-"""`Template`: a parsed text with expressions in it. Immutable, so that any number of threads may share one."""
+"""`Template`: a parsed text with expressions. It is immutable, so threads can share it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NO_NAMES: frozenset[str] = frozenset()
 class Template:
     """A text with `{{ }}`, `{% %}` and `{# #}`, or one bare expression.
 
-    `problems` are its mistakes of syntax; a template that has errors among them cannot be evaluated. `is_constant`: it
-    has no template syntax, and means its own text. `is_expression`: it is exactly one `{{ }}` (or a bare
-    expression), so its value keeps its type; otherwise its value is text.
+    `problems` are its syntax problems; a template with errors cannot be evaluated. `is_constant`: it has no template
+    syntax, so its value is its text. `is_expression`: it is exactly one `{{ }}` (or a bare expression), so its value
+    keeps its type; otherwise its value is text.
     """
 
     __slots__ = (
@@ -75,10 +75,10 @@ class Template:
         put(self, "_evaluate", None)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a template does not change: {name}")
+        raise AttributeError(f"a template is immutable: {name}")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a template does not change: {name}")
+        raise AttributeError(f"a template is immutable: {name}")
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -100,12 +100,12 @@ class Template:
 
     @property
     def is_expression(self) -> bool:
-        """Whether its value keeps its type, because there is nothing but one expression."""
+        """Whether its value keeps its type, because it is exactly one expression."""
         return self._expression is not None
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """Every read of a name that the template does not set itself, in the order of the text."""
+        """Every read of a name that the template does not set itself, in text order."""
         found: tuple[Reference, ...] | None = self._references
         if found is None:
             from orchestrator.expressions.syntax.references import references_of
@@ -118,16 +118,16 @@ class Template:
         return found
 
     def reference_at(self, offset: int) -> Reference | None:
-        """The read that stands at an offset of the text."""
+        """Return the read at an offset of the text."""
         before = bisect_right(self.references, offset, key=lambda reference: reference.start)
         found = self.references[before - 1] if before else None
         return found if found is not None and offset < found.end else None
 
     def infer(self, env: Mapping[str, Type]) -> Inference:
-        """Find the type of the value, given the types of the names, and what is sure to go wrong with them.
+        """Infer the type of the value from the types of the names, and find what is sure to fail.
 
-        Reported are names that are not in `env` (ORC301), fields that a value is declared not to have (ORC303), and
-        operations on types that do not have them (ORC316). In doubt there is no problem and the type is `any`.
+        Reports undefined names (ORC301), fields that a value is declared not to have (ORC303), and operations that
+        the types do not support (ORC316). In doubt it reports nothing, and the type is `any`.
         """
         if self.is_constant:
             return Inference(STRING)
@@ -140,46 +140,46 @@ class Template:
 
     @property
     def facts(self) -> frozenset[Fact]:
-        """What is known where the template, a condition, is true."""
+        """What is known if the template, a condition, is true."""
         from orchestrator.expressions.syntax.facts import facts
 
         return frozenset() if self._expression is None else facts(self._expression, holds=True)
 
     def follows_from(self, given: Iterable[Fact]) -> bool:
-        """Whether the template, a condition, is surely true if all this is given."""
+        """Whether these facts imply that the template, a condition, is true."""
         from orchestrator.expressions.syntax.facts import follows
 
         return self._expression is not None and follows(self._expression, {(text, holds) for text, holds, _ in given})
 
     def shell_injections(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
-        """Where the template puts text into a shell command that is neither quoted nor harmless.
+        """Return the spans where the template inserts unquoted text into a shell command.
 
-        `trusted` says of a read of a name whether its value comes from the pipeline itself.
+        `trusted` tells whether the value of a read comes from the pipeline itself.
         """
         from orchestrator.expressions.types.injection import shell_injections
 
         return [(found.start, found.end) for found in shell_injections(self._body, env, trusted)]
 
     def code_injections(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
-        """Where the template puts text into code, such as Python or SQL, that would be run with it.
+        """Return the spans where the template inserts text into code, such as Python or SQL.
 
-        `trusted` is as for `unquoted`.
+        `trusted` is as for `shell_injections`.
         """
         from orchestrator.expressions.types.injection import code_injections
 
         return [(found.start, found.end) for found in code_injections(self._body, env, trusted)]
 
     def shell_quoted(self) -> list[tuple[int, int]]:
-        """Where the template puts quoted text into a shell command."""
+        """Return the spans where the template inserts quoted text into a shell command."""
         from orchestrator.expressions.types.injection import shell_quoted
 
         return [(found.start, found.end) for found in shell_quoted(self._body)]
 
     def evaluate(self, scope: Scope) -> Any:
-        """Compute the value: JSON data, or text where there is more than one expression.
+        """Compute the value: JSON data, or text if there is more than one expression.
 
         Raises:
-            EvaluationError: With `expression`, the text of the culprit, and `start` and `end`, its offsets in `text`.
+            EvaluationError: With `expression`, the failing expression, and `start` and `end`, its offsets in `text`.
         """
         if self.is_constant:
             return self.text
@@ -192,13 +192,13 @@ class Template:
         except RecursionError:
             raise self._error("the values are nested too deeply") from None
         except MemoryError:
-            raise self._error("there is not enough memory for the result") from None
+            raise self._error("not enough memory for the result") from None
 
     def render(self, scope: Scope) -> str:
         """Compute the value as text: null is empty, lists and objects are JSON.
 
         Raises:
-            EvaluationError: As `evaluate`.
+            EvaluationError: As in `evaluate`.
         """
         from orchestrator.expressions.evaluation.scope import OperationError
         from orchestrator.expressions.evaluation.text import to_text
@@ -216,7 +216,7 @@ class Template:
     def _compiled(self) -> Callable[[Scope], Any]:
         for problem in self.problems:
             if problem.severity == "error":
-                raise self._error(f"the template is malformed: {problem.message}", problem.help)
+                raise self._error(f"invalid template: {problem.message}", problem.help)
         from orchestrator.expressions.evaluation.statement_compiler import compile_template
 
         return compile_template(self.text, self._body, self._expression)
@@ -229,9 +229,9 @@ def _again(text: str, hyphenated: frozenset[str], condition: bool, constant: boo
 
 
 def parse_template(text: str, *, hyphenated: frozenset[str] = _NO_NAMES) -> Template:
-    """Parse a text with expressions in it. Never raises: mistakes are in `problems`.
+    """Parse a text with expressions. Never raises: errors are in `problems`.
 
-    `hyphenated` are known names with `-` in them, which are otherwise read as a subtraction.
+    `hyphenated` are known names that contain `-`, which is otherwise a subtraction.
     """
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Template(text, [], None, (), constant=True)
@@ -254,9 +254,9 @@ def parse_template(text: str, *, hyphenated: frozenset[str] = _NO_NAMES) -> Temp
 
 
 def parse_expression(text: str, *, hyphenated: frozenset[str] = _NO_NAMES, condition: bool = True) -> Template:
-    """Parse one expression, bare or between `{{` and `}}`. Never raises: mistakes are in `problems`.
+    """Parse one expression, bare or between `{{` and `}}`. Never raises: errors are in `problems`.
 
-    With `condition` its value is used only for being true or false, so a null does no harm (`Reference.guarded`).
+    With `condition` only the truth of the value matters, so null is acceptable (`Reference.guarded`).
     """
     problems: list[Problem] = []
     body: list[nodes.Statement] = []
@@ -293,11 +293,11 @@ def _unbraced(text: str) -> Problem | None:
     end = text.find("}}", start)
     return Problem(
         codes.MALFORMED_EXPRESSION,
-        "a condition is one expression, so a part of it cannot stand in braces",
+        "a condition is one expression, so its parts cannot be in braces",
         start,
         len(text) if end < 0 else end + 2,
-        "write names without braces: `a and b`, not `{{ a }} and {{ b }}`",
-        "braces inside of an expression",
+        "remove the braces: `a and b`, not `{{ a }} and {{ b }}`",
+        "braces inside an expression",
     )
 
 
@@ -320,7 +320,7 @@ def _braced(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> l
             "a condition is one expression",
             0,
             len(text),
-            "write it without braces, and join its parts with `and` or `or`",
+            "remove the braces, and join the parts with `and` or `or`",
             "more than one expression",
         )
     )
@@ -334,14 +334,14 @@ def _place(problem: Problem) -> tuple[int, int, str]:
 def _too_long(text: str) -> Problem:
     return Problem(
         codes.MALFORMED_EXPRESSION,
-        f"a template has at most {MAX_TEMPLATE:,} characters, and this one has {len(text):,}",
+        f"the template has {len(text):,} characters, more than the maximum of {MAX_TEMPLATE:,}",
         0,
         len(text),
-        "read large text in a step, from a file",
+        "read large texts from a file, in a step",
     )
 
 
 def _too_deep(text: str) -> Problem:
     return Problem(
-        codes.MALFORMED_EXPRESSION, "the expression has too many levels", 0, len(text), "split it with `{% set %}`"
+        codes.MALFORMED_EXPRESSION, "the expression is nested too deeply", 0, len(text), "split it with `{% set %}`"
     )

@@ -1,4 +1,4 @@
-"""`Value`: the compiled form of a value of a pipeline, nested as the file has it, with templates inside."""
+"""`Value`: the compiled form of a value in a pipeline file, with its nesting and its templates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Constant:
     is_constant = True
 
     def evaluate(self, scope: Scope) -> Any:
-        """The value itself."""
+        """Return the value itself."""
         return self.value
 
     def templates(self) -> Iterator[Template]:
@@ -31,7 +31,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Templated:
-    """The value of a template, of whatever type it has."""
+    """The value of a template, with its own type."""
 
     template: Template
 
@@ -48,14 +48,14 @@ class Templated:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The value of a template as text, where text is asked for."""
+    """The value of a template as text, where a string is expected."""
 
     template: Template
 
     is_constant = False
 
     def evaluate(self, scope: Scope) -> str:
-        """Evaluate the template and turn the value into text. Raises EvaluationError."""
+        """Evaluate the template and render its value as text. Raises EvaluationError."""
         return self.template.render(scope)
 
     def templates(self) -> Iterator[Template]:
@@ -71,7 +71,7 @@ class ListValue:
 
     @property
     def is_constant(self) -> bool:
-        """Whether no item has a template in it."""
+        """Whether no item contains a template."""
         return all(item.is_constant for item in self.items)
 
     def evaluate(self, scope: Scope) -> list[Any]:
@@ -86,13 +86,13 @@ class ListValue:
 
 @dataclass(frozen=True, slots=True)
 class MappingValue:
-    """An object of values. Its names are fixed."""
+    """An object of values. Its field names are fixed."""
 
     entries: Mapping[str, Value]
 
     @property
     def is_constant(self) -> bool:
-        """Whether no field has a template in it."""
+        """Whether no field contains a template."""
         return all(value.is_constant for value in self.entries.values())
 
     def evaluate(self, scope: Scope) -> dict[str, Any]:
@@ -109,10 +109,10 @@ Value = Constant | Templated | Rendered | ListValue | MappingValue
 
 
 def constant_of(value: Value) -> Any:
-    """The JSON value of a constant one.
+    """Return the JSON value of a constant value.
 
     Raises:
-        ValueError: There is a template in it.
+        ValueError: It contains a template.
     """
     match value:
         case Constant():
@@ -122,4 +122,4 @@ def constant_of(value: Value) -> Any:
         case MappingValue():
             return {name: constant_of(item) for name, item in value.entries.items()}
         case _:
-            raise ValueError("the value has a template in it")
+            raise ValueError("the value contains a template")

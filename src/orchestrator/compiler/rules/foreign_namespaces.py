@@ -113,7 +113,7 @@ def _explain_environment(problem: Problem, read: Reference) -> Problem | None:
     secret = ", secret: true" if read.name in ("secrets", "secret") else ""
     name = member.lower()
     declared = f"{name}: {{type: string, default_from_env: {member}{secret}}}"
-    return replace(problem, help=f"declare `{declared}` below `inputs:`, and write `inputs.{name}`", replacement=None)
+    return replace(problem, help=f"declare `{declared}` under `inputs:`, and write `inputs.{name}`", replacement=None)
 
 
 _ENVIRONMENT: Final = frozenset({"env", "environ", "environment", "ENV", "secrets", "secret", "os"})

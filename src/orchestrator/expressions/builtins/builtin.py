@@ -1,4 +1,4 @@
-"""The form of the fixed tables of filters, tests, functions and methods."""
+"""`Builtin`: an entry in the tables of filters, tests, functions and methods, and the decorator that registers it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Final
 from orchestrator.expressions.types.value_types import ANY, Kind, Type
 
 ResultRule = Callable[[Type, Sequence[Type]], Type]
-"""The type of the result from the types of the value and of the positional arguments."""
+"""Computes the type of the result from the types of the value and the positional arguments."""
 
 BuiltinDecorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""A decorator that enters a function into a table."""
+"""A decorator that registers a function in a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """What is wrong with the constant that is given for a parameter.
+    """An invalid constant argument.
 
-    `wrong` follows the name of the filter in the message. `meant` is the string that may safely be put in its place.
+    `wrong` follows the name of the filter in the message. `meant` is a string that can safely replace the argument.
     """
 
     parameter: str
@@ -29,7 +29,7 @@ class Misuse:
 
 
 Check = Callable[[Mapping[str, Any]], Misuse | None]
-"""Looks at the constant arguments of a call, by the names of their parameters."""
+"""Checks the constant arguments of a call, by parameter name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class BuiltinParameter:
 class Builtin:
     """One filter, test, function or method.
 
-    `function` takes the value (but for functions) and then the arguments. `accepts` are the kinds of values that it
-    can work on; none means all. `undefined`: the value may be undefined. `check` looks at the constant arguments
-    before anything runs and says what is wrong with them. `absent`: the null of a step that gave no result counts as
-    undefined. `example` is a template and the text that it gives.
+    `function` takes the value (except for functions), then the arguments. `accepts` lists the kinds of values that it
+    works on; empty means all. `undefined`: the value may be undefined. `check` validates the constant arguments at
+    compile time. `absent`: the null of a step without a result counts as undefined. `example` is a template and its
+    output.
     """
 
     name: str
@@ -67,20 +67,20 @@ class Builtin:
 
     @property
     def signature(self) -> str:
-        """The arguments as a person writes them: `(width=4, first=false)`."""
+        """The parameters as they are written in a template: `(width=4, first=false)`."""
         parts = [p.name if p.required else f"{p.name}={_spelled(p.default)}" for p in self.parameters]
         parts += ["..."] if self.variadic or self.open_keywords else []
         return f"({', '.join(parts)})" if parts else ""
 
     def misuse(self, positional: int, keywords: Sequence[str]) -> str | None:
-        """Say what is wrong with a call that has so many positional arguments and these keywords; None if nothing."""
+        """Describe what is wrong with a call with these arguments; None if it is valid."""
         names = [parameter.name for parameter in self.parameters]
         if positional > len(names) and not self.variadic:
             return f"takes {_count(len(names))}, not {positional}"
         taken = names[:positional]
         for keyword in keywords:
             if keyword in taken:
-                return f"is given `{keyword}` twice"
+                return f"has the argument `{keyword}` twice"
             if keyword not in names and not self.open_keywords:
                 return f"has no argument `{keyword}`"
         for parameter in self.parameters[positional:]:
@@ -89,12 +89,12 @@ class Builtin:
         return None
 
     def bound(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by the names of their parameters."""
+        """Return the arguments by parameter name."""
         names = (parameter.name for parameter in self.parameters)
         return {**dict(zip(names, positional, strict=False)), **keywords}
 
     def result_type(self, value: Type, arguments: Sequence[Type]) -> Type:
-        """The type of the result, as far as it is known."""
+        """Return the type of the result, as far as it is known."""
         return self.result(value, arguments) if callable(self.result) else self.result
 
 
@@ -120,9 +120,9 @@ def builtin(
     check: Check | None = None,
     skip: int = 1,
 ) -> BuiltinDecorator:
-    """Enter the decorated function into a table; its docstring is the summary, its own signature the arguments.
+    """Register the decorated function in a table: its docstring is the summary, its signature the parameters.
 
-    `skip` is the number of its first parameters that are no arguments.
+    `skip` is the number of leading parameters that are not arguments.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,7 +157,7 @@ def builtin(
 
 def _count(number: int) -> str:
     if number == 0:
-        return "no argument"
+        return "no arguments"
     return "at most one argument" if number == 1 else f"at most {number} arguments"
 
 
@@ -168,29 +168,29 @@ def _spelled(value: Any) -> str:
 
 
 def same_type(value: Type, arguments: Sequence[Type]) -> Type:
-    """The result has the type of the value."""
+    """Return the type of the value itself."""
     return Type(value.kind, items=value.items, options=value.options, properties=value.properties)
 
 
 def item_type(value: Type, arguments: Sequence[Type]) -> Type:
-    """The result is an item of the value."""
+    """Return the type of an item of the value."""
     if value.kind == "string":
         return Type("string")
     return value.items or ANY if value.kind == "array" else ANY
 
 
 def list_type(value: Type, arguments: Sequence[Type]) -> Type:
-    """The result is a list of the value's items."""
+    """Return the type of a list of the value's items."""
     if value.kind == "string" or value.kind == "object":
         return Type("array", items=Type("string"))
     return Type("array", items=value.items if value.kind == "array" else None)
 
 
 def nested_list_type(value: Type, arguments: Sequence[Type]) -> Type:
-    """The result is a list of lists of the value's items."""
+    """Return the type of a list of lists of the value's items."""
     return Type("array", items=list_type(value, arguments))
 
 
 def number_type(value: Type, arguments: Sequence[Type]) -> Type:
-    """An integer stays one; anything else gives a number."""
+    """Return integer for an integer, number for any other type."""
     return Type("integer") if value.kind in ("integer", "boolean") else Type("number")

@@ -1,4 +1,4 @@
-"""The filters that convert values: numbers, JSON, times, paths, digests, regular expressions, and what stands in."""
+"""Filters that convert values: defaults, numbers, JSON, times, paths, digests and regular expressions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) 
     return builtin(FILTERS, name, *aliases, example=example, **options)
 
 
-# --- what stands in for a missing value
+# --- defaults for missing values
 
 
 def _default_type(value: Type, arguments: Any) -> Type:
@@ -56,7 +56,7 @@ def _default_type(value: Type, arguments: Any) -> Type:
     example=("{{ [] | first | default('none given') }}", "none given"),
 )
 def _default(value: Any, default_value: Any = "", boolean: Any = False) -> Any:
-    """The value, or the default where there is none; with `true` also in the place of null and whatever is empty."""
+    """The value, or the default if it is undefined; with `true`, the default also replaces null and empty values."""
     if type(value) is Undefined or (is_true(boolean) and not is_true(value)):
         return default_value
     return value
@@ -68,8 +68,8 @@ def _required_type(value: Type, arguments: Any) -> Type:
 
 
 @_filter("required", result=_required_type, undefined=True, absent=True, example=("{{ 'here' | required }}", "here"))
-def _required(value: Any, message: Any = "a value is required here, and there is none") -> Any:
-    """The value; null, or nothing at all, is an error with the message."""
+def _required(value: Any, message: Any = "a value is required here") -> Any:
+    """The value; a null or undefined value is an error with the message."""
     if value is None or type(value) is Undefined:
         raise OperationError(text_of(message))
     return value
@@ -88,31 +88,31 @@ def _number(value: Any, name: str) -> int | float:
 
 @_filter("abs", result=number_type, accepts=_NUMBERS, example=("{{ -3 | abs }}", "3"))
 def _abs(value: Any) -> int | float:
-    """The number without its sign."""
+    """The absolute value."""
     return abs(_number(value, "abs"))
 
 
 @_filter("round", result=number_type, accepts=_NUMBERS, example=("{{ 2.345 | round(1) }}", "2.3"))
 def _round(value: Any, precision: Any = 0, method: Any = "common") -> int | float:
-    """Rounded to so many places; `method` is 'common', 'ceil' or 'floor'."""
+    """The number rounded to `precision` decimal places; `method` is 'common', 'ceil' or 'floor'."""
     number = _number(value, "round")
     places = integer_argument(precision, "the precision", least=-400)
     if method == "common":
         return round(number, min(places, 400))
     if method not in ("ceil", "floor"):
-        raise OperationError("`method` is 'common', 'ceil' or 'floor'")
+        raise OperationError("`method` must be 'common', 'ceil' or 'floor'")
     if abs(places) > 300:
-        raise OperationError("the precision is at most 300")
+        raise OperationError("the precision must be at most 300")
     scale = 10.0**places
     try:
         return (math.ceil if method == "ceil" else math.floor)(number * scale) / scale
     except (OverflowError, ValueError):
-        raise OperationError("the number is too large to be rounded") from None
+        raise OperationError("the number is too large to round") from None
 
 
 @_filter("int", result=INTEGER, example=("{{ '42.7' | int }}", "42"))
 def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
-    """The integer that a number or a string means; the default where it means none."""
+    """A number or string as an integer; the default if it cannot be converted."""
     try:
         if isinstance(value, str):
             if len(value) > 1_000:
@@ -128,7 +128,7 @@ def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
 
 @_filter("float", result=NUMBER, example=("{{ '1.5' | float }}", "1.5"))
 def _float(value: Any, default: Any = 0.0) -> Any:
-    """The number that a string means; the default where it means none."""
+    """A string as a number; the default if it cannot be converted."""
     try:
         number = float(value)
     except (ValueError, TypeError, OverflowError):
@@ -138,7 +138,7 @@ def _float(value: Any, default: Any = 0.0) -> Any:
 
 @_filter("filesizeformat", result=STRING, example=("{{ 13500 | filesizeformat }}", "13.5 kB"))
 def _filesizeformat(value: Any, binary: Any = False) -> str:
-    """A number of bytes for people: `13 kB`; with `true` in powers of 1,024: `13 KiB`."""
+    """A number of bytes in a readable unit: `13 kB`; with `true`, in powers of 1,024: `13 KiB`."""
     try:
         size = float(value) if isinstance(value, str) else float(_number(value, "filesizeformat"))
     except ValueError:
@@ -163,39 +163,39 @@ _PREFIXES = "kMGTPEZY"
 
 @_filter("string", result=STRING, example=("{{ 1.5 | string | length }}", "3"))
 def _string(value: Any) -> str:
-    """The value as text, as it would appear in a template."""
+    """The value as text, as a template renders it."""
     return text_of(value)
 
 
 @_filter("to_json", "tojson", result=STRING, example=("{{ {'b': [true, none]} | to_json }}", '{"b": [true, null]}'))
 def _to_json(value: Any, indent: Any = None, sort_keys: Any = False) -> str:
-    """The value as JSON; with `indent` on several lines."""
+    """The value as JSON; with `indent`, on several lines."""
     spaces = None if indent is None else min(integer_argument(indent, "the indent", least=0), 100)
     return json_of(defined(value), indent=spaces, sort_keys=is_true(sort_keys))
 
 
 @_filter("pprint", result=STRING, example=("{{ [1, 2] | pprint }}", "[\n  1,\n  2\n]"))
 def _pprint(value: Any) -> str:
-    """The value as JSON on several lines, for people to read."""
+    """The value as indented JSON."""
     return json_of(defined(value), indent=2)
 
 
 @_filter("from_json", result=ANY, accepts=("string",), example=("{{ ('{\"a\": [1, 2]}' | from_json).a[1] }}", "2"))
 def _from_json(value: Any) -> Any:
-    """The value that a text of JSON means."""
+    """Parse a JSON text."""
     if not isinstance(value, str):
         raise OperationError(
-            f"`from_json` takes a string, not {describe_data(value)}", "the value is data already; leave the filter out"
+            f"`from_json` takes a string, not {describe_data(value)}", "the value is already parsed; remove the filter"
         )
     try:
         return read_json(value)
     except NotJsonText as error:
         if error.position is None:
-            raise OperationError(f"the text is not JSON: {error}") from None
+            raise OperationError(f"the text is not valid JSON: {error}") from None
         excerpt = value[max(error.position - 10, 0) : error.position + 20]
         raise OperationError(
-            f"the text is not JSON: {error}, near `{excerpt}`",
-            "look at what the text begins and ends with: prose and code fences are not JSON",
+            f"the text is not valid JSON: {error}, near `{excerpt}`",
+            "check the start and the end of the text: prose and code fences are not JSON",
         ) from None
 
 
@@ -204,20 +204,20 @@ def _from_json(value: Any) -> Any:
 
 @_filter("date", result=STRING, example=("{{ '2026-02-03T04:05:06Z' | date('%d.%m.%Y') }}", "03.02.2026"))
 def _date(value: Any, format: Any = "%Y-%m-%d", zone: Any = None) -> str:
-    """A time (ISO text, or seconds since 1970) in a `strftime` format; with `zone`, as the clocks there show it."""
+    """A time (ISO 8601 text or Unix seconds) in a `strftime` format; with `zone`, in that time zone."""
     time = read_time(value)
     return format_time(time if zone is None else time_in_zone(time, zone), format)
 
 
 @_filter("basename", result=STRING, accepts=("string",), example=("{{ 'data/in.csv' | basename }}", "in.csv"))
 def _basename(value: Any) -> str:
-    """The last part of a path."""
+    """The last component of a path."""
     return posixpath.basename(text_of(value))
 
 
 @_filter("dirname", result=STRING, accepts=("string",), example=("{{ 'data/in.csv' | dirname }}", "data"))
 def _dirname(value: Any) -> str:
-    """A path without its last part."""
+    """A path without its last component."""
     return posixpath.dirname(text_of(value))
 
 
@@ -233,11 +233,9 @@ def _hash_check(arguments: Mapping[str, Any]) -> Misuse | None:
 
 @_filter("hash", result=STRING, check=_hash_check, example=("{{ ('abc' | hash)[:8] }}", "ba7816bf"))
 def _hash(value: Any, algorithm: Any = "sha256") -> str:
-    """The digest of the text (in UTF-8), in hexadecimal: sha256, sha512, sha1, md5 or blake2b."""
+    """The hexadecimal digest of the UTF-8 text: sha256, sha512, sha1, md5 or blake2b."""
     if algorithm not in _ALGORITHMS:
-        raise OperationError(
-            f"there is no algorithm {describe_data(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}"
-        )
+        raise OperationError(f"unknown algorithm {describe_data(algorithm)}", f"use one of {', '.join(_ALGORITHMS)}")
     return hashlib.new(algorithm, text_of(value).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
@@ -251,8 +249,8 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
     try:
         regex_filters.compiled(pattern, ignorecase=False)
     except OperationError as failure:
-        help = failure.help or "fix the pattern; a `\\` before a character takes it literally"
-        return Misuse("pattern", f"is given a pattern that cannot be used: {failure.message}", help)
+        help = failure.help or "fix the pattern; escape special characters with `\\`"
+        return Misuse("pattern", f"has an invalid pattern: {failure.message}", help)
     return None
 
 
@@ -263,7 +261,7 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
     example=("{{ 'v1.20' | regex_replace('(\\\\d+)\\\\.(\\\\d+)', '\\\\2.\\\\1') }}", "v20.1"),
 )
 def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any = 0, ignorecase: Any = False) -> str:
-    r"""With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
+    r"""The text with every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
     return regex_filters.replace_matches(
         text_of(value),
         regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)),
@@ -279,7 +277,7 @@ def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any =
     example=("{{ 'order 66' | regex_search('\\\\d+') }}", "66"),
 )
 def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = False) -> str | None:
-    """The first match, or the group of it that is asked for; null if there is none."""
+    """The first match, or one of its groups; null if nothing matches."""
     return regex_filters.search_match(
         text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)), group
     )
@@ -292,5 +290,5 @@ def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = Fa
     example=("{{ 'a1 b22' | regex_findall('\\\\d+') }}", '["1", "22"]'),
 )
 def _regex_findall(value: Any, pattern: Any, ignorecase: Any = False) -> list[Any]:
-    """All matches; of a pattern with groups the group, or the list of the groups, of each."""
+    """All matches; if the pattern has groups, the group, or a list of the groups, of each match."""
     return regex_filters.find_all(text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)))

@@ -1,45 +1,45 @@
-"""What stands here for filters, tests, functions and methods of Jinja2, Ansible, Liquid and Python that are not ours.
+"""What to write instead of unsupported filters, tests, functions and methods of Jinja2, Ansible, Liquid and Python.
 
-`{value}` stands for the value in front of a filter or a test, or for the first argument of a function.
+`{value}` stands for the operand of a filter or a test, or for the first argument of a function.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-_ALWAYS_TEXT: Final = "leave it out: text is never escaped unless you ask for it with `escape`"
-_ALWAYS_BOOLEAN: Final = "leave it out: a condition takes any value, and empty ones count as false"
-_REPEATABLE: Final = "a run must be repeatable; choose with an index, `{value}[0]`"
-_PYTHON: Final = "an expression cannot do this: compute it in a step of its own with `tool: python`, and read that"
-_ENCODING: Final = "an expression cannot encode bytes: do it in a step of its own with `tool: python`, and read that"
-_FLATTEN: Final = "for a list of lists write `{value} | sum(start=[])`"
-_MERGE: Final = "merge them in a step of its own, `tool: json`, `action: merge`, and read that"
-_TERNARY: Final = "write `'yes' if {value} else 'no'`, with your own two values"
+_ALWAYS_TEXT: Final = "remove it: text is only escaped by `escape`"
+_ALWAYS_BOOLEAN: Final = "remove it: a condition accepts any value, and empty values are false"
+_REPEATABLE: Final = "runs must be repeatable: use an index, `{value}[0]`"
+_PYTHON: Final = "expressions cannot do this: compute it in a separate step with `tool: python`, and read its result"
+_ENCODING: Final = "expressions cannot encode bytes: do it in a separate step with `tool: python`, and read its result"
+_FLATTEN: Final = "to flatten a list of lists write `{value} | sum(start=[])`"
+_MERGE: Final = "merge them in a separate step, `tool: json`, `action: merge`, and read its result"
+_TERNARY: Final = "write `'yes' if {value} else 'no'`"
 _ZIP: Final = "write `{% for item in {value} %}{{ item }} {{ b[loop.index0] }}{% endfor %}` for two lists"
-_REQUIRED: Final = "write `{value} | required('what is missing')`"
-_REQUIRED_HERE: Final = "use the filter on the value that must be there: `{value} | required('what is wrong')`"
+_REQUIRED: Final = "write `{value} | required('message')`"
+_REQUIRED_HERE: Final = "use the filter on the required value: `{value} | required('message')`"
 _TABLE: Final = "write `{value} | markdown_table`"
-_JSON: Final = "write `{value} | to_json`; JSON is YAML too"
+_JSON: Final = "write `{value} | to_json`: JSON is valid YAML"
 _NICE_JSON: Final = "write `{value} | to_json(indent=2)`"
-_FROM_YAML: Final = "read JSON with `{value} | from_json`; for YAML use a step of its own with `tool: python`"
-_HTML: Final = "make a page in a step of its own, `tool: report`, `action: html`"
+_FROM_YAML: Final = "for JSON write `{value} | from_json`; for YAML use a separate step with `tool: python`"
+_HTML: Final = "create a page in a separate step, `tool: report`, `action: html`"
 _FIELD: Final = "read the field with `{value}.name` or `{value}['name']`"
 _QUERY: Final = (
     "read fields with `{value}.name` and `{value} | map(attribute='name')`, or use `tool: json`, `action: query`"
 )
 _NULLS: Final = "write `{value} | reject('none') | list`"
 _AVERAGE: Final = "write `({value} | sum) / ({value} | length)`"
-_MEDIAN: Final = "use a step of its own, `tool: data`, `action: aggregate`"
+_MEDIAN: Final = "use a separate step, `tool: data`, `action: aggregate`"
 _DATE: Final = "write `{value} | date('%Y-%m-%d')`"
 _PARTS: Final = "write `{value}.split(',')`"
 _SUM: Final = "use the operator: `{value} + 1`"
-_MATCH: Final = "use the filter: `{value} | regex_search('^pattern')`, which gives null where nothing matches"
-_SEARCH: Final = "use the filter: `{value} | regex_search('pattern')`, which gives null where nothing matches"
+_MATCH: Final = "use the filter: `{value} | regex_search('^pattern')`, which returns null if nothing matches"
+_SEARCH: Final = "use the filter: `{value} | regex_search('pattern')`, which returns null if nothing matches"
 _BOTH: Final = "write `{value} | select('in', other) | list`"
 _NOT_IN: Final = "write `{value} | reject('in', other) | list`"
 _UNION: Final = "write `({value} + other) | unique | list`"
-_PATH: Final = "a tool reads paths as they are; take one apart with `basename` and `dirname`"
-_ADDRESS: Final = "take an address apart with `regex_search`, as in `{value} | regex_search('^https?://([^/]+)', 1)`"
+_PATH: Final = "tools accept relative paths; use `basename` and `dirname` to get parts of a path"
+_ADDRESS: Final = "use `regex_search` to get a part of a URL, as in `{value} | regex_search('^https?://([^/]+)', 1)`"
 _NO_TYPES: Final = "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`"
 
 FILTER_EQUIVALENTS: Final = {
@@ -49,9 +49,9 @@ FILTER_EQUIVALENTS: Final = {
     "shuffle": _REPEATABLE,
     **dict.fromkeys(("safe", "raw", "noescape", "mark_safe"), _ALWAYS_TEXT),
     "forceescape": "write `{value} | escape`",
-    "xmlattr": "write the attributes out, and escape each value with `escape`",
-    "urlize": 'write the link out: `<a href="{{ url }}">`',
-    # names of the same thing
+    "xmlattr": "write the attributes yourself, and escape each value with `escape`",
+    "urlize": 'write the link yourself: `<a href="{{ url }}">`',
+    # other names
     **dict.fromkeys(("len", "size", "length_of", "num"), "write `{value} | length`"),
     **dict.fromkeys(("str", "to_string", "text", "tostring", "to_text", "stringify"), "write `{value} | string`"),
     **dict.fromkeys(("to_int", "integer", "number", "to_number", "parse_int"), "write `{value} | int`"),
@@ -67,10 +67,8 @@ FILTER_EQUIVALENTS: Final = {
     **dict.fromkeys(("to_nice_json", "pretty", "prettify", "pretty_json", "nice_json"), _NICE_JSON),
     **dict.fromkeys(("to_yaml", "to_nice_yaml", "yaml", "toyaml", "yaml_encode", "to_toml"), _JSON),
     **dict.fromkeys(("from_yaml", "from_yaml_all", "fromyaml", "parse_yaml", "from_toml", "from_xml"), _FROM_YAML),
-    **dict.fromkeys(
-        ("from_csv", "parse_csv", "csv"), "read the rows in a step of its own, `tool: data`, `action: read`"
-    ),
-    **dict.fromkeys(("to_csv", "as_csv"), "write the rows in a step of its own, `tool: data`, `action: write`"),
+    **dict.fromkeys(("from_csv", "parse_csv", "csv"), "read the rows in a separate step, `tool: data`, `action: read`"),
+    **dict.fromkeys(("to_csv", "as_csv"), "write the rows in a separate step, `tool: data`, `action: write`"),
     **dict.fromkeys(("to_table", "table", "to_markdown", "markdown_tables", "tabulate", "as_table"), _TABLE),
     **dict.fromkeys(("markdown", "to_html", "html", "md_to_html", "markdownify"), _HTML),
     **dict.fromkeys(("upcase", "uppercase", "to_upper", "upper_case"), "write `{value} | upper`"),
@@ -94,7 +92,7 @@ FILTER_EQUIVALENTS: Final = {
     **dict.fromkeys(("escape_once", "html_escape", "escapehtml", "xmlescape"), "write `{value} | escape`"),
     **dict.fromkeys(("url_encode", "quote_plus", "urlquote", "uri_encode", "url_quote"), "write `{value} | urlencode`"),
     **dict.fromkeys(("human_readable", "bytes", "humanize", "naturalsize"), "write `{value} | filesizeformat`"),
-    # values that may be missing
+    # missing values
     **dict.fromkeys(("mandatory", "raise_exception", "raise", "fail", "assert", "undef", "throw"), _REQUIRED),
     **dict.fromkeys(
         ("coalesce", "ifnull", "or", "if_none", "nvl", "fallback"), "write `{value} | default('...', true)`"
@@ -109,12 +107,12 @@ FILTER_EQUIVALENTS: Final = {
         _ENCODING,
     ),
     **dict.fromkeys(("password_hash", "hmac_sha256", "hmac", "encrypt", "decrypt", "vault", "unvault"), _ENCODING),
-    **dict.fromkeys(("to_uuid", "uuid"), "an id that stays the same for the same text: `{value} | hash`"),
+    **dict.fromkeys(("to_uuid", "uuid"), "for an id derived from the text write `{value} | hash`"),
     **dict.fromkeys(("urldecode", "url_decode", "unquote", "unescape", "hex", "ord", "chr"), _PYTHON),
     # lists
     **dict.fromkeys(("flatten", "flat", "chain", "flat_map", "flatmap"), _FLATTEN),
     **dict.fromkeys(("zip", "zip_longest", "product", "combinations", "permutations", "subelements"), _ZIP),
-    **dict.fromkeys(("enumerate", "with_index"), "use `loop.index0` inside of a `{% for %}`"),
+    **dict.fromkeys(("enumerate", "with_index"), "use `loop.index0` inside a `{% for %}`"),
     **dict.fromkeys(("compact", "remove_null", "drop_null", "filter_none"), _NULLS),
     **dict.fromkeys(("average", "mean", "avg"), _AVERAGE),
     **dict.fromkeys(("median", "stddev", "quantile", "percentile"), _MEDIAN),
@@ -138,7 +136,7 @@ FILTER_EQUIVALENTS: Final = {
     # objects
     **dict.fromkeys(("combine", "merge", "update", "merge_recursive", "deep_merge", "assign"), _MERGE),
     **dict.fromkeys(
-        ("dict2items", "to_entries", "entries"), "write `{value} | items`, which gives pairs of name and value"
+        ("dict2items", "to_entries", "entries"), "write `{value} | items`, which returns pairs of name and value"
     ),
     **dict.fromkeys(("items2dict", "from_entries", "rekey_on_member", "to_dict"), _PYTHON),
     **dict.fromkeys(("keys",), "write `{value}.keys()`"),
@@ -196,16 +194,16 @@ FILTER_EQUIVALENTS: Final = {
     **dict.fromkeys(("path_join", "win_basename", "win_dirname", "win_splitdrive"), _PATH),
     "splitext": "write `{value} | regex_replace('[.][^.]*$', '')`; the ending is `{value} | regex_search('[.][^.]*$')`",
     **dict.fromkeys(("extension", "suffix_of", "ext"), "write `{value} | regex_search('[.][^.]*$')`"),
-    "fileglob": "find files in a step of its own, `tool: filesystem`, `action: glob`",
+    "fileglob": "find files in a separate step, `tool: filesystem`, `action: glob`",
     **dict.fromkeys(("urlsplit", "urlparse", "hostname", "domain"), _ADDRESS),
     **dict.fromkeys(("type_debug", "type", "typeof", "type_of"), _NO_TYPES),
-    # a model's work
-    **dict.fromkeys(("summarize", "summarise", "summary"), "ask a model in a step of its own, `action: summarize`"),
-    **dict.fromkeys(("translate", "rewrite"), "ask a model in a step of its own, `action: generate_text`"),
-    "classify": "ask a model in a step of its own, `action: classify`",
-    "extract_entities": "ask a model in a step of its own, `action: extract`",
+    # tasks for a model
+    **dict.fromkeys(("summarize", "summarise", "summary"), "use a model in a separate step, `action: summarize`"),
+    **dict.fromkeys(("translate", "rewrite"), "use a model in a separate step, `action: generate_text`"),
+    "classify": "use a model in a separate step, `action: classify`",
+    "extract_entities": "use a model in a separate step, `action: extract`",
 }
-"""By the name of a filter elsewhere, what to write."""
+"""What to write instead of a foreign filter, by name."""
 
 TEST_EQUIVALENTS: Final = {
     **dict.fromkeys(("str", "text", "a_string", "basestring", "unicode"), "write `{value} is string`"),
@@ -217,7 +215,7 @@ TEST_EQUIVALENTS: Final = {
     **dict.fromkeys(("nil", "nan", "missing", "unset"), "write `{value} is none`"),
     **dict.fromkeys(("blank", "whitespace"), "write `{value} is empty`"),
     **dict.fromkeys(("present", "exists", "set_value", "existing", "given"), "write `{value} is defined`"),
-    **dict.fromkeys(("truthy",), "leave the test out: a condition takes any value, and empty ones count as false"),
+    **dict.fromkeys(("truthy",), "remove the test: a condition accepts any value, and empty values are false"),
     **dict.fromkeys(("falsy", "falsey"), "write `not {value}`"),
     **dict.fromkeys(("match", "matching", "regex"), _MATCH),
     **dict.fromkeys(("search", "like"), _SEARCH),
@@ -239,50 +237,52 @@ TEST_EQUIVALENTS: Final = {
     "zero": "write `{value} == 0`",
     "any": "write `{value} | select | list | length > 0`",
     "all": "write `{value} | reject | list | length == 0`",
-    **dict.fromkeys(("callable", "escaped", "test"), "values are plain data: leave the test out"),
+    **dict.fromkeys(("callable", "escaped", "test"), "values are plain data: remove the test"),
     **dict.fromkeys(("version", "version_compare", "semver"), _PYTHON),
-    **dict.fromkeys(("success", "succeeded", "successful", "ok"), "read the step's state: `{value}.success`"),
-    **dict.fromkeys(("failed", "failure", "failing", "error"), "read the step's state: `{value}.status == 'failed'`"),
-    **dict.fromkeys(("skipped", "skip"), "read the step's state: `{value}.status == 'skipped'`"),
+    **dict.fromkeys(("success", "succeeded", "successful", "ok"), "read the status of the step: `{value}.success`"),
+    **dict.fromkeys(
+        ("failed", "failure", "failing", "error"), "read the status of the step: `{value}.status == 'failed'`"
+    ),
+    **dict.fromkeys(("skipped", "skip"), "read the status of the step: `{value}.status == 'skipped'`"),
     **dict.fromkeys(
         ("changed", "change", "finished", "started", "reachable", "unreachable"),
-        "read the step's state: `{value}.status`",
+        "read the status of the step: `{value}.status`",
     ),
     **dict.fromkeys(
         ("file", "directory", "dir", "link", "abs", "mount", "same_file"),
-        "look in a step of its own, `tool: filesystem`, `action: exists`, and read that",
+        "check it in a separate step, `tool: filesystem`, `action: exists`, and read its result",
     ),
     **dict.fromkeys(("url", "uri", "email", "uuid"), "use a pattern: `{value} | regex_search('^https?://')`"),
     "alpha": "call the method: `{value}.isalpha()`",
     "numeric_text": "call the method: `{value}.isdigit()`",
-    "vault_encrypted": "values are plain data: leave the test out",
+    "vault_encrypted": "values are plain data: remove the test",
 }
-"""By the name of a test elsewhere, what to write."""
+"""What to write instead of a foreign test, by name."""
 
 METHOD_EQUIVALENTS: Final = {
-    "format": "use the filter: `'%s of %s' | format(a, b)`, or put the parts together with `~`",
-    "append": "values do not change; build a new list: `items + [value]`",
-    "extend": "values do not change; build a new list: `items + more`",
-    "insert": "values do not change; build a new list with slices: `items[:1] + [value] + items[1:]`",
-    "update": "values do not change; write a new object: `{'a': 1}`",
-    "pop": "values do not change; read `items[-1]` and `items[:-1]`",
+    "format": "use the filter: `'%s of %s' | format(a, b)`, or join the parts with `~`",
+    "append": "values are immutable: build a new list: `items + [value]`",
+    "extend": "values are immutable: build a new list: `items + more`",
+    "insert": "values are immutable: build a new list with slices: `items[:1] + [value] + items[1:]`",
+    "update": "values are immutable: write a new object: `{'a': 1}`",
+    "pop": "values are immutable: read `items[-1]` and `items[:-1]`",
     "sort": "use the filter: `items | sort`",
     "reverse": "use the filter: `items | reverse`",
-    "encode": "text stays text; to get a digest use `| hash`",
+    "encode": "there is no bytes type: for a digest use `| hash`",
     "json": "use the filter: `value | from_json`",
     "iteritems": "write `.items()`",
     "iterkeys": "write `.keys()`",
     "itervalues": "write `.values()`",
     "has_key": "write `'name' in value`",
     "strftime": "use the filter: `now() | date('%Y-%m-%d')`",
-    "isoformat": "leave it out: a time is ISO text, as `now()` gives it",
+    "isoformat": "remove it: `now()` already returns ISO 8601 text",
     "now": "write `now()`",
     "len": "use the filter: `| length`",
     "size": "use the filter: `| length`",
     "toLowerCase": "write `.lower()`",
     "toUpperCase": "write `.upper()`",
     "includes": "write `'part' in value`",
-    "push": "values do not change; build a new list: `items + [value]`",
+    "push": "values are immutable: build a new list: `items + [value]`",
     "map": "use the filter: `items | map(attribute='name')`",
     "filter": "use the filter: `items | selectattr('name')`",
     "substring": "write a slice: `value[0:5]`",
@@ -290,21 +290,21 @@ METHOD_EQUIVALENTS: Final = {
     "slice": "write a slice: `value[0:5]`",
     "toString": "use the filter: `| string`",
 }
-"""By the name of a method of Python or JavaScript, what to write."""
+"""What to write instead of a method of Python or JavaScript, by name."""
 
 FUNCTION_EQUIVALENTS: Final = {
-    "env": "declare an input with `default_from_env: NAME` and read the input",
-    "getenv": "declare an input with `default_from_env: NAME` and read the input",
-    "super": "templates do not inherit; write the text out",
-    "caller": "there are no macros; use `{% set %}` and `{% for %}`",
-    "lipsum": "write the text out",
-    "cycler": "use `loop.cycle(...)` inside of a `{% for %}`",
-    "joiner": "use `{{ ', ' if not loop.first }}` inside of a `{% for %}`, or the filter `join`",
+    "env": "declare an input with `default_from_env: NAME`, and read the input",
+    "getenv": "declare an input with `default_from_env: NAME`, and read the input",
+    "super": "template inheritance is not supported: write the text here",
+    "caller": "macros are not supported: use `{% set %}` and `{% for %}`",
+    "lipsum": "write the text here",
+    "cycler": "use `loop.cycle(...)` inside a `{% for %}`",
+    "joiner": "use `{{ ', ' if not loop.first }}` inside a `{% for %}`, or the filter `join`",
     "zip": "use `{% for item in a %}{{ b[loop.index0] }}{% endfor %}`",
-    "enumerate": "use `loop.index0` inside of a `{% for %}`",
+    "enumerate": "use `loop.index0` inside a `{% for %}`",
     "eval": "write the expression itself",
     "len": "write `{value} | length`",
-    "str": "write `{value} | string`, or put text together with `~`",
+    "str": "write `{value} | string`, or join text with `~`",
     "bool": _ALWAYS_BOOLEAN,
     "sorted": "write `{value} | sort`",
     "reversed": "write `{value} | reverse`",
@@ -324,9 +324,9 @@ FUNCTION_EQUIVALENTS: Final = {
     "raise_exception": _REQUIRED_HERE,
     "fail": _REQUIRED_HERE,
     "error": _REQUIRED_HERE,
-    "uuid": "read the run's id, `run.id`, or the step's, `step.idempotency_key`",
-    "uuid4": "read the run's id, `run.id`, or the step's, `step.idempotency_key`",
-    "random": "a run must be repeatable; choose with an index",
+    "uuid": "read the id of the run, `run.id`, or the key of the step, `step.idempotency_key`",
+    "uuid4": "read the id of the run, `run.id`, or the key of the step, `step.idempotency_key`",
+    "random": "runs must be repeatable: use an index",
     "mean": "write `({value} | sum) / ({value} | length)`",
     "average": "write `({value} | sum) / ({value} | length)`",
     "merge": _MERGE,
@@ -334,11 +334,11 @@ FUNCTION_EQUIVALENTS: Final = {
     "coalesce": "write `{value} | default('...', true)`",
     "iif": _TERNARY,
     "contains": "write `'part' in {value}`",
-    "success": "read a step's state: `step_id.success`",
-    "failure": "read a step's state: `step_id.status == 'failed'`",
-    "always": "write the step below `finally:`",
+    "success": "read the status of a step: `step_id.success`",
+    "failure": "read the status of a step: `step_id.status == 'failed'`",
+    "always": "put the step under `finally:`",
     "toJSON": "write `{value} | to_json`",
     "fromJSON": "write `{value} | from_json`",
     "JSON": "write `{value} | to_json`",
 }
-"""What to write in the place of a function; `{value}` stands for its first argument."""
+"""What to write instead of a foreign function, by name; `{value}` stands for its first argument."""

@@ -19,22 +19,22 @@ FUNCTIONS: dict[str, Builtin] = {}
 
 @builtin(FUNCTIONS, "range", result=array_of(INTEGER), example=("{{ range(1, 4) }}", "[1, 2, 3]"), skip=0)
 def _range(start: Any, stop: Any = None, step: Any = 1) -> list[int]:
-    """The integers from `start` (0 if only one is given) up to, not including, `stop`; at most 100,000."""
+    """The integers from `start` (default 0) up to but excluding `stop`; at most 100,000."""
     if stop is None:
         start, stop = 0, start
     for bound in (start, stop, step):
         if not isinstance(bound, int):
-            raise OperationError(f"`range` counts in integers, not in {describe_data(bound)}")
+            raise OperationError(f"the arguments of `range` must be integers, not {describe_data(bound)}")
     if step == 0:
         raise OperationError("the step of a `range` cannot be 0")
     if range_count(start, stop, step) > MAX_RANGE:
-        raise OperationError(f"`range` gives at most {MAX_RANGE:,} numbers")
+        raise OperationError(f"`range` returns at most {MAX_RANGE:,} numbers")
     return list(range(start, stop, step))
 
 
 @builtin(FUNCTIONS, "now", result=STRING, example=("{{ now('%Y-%m-%d') }}", "2026-02-03"))
 def _now(now: datetime, format: Any = None) -> str:
-    """The time of the run as ISO text, or in a format such as `'%Y-%m-%d'`. The same whenever a run asks for it."""
+    """The start time of the run as ISO 8601 text, or in a format such as `'%Y-%m-%d'`; constant within a run."""
     return now.isoformat() if format is None else format_time(now, format)
 
 
@@ -55,9 +55,9 @@ def _dict(**fields: Any) -> dict[str, Any]:
     skip=0,
 )
 def _namespace(**fields: Any) -> Namespace:
-    """Named values that `{% set ns.name = ... %}` can change from inside of a loop."""
+    """Named values that `{% set ns.name = ... %}` can change inside a loop."""
     return Namespace(dict(fields))
 
 
 TIMED = frozenset({"now"})
-"""The functions whose first argument is the run's time."""
+"""Functions whose first argument is the start time of the run."""

@@ -1,4 +1,4 @@
-"""The filters that work on lists and objects."""
+"""Filters for lists and objects."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def _filter(
 
 
 def _getter(attribute: Any, default: Any = None) -> Key:
-    """A function that reads `attribute` (`'a.b'`, `'a.0'` or a number) of an item.
+    """Return a function that reads `attribute` (`'a.b'`, `'a.0'` or a number) of an item.
 
-    `default` stands for a part that is undefined, as in Jinja2: null is a value, and the default is read on from.
+    As in Jinja2, `default` replaces an undefined part, but not a null, and the rest of the path is read from it.
     """
     if attribute is None:
         return lambda item: item
@@ -81,7 +81,7 @@ def _sort_key(attribute: Any, case_sensitive: Any) -> Key:
     def key(item: Any) -> Any:
         value = plain_value(defined(read(item)))
         if isinstance(value, dict):
-            raise OperationError("objects have no order", "name the field to go by: `sort(attribute='name')`")
+            raise OperationError("objects cannot be ordered", "name the field to sort by: `sort(attribute='name')`")
         return value if case_sensitive or not isinstance(value, str) else value.lower()
 
     return key
@@ -91,58 +91,58 @@ def _ordered(compute: Callable[[], Any], what: str) -> Any:
     try:
         return compute()
     except TypeError:
-        raise OperationError(f"{what} are of different types, so they have no order") from None
+        raise OperationError(f"{what} are of different types, so they cannot be ordered") from None
 
 
 def _flag(value: Any) -> bool:
     return is_true(value)
 
 
-# --- size and places
+# --- size and position
 
 
 @_filter("length", "count", result=INTEGER, example=("{{ [1, 2, 3] | length }}", "3"))
 def _length(value: Any) -> int:
-    """The number of items, of fields, or of characters."""
+    """The number of items, fields or characters."""
     value = defined(value)
     if not isinstance(value, list | str | Mapping):
-        help = "give an empty list in its place: `| default([], true)`" if value is None else None
+        help = "use an empty list instead: `| default([], true)`" if value is None else None
         raise OperationError(f"{describe_data(value)} has no length", help)
     return len(value)
 
 
 @_filter("first", result=item_type, example=("{{ ['a', 'b'] | first }}", "a"))
 def _first(value: Any) -> Any:
-    """The first item; undefined if there is none."""
+    """The first item; undefined if the list is empty."""
     items = iterable_items(value)
-    return items[0] if items else Undefined("there is no first item: the list is empty")
+    return items[0] if items else Undefined("the list is empty, so it has no first item")
 
 
 @_filter("last", result=item_type, example=("{{ ['a', 'b'] | last }}", "b"))
 def _last(value: Any) -> Any:
-    """The last item; undefined if there is none."""
+    """The last item; undefined if the list is empty."""
     items = iterable_items(value)
-    return items[-1] if items else Undefined("there is no last item: the list is empty")
+    return items[-1] if items else Undefined("the list is empty, so it has no last item")
 
 
 @_filter("list", result=list_type, example=("{{ 'abc' | list }}", '["a", "b", "c"]'))
 def _list(value: Any) -> list[Any]:
-    """The items as a list: the characters of a string, the names of an object's fields."""
+    """The items as a list: the characters of a string, or the field names of an object."""
     return list(iterable_items(value))
 
 
 @_filter("reverse", result=same_type, accepts=("string", "array"), example=("{{ [1, 2] | reverse }}", "[2, 1]"))
 def _reverse(value: Any) -> Any:
-    """The items, or the characters of a string, in the opposite order."""
+    """The items, or the characters of a string, in reverse order."""
     return value[::-1] if isinstance(value, str) else iterable_items(value)[::-1]
 
 
-# --- order and choice
+# --- sorting and selection
 
 
 @_filter("sort", result=list_type, example=("{{ [3, 1, 2] | sort(reverse=true) }}", "[3, 2, 1]"))
 def _sort(value: Any, reverse: Any = False, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
-    """The items in order, or in the order of an attribute of theirs (of several: `'a,b'`)."""
+    """The items sorted, optionally by an attribute (or several: `'a,b'`)."""
     names = attribute.split(",") if isinstance(attribute, str) else [attribute]
     keys = [_sort_key(name, case_sensitive) for name in names]
     key = keys[0] if len(keys) == 1 else lambda item: [one(item) for one in keys]
@@ -152,7 +152,7 @@ def _sort(value: Any, reverse: Any = False, case_sensitive: Any = False, attribu
 
 @_filter("unique", result=list_type, example=("{{ ['a', 'A', 'b'] | unique }}", '["a", "b"]'))
 def _unique(value: Any, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
-    """Each item once, at its first place; letters' case counts only if asked for."""
+    """The items without duplicates, keeping the first of each; case is ignored unless `case_sensitive`."""
     read = _getter(attribute)
     seen: set[Any] = set()
     result = []
@@ -175,17 +175,19 @@ def _frozen(value: Any) -> Any:
 
 @_filter("min", result=item_type, example=("{{ [3, 1, 2] | min }}", "1"))
 def _min(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
-    """The least item, or the one with the least attribute; undefined if there is none."""
+    """The smallest item, optionally by an attribute; undefined if the list is empty."""
     items, key = iterable_items(value), _sort_key(attribute, case_sensitive)
-    return _ordered(lambda: min(items, key=key), "the items") if items else Undefined("an empty list has no least item")
+    return (
+        _ordered(lambda: min(items, key=key), "the items") if items else Undefined("an empty list has no smallest item")
+    )
 
 
 @_filter("max", result=item_type, example=("{{ [{'n': 1}, {'n': 2}] | max(attribute='n') }}", '{"n": 2}'))
 def _max(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
-    """The greatest item, or the one with the greatest attribute; undefined if there is none."""
+    """The largest item, optionally by an attribute; undefined if the list is empty."""
     items, key = iterable_items(value), _sort_key(attribute, case_sensitive)
     if not items:
-        return Undefined("an empty list has no greatest item")
+        return Undefined("an empty list has no largest item")
     return _ordered(lambda: max(items, key=key), "the items")
 
 
@@ -196,7 +198,7 @@ def _sum_type(value: Type, arguments: Any) -> Type:
 
 @_filter("sum", result=_sum_type, example=("{{ [{'n': 1}, {'n': 2}] | sum('n') }}", "3"))
 def _sum(value: Any, attribute: Any = None, start: Any = 0) -> Any:
-    """The items, or an attribute of theirs, added up from `start`."""
+    """The sum of the items, or of an attribute of each, added to `start`."""
     read = _getter(attribute)
     total = start
     for item in iterable_items(value):
@@ -209,7 +211,7 @@ def _sum(value: Any, attribute: Any = None, start: Any = 0) -> Any:
 
 @_filter("join", result=STRING, example=("{{ [1, 2, 3] | join(', ') }}", "1, 2, 3"))
 def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
-    """The items, or an attribute of theirs, as text, with a separator between them."""
+    """The items, or an attribute of each, as text joined with a separator."""
     read = _getter(attribute)
     separator = text_of(d)
     parts = [text_of(read(item)) for item in iterable_items(value)]
@@ -219,7 +221,7 @@ def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
 
 @_filter("batch", result=nested_list_type, example=("{{ [1, 2, 3] | batch(2, 0) }}", "[[1, 2], [3, 0]]"))
 def _batch(value: Any, linecount: Any, fill_with: Any = None) -> list[list[Any]]:
-    """Lists of so many items each; the last one is filled up if `fill_with` is given."""
+    """Lists of `linecount` items each; `fill_with` pads the last one."""
     size = integer_argument(linecount, "the number of items", least=1)
     items = iterable_items(value)
     result = [items[start : start + size] for start in range(0, len(items), size)]
@@ -232,7 +234,7 @@ def _batch(value: Any, linecount: Any, fill_with: Any = None) -> list[list[Any]]
 
 @_filter("slice", result=nested_list_type, example=("{{ [1, 2, 3] | slice(2) }}", "[[1, 2], [3]]"))
 def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
-    """So many lists, as equal in length as can be; the shorter ones are filled up if `fill_with` is given."""
+    """The items split into `slices` lists of nearly equal length; `fill_with` pads the shorter ones."""
     count = integer_argument(slices, "the number of lists", least=1)
     check_list_size(count)
     items = iterable_items(value)
@@ -258,7 +260,7 @@ def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
     ),
 )
 def _groupby(value: Any, attribute: Any, default: Any = None, case_sensitive: Any = False) -> list[ItemGroup]:
-    """Pairs of a value of the attribute (`.grouper`) and the items that have it (`.list`), in the value's order."""
+    """Pairs of an attribute's value (`.grouper`) and the items that have it (`.list`), sorted by the value."""
     read = _getter(attribute, default)
 
     def key(item: Any) -> Any:
@@ -289,9 +291,9 @@ def _items(value: Any) -> list[list[Any]]:
     example=("{{ {'b': 1, 'a': 2} | dictsort }}", '[["a", 2], ["b", 1]]'),
 )
 def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse: Any = False) -> list[list[Any]]:
-    """The fields of an object as pairs, in the order of their names or (`by='value'`) of their values."""
+    """The fields of an object as pairs, sorted by name or, with `by='value'`, by value."""
     if by not in ("key", "value"):
-        raise OperationError("`by` is 'key' or 'value'")
+        raise OperationError("`by` must be 'key' or 'value'")
     key = _sort_key(0 if by == "key" else 1, case_sensitive)
     pairs = [[name, item] for name, item in _object(value).items()]
     result: list[Any] = _ordered(lambda: sorted(pairs, key=key, reverse=_flag(reverse)), "the values")
@@ -316,8 +318,8 @@ def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, B
     name = arguments.get(kind)
     if not isinstance(name, str) or name in table:
         return None
-    help = f"give the name of a {kind}, such as `{example}`; `orchestrator filters` lists them"
-    return Misuse(kind, f"names the unknown {kind} `{name}`", help, near(name, table))
+    help = f"use the name of a {kind}, such as `{example}`; `orchestrator filters` lists all names"
+    return Misuse(kind, f"names an unknown {kind}, `{name}`", help, near(name, table))
 
 
 @_filter(
@@ -329,7 +331,7 @@ def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, B
 def _map(
     value: Any, filter: Any = None, *arguments: Any, attribute: Any = None, default: Any = None, **named: Any
 ) -> Any:
-    """An attribute of each item (`attribute=`, with a `default` for those that lack it), or a filter's result."""
+    """An attribute of each item (`attribute=`, with a `default` for items without it), or a filter applied to each."""
     if filter is None:
         if attribute is None:
             raise OperationError("`map` needs the name of a filter, or `attribute=`")
@@ -346,7 +348,7 @@ def _map(
 def _looked_up(table: Mapping[str, Builtin], kind: str, name: Any, arguments: Any, named: Mapping[str, Any]) -> Key:
     found = table.get(name) if isinstance(name, str) else None
     if found is None:
-        raise OperationError(f"there is no {kind} {describe_data(name)}")
+        raise OperationError(f"unknown {kind}: {describe_data(name)}")
     wrong = found.misuse(len(arguments), tuple(named))
     if wrong:
         raise OperationError(f"the {kind} `{found.name}` {wrong}")
@@ -371,13 +373,13 @@ def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> l
 
 @_filter("select", result=list_type, check=_test_check, example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
 def _select(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    """The items that pass a test; without one, those that count as true."""
+    """The items that pass a test; without a test, those that are true."""
     return _chosen(value, lambda item: item, test, arguments, True)
 
 
 @_filter("reject", result=list_type, check=_test_check, example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
 def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    """The items that do not pass a test; without one, those that count as false."""
+    """The items that fail a test; without a test, those that are false."""
     return _chosen(value, lambda item: item, test, arguments, False)
 
 
@@ -388,7 +390,7 @@ def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
     example=("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) }}", '[{"n": 2}]'),
 )
 def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    """The items whose attribute passes a test; without one, those where it counts as true."""
+    """The items whose attribute passes a test; without a test, those where it is true."""
     return _chosen(value, _getter(attribute), test, arguments, True)
 
 
@@ -399,5 +401,5 @@ def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -
     example=("{{ [{'n': 1}, {'n': 2}] | rejectattr('n', 'gt', 1) }}", '[{"n": 1}]'),
 )
 def _rejectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
-    """The items whose attribute does not pass a test; without one, those where it counts as false."""
+    """The items whose attribute fails a test; without a test, those where it is false."""
     return _chosen(value, _getter(attribute), test, arguments, False)

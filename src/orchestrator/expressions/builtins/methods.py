@@ -1,4 +1,4 @@
-"""The methods: `value.name(...)`, chosen by the value's type from this table and never from the value itself."""
+"""Methods: `value.name(...)`. They come from this table, by the type of the value, never from the value itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> B
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise OperationError(f"{what} is a string, not {describe_data(value)}")
+        raise OperationError(f"{what} must be a string, not {describe_data(value)}")
     return value
 
 
@@ -32,55 +32,55 @@ def _optional(value: Any, what: str) -> str | None:
 
 def _number(value: Any, what: str) -> int:
     if not isinstance(value, int):
-        raise OperationError(f"{what} is an integer, not {describe_data(value)}")
+        raise OperationError(f"{what} must be an integer, not {describe_data(value)}")
     return value
 
 
 @_method("lower", "string", result=STRING, example=("{{ 'ABC'.lower() }}", "abc"))
 def _lower(value: str) -> str:
-    """All letters small."""
+    """The text in lower case."""
     return value.lower()
 
 
 @_method("upper", "string", result=STRING, example=("{{ 'abc'.upper() }}", "ABC"))
 def _upper(value: str) -> str:
-    """All letters as capitals."""
+    """The text in upper case."""
     return value.upper()
 
 
 @_method("title", "string", result=STRING, example=("{{ 'a tale'.title() }}", "A Tale"))
 def _title(value: str) -> str:
-    """Each word with a capital."""
+    """The text with the first letter of each word capitalized."""
     return value.title()
 
 
 @_method("capitalize", "string", result=STRING, example=("{{ 'aBC'.capitalize() }}", "Abc"))
 def _capitalize(value: str) -> str:
-    """The first letter as a capital, the others small."""
+    """The text with its first letter in upper case and the others in lower case."""
     return value.capitalize()
 
 
 @_method("strip", "string", result=STRING, example=("{{ '  a '.strip() }}", "a"))
 def _strip(value: str, chars: Any = None) -> str:
-    """Without white space, or without any of the given characters, at both ends."""
-    return value.strip(_optional(chars, "what to strip"))
+    """The text without white space, or without the given characters, at both ends."""
+    return value.strip(_optional(chars, "the set of characters to strip"))
 
 
 @_method("lstrip", "string", result=STRING, example=("{{ 'xxa'.lstrip('x') }}", "a"))
 def _lstrip(value: str, chars: Any = None) -> str:
-    """As `strip`, at the beginning only."""
-    return value.lstrip(_optional(chars, "what to strip"))
+    """Like `strip`, but only at the start."""
+    return value.lstrip(_optional(chars, "the set of characters to strip"))
 
 
 @_method("rstrip", "string", result=STRING, example=("{{ 'a//'.rstrip('/') }}", "a"))
 def _rstrip(value: str, chars: Any = None) -> str:
-    """As `strip`, at the end only."""
-    return value.rstrip(_optional(chars, "what to strip"))
+    """Like `strip`, but only at the end."""
+    return value.rstrip(_optional(chars, "the set of characters to strip"))
 
 
 @_method("split", "string", result=array_of(STRING), example=("{{ 'a,b'.split(',') }}", '["a", "b"]'))
 def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
-    """The parts between the separators; without one, the words."""
+    """The parts between separators; without a separator, the words."""
     separator = _separator(sep)
     check_list_size(value.count(separator) if separator else len(value) // 2)
     return value.split(separator, _number(maxsplit, "the number of splits"))
@@ -88,7 +88,7 @@ def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
 
 @_method("rsplit", "string", result=array_of(STRING), example=("{{ 'a.b.c'.rsplit('.', 1) }}", '["a.b", "c"]'))
 def _rsplit(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
-    """As `split`, counted from the end."""
+    """Like `split`, but `maxsplit` counts from the end."""
     separator = _separator(sep)
     check_list_size(value.count(separator) if separator else len(value) // 2)
     return value.rsplit(separator, _number(maxsplit, "the number of splits"))
@@ -110,51 +110,53 @@ def _splitlines(value: str) -> list[str]:
 
 @_method("join", "string", result=STRING, example=("{{ ', '.join(['a', 'b']) }}", "a, b"))
 def _join(value: str, items: Any) -> str:
-    """The strings of a list, put together with this one between them."""
+    """The strings of a list, joined with this string."""
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise OperationError("`.join()` takes a list of strings", "the filter takes any list: `items | join(', ')`")
+        raise OperationError("`.join()` takes a list of strings", "the filter accepts any list: `items | join(', ')`")
     check_text_size(sum(map(len, items)) + len(value) * len(items))
     return value.join(items)
 
 
 @_method("startswith", "string", result=BOOLEAN, example=("{{ 'abc'.startswith('ab') }}", "true"))
 def _startswith(value: str, prefix: Any) -> bool:
-    """Whether it begins with the prefix, or with one of a list of them."""
+    """Whether the text starts with the prefix, or with one of a list of prefixes."""
     return value.startswith(_texts(prefix))
 
 
 @_method("endswith", "string", result=BOOLEAN, example=("{{ 'a.csv'.endswith('.csv') }}", "true"))
 def _endswith(value: str, suffix: Any) -> bool:
-    """Whether it ends with the suffix, or with one of a list of them."""
+    """Whether the text ends with the suffix, or with one of a list of suffixes."""
     return value.endswith(_texts(suffix))
 
 
 def _texts(value: Any) -> str | tuple[str, ...]:
     if isinstance(value, list):
-        return tuple(_text(item, "each of them") for item in value)
-    return _text(value, "what to look for")
+        return tuple(_text(item, "each prefix or suffix") for item in value)
+    return _text(value, "the text to find")
 
 
 @_method("removeprefix", "string", result=STRING, example=("{{ 'v1.2'.removeprefix('v') }}", "1.2"))
 def _removeprefix(value: str, prefix: Any) -> str:
-    """Without the prefix, if it has it."""
+    """The text without the prefix."""
     return value.removeprefix(_text(prefix, "a prefix"))
 
 
 @_method("removesuffix", "string", result=STRING, example=("{{ 'a.csv'.removesuffix('.csv') }}", "a"))
 def _removesuffix(value: str, suffix: Any) -> str:
-    """Without the suffix, if it has it."""
+    """The text without the suffix."""
     return value.removesuffix(_text(suffix, "a suffix"))
 
 
 @_method("replace", "string", result=STRING, example=("{{ 'a-b'.replace('-', '+') }}", "a+b"))
 def _replace(value: str, old: Any, new: Any, count: Any = -1) -> str:
-    """With every `old`, or the first `count` of them, replaced by `new`."""
-    return replaced(value, _text(old, "what to replace"), _text(new, "its replacement"), _number(count, "the count"))
+    """The text with every `old`, or the first `count`, replaced by `new`."""
+    return replaced(
+        value, _text(old, "the text to replace"), _text(new, "the replacement"), _number(count, "the count")
+    )
 
 
 def replaced(value: str, old: str, new: str, count: int) -> str:
-    """The text with `old` replaced by `new`, if the result is not too long."""
+    """Return the text with `old` replaced by `new`. Raises OperationError if the result is too long."""
     found = value.count(old) if count < 0 else min(count, value.count(old))
     check_text_size(len(value) + found * (len(new) - len(old)))
     return value.replace(old, new, count)
@@ -162,78 +164,78 @@ def replaced(value: str, old: str, new: str, count: int) -> str:
 
 @_method("find", "string", result=INTEGER, example=("{{ 'abc'.find('c') }}", "2"))
 def _find(value: str, sub: Any) -> int:
-    """Where the other string begins in it, from 0; -1 if nowhere."""
-    return value.find(_text(sub, "what to look for"))
+    """The position of the other string, from 0; -1 if it is not found."""
+    return value.find(_text(sub, "the text to find"))
 
 
 @_method("count", "string", "array", result=INTEGER, example=("{{ 'banana'.count('a') }}", "3"))
 def _count(value: Any, sub: Any) -> int:
-    """How often the other string, or the item, is in it."""
+    """The number of occurrences of the other string, or of the item."""
     if isinstance(value, str):
-        return value.count(_text(sub, "what to count"))
+        return value.count(_text(sub, "the text to count"))
     sub = plain_value(sub)
     return sum(1 for item in plain_value(value) if item == sub)
 
 
 @_method("index", "string", "array", result=INTEGER, example=("{{ ['a', 'b'].index('b') }}", "1"))
 def _index(value: Any, item: Any) -> int:
-    """The position of the first such item, from 0; an error if there is none."""
+    """The position of the first match, from 0; an error if it is not found."""
     try:
         if isinstance(value, str):
-            return value.index(_text(item, "what to look for"))
+            return value.index(_text(item, "the text to find"))
         return int(plain_value(value).index(plain_value(item)))
     except ValueError:
-        raise OperationError(f"{describe_data(item)} is not in it") from None
+        raise OperationError(f"{describe_data(item)} is not found") from None
 
 
 @_method("isdigit", "string", result=BOOLEAN, example=("{{ '12'.isdigit() }}", "true"))
 def _isdigit(value: str) -> bool:
-    """Whether it consists of digits."""
+    """Whether all characters are digits."""
     return value.isdigit()
 
 
 @_method("isalpha", "string", result=BOOLEAN, example=("{{ 'ab'.isalpha() }}", "true"))
 def _isalpha(value: str) -> bool:
-    """Whether it consists of letters."""
+    """Whether all characters are letters."""
     return value.isalpha()
 
 
 @_method("isupper", "string", result=BOOLEAN, example=("{{ 'AB'.isupper() }}", "true"))
 def _isupper(value: str) -> bool:
-    """Whether all its letters are capitals."""
+    """Whether all letters are upper case."""
     return value.isupper()
 
 
 @_method("islower", "string", result=BOOLEAN, example=("{{ 'ab'.islower() }}", "true"))
 def _islower(value: str) -> bool:
-    """Whether all its letters are small."""
+    """Whether all letters are lower case."""
     return value.islower()
 
 
 @_method("zfill", "string", result=STRING, example=("{{ '7'.zfill(3) }}", "007"))
 def _zfill(value: str, width: Any) -> str:
-    """Filled up with zeros to a width."""
+    """The text padded with zeros on the left to a width."""
     check_text_size(_number(width, "the width"))
     return value.zfill(width)
 
 
 @_method("ljust", "string", result=STRING, example=("{{ 'a'.ljust(3, '.') }}", "a.."))
 def _ljust(value: str, width: Any, fillchar: Any = " ") -> str:
-    """Filled up at the end to a width."""
+    """The text padded on the right to a width."""
     check_text_size(_number(width, "the width"))
     return value.ljust(width, _filler(fillchar))
 
 
 @_method("rjust", "string", result=STRING, example=("{{ 'a'.rjust(3, '.') }}", "..a"))
 def _rjust(value: str, width: Any, fillchar: Any = " ") -> str:
-    """Filled up at the beginning to a width."""
+    """The text padded on the left to a width."""
     check_text_size(_number(width, "the width"))
     return value.rjust(width, _filler(fillchar))
 
 
 def _filler(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 1:
-        raise OperationError(f"a fill character is one character, not {describe_data(value)}")
+        raise OperationError(f"the fill character must be a single character, not {describe_data(value)}")
     return value
 
 
@@ -249,17 +251,17 @@ def _items(value: Mapping[str, Any]) -> list[list[Any]]:
 
 @_method("keys", "object", result=array_of(STRING), example=("{{ {'a': 1}.keys() }}", '["a"]'))
 def _keys(value: Mapping[str, Any]) -> list[str]:
-    """The names of the fields."""
+    """The field names."""
     return list(value)
 
 
 @_method("values", "object", result=array_of(ANY), example=("{{ {'a': 1}.values() }}", "[1]"))
 def _values(value: Mapping[str, Any]) -> list[Any]:
-    """The values of the fields."""
+    """The field values."""
     return list(value.values())
 
 
 @_method("get", "object", result=ANY, example=("{{ {'a': 1}.get('b', 0) }}", "0"))
 def _get(value: Mapping[str, Any], key: Any, default: Any = None) -> Any:
-    """The field of this name, or the default, or null."""
-    return value.get(_text(key, "a field's name"), default)
+    """The field with this name, or the default, or null."""
+    return value.get(_text(key, "a field name"), default)

@@ -1,4 +1,4 @@
-"""The reference page of filters, tests, functions and methods, from the tables that the engine itself uses."""
+"""The reference page of filters, tests, functions and methods, generated from the tables that the engine uses."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from orchestrator.patterns.syntax import MAX_LENGTH
 
 _INTRODUCTION = """# Filters, tests, functions, methods
 
-Everything that can be called in a template. How templates work is told in [Expressions](../expressions.md).
-Each example is run by a test; `→` shows the text that it gives. `orchestrator filters` lists them in a terminal, and
-`orchestrator filters NAME` explains one, or says what stands for one that Jinja2, Ansible or Liquid have.
+Everything that a template can call. [Expressions](../expressions.md) describes how templates work.
+A test runs each example; `→` shows its output. `orchestrator filters` lists them in a terminal, and
+`orchestrator filters NAME` explains one, or names the equivalent of a filter of Jinja2, Ansible or Liquid.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltinSection:
-    """One of the tables: what its entries are called, how they are written, and the sign before their names."""
+    """One of the tables: its title, the syntax of its entries, and the sign before their names."""
 
     title: str
     kind: str
@@ -37,17 +37,17 @@ class BuiltinSection:
 SECTIONS: Final = (
     BuiltinSection("Filters", "filter", "after a `|`", "{{ value | name(arguments) }}", "| ", FILTERS),
     BuiltinSection("Tests", "test", "after `is` or `is not`", "{{ value is name }}", "is ", TESTS),
-    BuiltinSection("Functions", "function", "by themselves", "{{ name(arguments) }}", "", FUNCTIONS),
+    BuiltinSection("Functions", "function", "as a call", "{{ name(arguments) }}", "", FUNCTIONS),
     BuiltinSection("Methods", "method", "after a dot", "{{ value.name(arguments) }}", ".", METHODS),
 )
 _KINDS = {"string": "string", "array": "list", "object": "object"}
 
 
 def builtins_markdown() -> str:
-    """The page `docs/reference/expressions.md`."""
+    """Return the page `docs/reference/expressions.md`."""
     parts = [_INTRODUCTION]
     for section in SECTIONS:
-        depends = " Which there are depends on the value." if section.kind == "method" else ""
+        depends = " Each type has its own methods." if section.kind == "method" else ""
         parts.append(f"## {section.title}\n\nWritten {section.written}: `{section.form}`.{depends}\n")
         parts.extend(
             _entry(entry, section.sign, section.title, section.table)
@@ -63,9 +63,9 @@ def _entry(entry: Builtin, sign: str, title: str, table: Mapping[str, Builtin]) 
     aliases = [f"`{name}`" for name, other in table.items() if other.alias_of == entry.name]
     lines = [f"### `{sign}{entry.name}{signature}`", "", entry.summary]
     if title == "Methods":
-        lines += ["", f"Of: {', '.join(_KINDS.get(kind, kind) for kind in entry.accepts)}."]
+        lines += ["", f"Available on: {', '.join(_KINDS.get(kind, kind) for kind in entry.accepts)}."]
     if aliases:
-        lines += ["", f"Also written {', '.join(aliases)}."]
+        lines += ["", f"Aliases: {', '.join(aliases)}."]
     template, result = entry.example
     lines += ["", "```jinja", template, *(f"→ {line}" for line in result.split("\n")), "```", ""]
     return "\n".join(lines)
@@ -73,17 +73,17 @@ def _entry(entry: Builtin, sign: str, title: str, table: Mapping[str, Builtin]) 
 
 def _bounds() -> str:
     rows = (
-        ("Characters of a template", limits.MAX_TEMPLATE),
-        ("Levels of brackets and operators in an expression", limits.MAX_NESTING),
-        ("Characters of a text that an evaluation makes", limits.MAX_TEXT),
-        ("Items of a list that an evaluation makes", limits.MAX_ITEMS),
-        ("Passes of all loops of one evaluation", limits.MAX_STEPS),
-        ("Numbers of one `range`", limits.MAX_RANGE),
+        ("Characters in a template", limits.MAX_TEMPLATE),
+        ("Nesting levels in an expression", limits.MAX_NESTING),
+        ("Characters in a text created by an evaluation", limits.MAX_TEXT),
+        ("Items in a list created by an evaluation", limits.MAX_ITEMS),
+        ("Iterations of all loops in one evaluation", limits.MAX_STEPS),
+        ("Numbers in one `range`", limits.MAX_RANGE),
         ("Numbers in the `range` of a `for_each`", limits.MAX_LOOP_RANGE),
-        ("Bits of a computed integer", limits.MAX_INTEGER_BITS),
-        ("Levels of a nested value", limits.MAX_DEPTH),
-        ("Characters of a regular expression", MAX_LENGTH),
-        ("Seconds of processor time of the loops of one evaluation", int(limits.MAX_SECONDS)),
+        ("Bits in a computed integer", limits.MAX_INTEGER_BITS),
+        ("Nesting levels in a value", limits.MAX_DEPTH),
+        ("Characters in a regular expression", MAX_LENGTH),
+        ("CPU seconds for the loops of one evaluation", int(limits.MAX_SECONDS)),
     )
     lines = [f"| {what} | {bound:,} |" for what, bound in rows]
-    return "\n".join(["## Bounds", "", "| what | at most |", "| --- | ---: |", *lines, ""])
+    return "\n".join(["## Limits", "", "| limit | maximum |", "| --- | ---: |", *lines, ""])

@@ -1,4 +1,4 @@
-"""The filters for regular expressions: what they find, in the words and within the bounds of expressions."""
+"""Regular expressions for the filters, with the errors and limits of expressions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 
 def compiled(pattern: Any, *, ignorecase: bool) -> Pattern:
-    """Compile a pattern, or say why it cannot be used."""
+    """Compile a pattern. Raises OperationError if it is invalid."""
     if not isinstance(pattern, str):
-        raise OperationError(f"a pattern is a string, not {describe_data(pattern)}")
+        raise OperationError(f"a pattern must be a string, not {describe_data(pattern)}")
     try:
         return compile_pattern(pattern, "python", "i" if ignorecase else "")
     except PatternError as error:
-        raise OperationError(
-            f"`{pattern[:80]}` is not a regular expression that can be used: {error}", error.help
-        ) from None
+        raise OperationError(f"`{pattern[:80]}` is not a valid regular expression: {error}", error.help) from None
 
 
 @contextmanager
@@ -38,9 +36,9 @@ def _bounded() -> Iterator[None]:
 
 
 def search_match(text: str, pattern: Pattern, group: Any) -> str | None:
-    """A group of the first match."""
+    """Return a group of the first match."""
     if not isinstance(group, int | str):
-        raise OperationError(f"a group is a number or a name, not {describe_data(group)}")
+        raise OperationError(f"a group must be a number or a name, not {describe_data(group)}")
     with _bounded():
         found = pattern.search(text)
     if (group not in pattern.names) if isinstance(group, str) else not 0 <= group <= pattern.groups:
@@ -49,7 +47,7 @@ def search_match(text: str, pattern: Pattern, group: Any) -> str | None:
 
 
 def find_all(text: str, pattern: Pattern) -> list[Any]:
-    """All matches; of a pattern with groups the group, or a list of the groups, of each."""
+    """Return all matches; if the pattern has groups, the group, or a list of the groups, of each match."""
     found: list[Any] = []
     with _bounded():
         for match in pattern.finditer(text):
@@ -61,12 +59,12 @@ def find_all(text: str, pattern: Pattern) -> list[Any]:
 
 
 def replace_matches(text: str, pattern: Pattern, replacement: str, count: int) -> str:
-    """The text with matches replaced, at most `count` of them unless that is 0."""
+    """Return the text with matches replaced: all of them if `count` is 0, otherwise the first `count`."""
     try:
         written = read_replacement(replacement, pattern)
         with _bounded():
             return written.replaced(text, count, most=MAX_TEXT)[0]
     except ReplacementError as error:
-        raise OperationError(f"the replacement `{replacement[:80]}` cannot be used: {error}") from None
+        raise OperationError(f"invalid replacement `{replacement[:80]}`: {error}") from None
     except OverflowError:
         raise OperationError(f"the text would have more than {MAX_TEXT:,} characters") from None

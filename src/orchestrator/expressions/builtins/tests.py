@@ -1,4 +1,4 @@
-"""The tests: `value is name`."""
+"""Tests: `value is name`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _test(
 
 @_test("defined", example=("{{ {'a': 1}.b is defined }}", "false"), undefined=True, absent=True)
 def _defined(value: Any) -> bool:
-    """There is such a value (it may be null). A step that was skipped has none."""
+    """The value is defined (it may be null). The result of a skipped step is undefined."""
     return type(value) is not Undefined
 
 
 @_test("undefined", example=("{{ {'a': 1}.b is undefined }}", "true"), undefined=True, absent=True)
 def _undefined(value: Any) -> bool:
-    """There is no such value."""
+    """The value is undefined."""
     return type(value) is Undefined
 
 
@@ -56,13 +56,13 @@ def _boolean(value: Any) -> bool:
 
 @_test("true", example=("{{ 1 is true }}", "false"))
 def _true(value: Any) -> bool:
-    """The value is true itself, not only something that counts as true."""
+    """The value is the boolean true."""
     return value is True
 
 
 @_test("false", example=("{{ 0 is false }}", "false"))
 def _false(value: Any) -> bool:
-    """The value is false itself."""
+    """The value is the boolean false."""
     return value is False
 
 
@@ -74,13 +74,13 @@ def _integer(value: Any) -> bool:
 
 @_test("float", example=("{{ 1.0 is float }}", "true"))
 def _float(value: Any) -> bool:
-    """The value is a number with a fractional part, be it .0."""
+    """The value is a floating-point number, such as 1.0."""
     return type(value) is float
 
 
 @_test("number", example=("{{ '1' is number }}", "false"))
 def _number(value: Any) -> bool:
-    """The value is a number, or true or false, which count as 1 and 0."""
+    """The value is a number or a boolean (true is 1, false is 0)."""
     return isinstance(value, int | float)
 
 
@@ -110,13 +110,13 @@ def _list(value: Any) -> bool:
 
 @_test("iterable", example=("{{ 5 is iterable }}", "false"))
 def _iterable(value: Any) -> bool:
-    """A loop can go through the value: a list, a string or an object."""
+    """The value can be looped over: a list, a string or an object."""
     return isinstance(value, list | str | Mapping)
 
 
 @_test("empty", example=("{{ [] is empty }}", "true"))
 def _empty(value: Any) -> bool:
-    """The value is null, or a string, list or object with nothing in it."""
+    """The value is null, or an empty string, list or object."""
     return value is None or (isinstance(value, list | str | Mapping) and not value)
 
 
@@ -134,7 +134,7 @@ def _even(value: Any) -> bool:
 
 @_test("divisibleby", example=("{{ 9 is divisibleby 3 }}", "true"), accepts=_NUMBERS)
 def _divisible_by(value: Any, num: Any) -> bool:
-    """The number can be divided without a rest."""
+    """The number is divisible by the other."""
     if _as_number(num) == 0:
         raise OperationError("division by zero")
     return bool(_as_number(value) % num == 0)
@@ -148,32 +148,32 @@ def _as_number(value: Any) -> int | float:
 
 @_test("lower", example=("{{ 'abc' is lower }}", "true"))
 def _lower(value: Any) -> bool:
-    """All letters are small, and there is one."""
+    """All letters are lower case, and there is at least one."""
     return text_of(value).islower()
 
 
 @_test("upper", example=("{{ 'ABC' is upper }}", "true"))
 def _upper(value: Any) -> bool:
-    """All letters are capitals, and there is one."""
+    """All letters are upper case, and there is at least one."""
     return text_of(value).isupper()
 
 
 @_test("sameas", example=("{{ 0 is sameas false }}", "false"))
 def _same_as(value: Any, other: Any) -> bool:
-    """The two are equal and of one type: 0 is not the same as false, nor 1 as 1.0."""
+    """The values are equal and of the same type: 0 differs from false, and 1 from 1.0."""
     value, other = plain_value(defined(value)), plain_value(defined(other))
     return json_of(value, sort_keys=True) == json_of(other, sort_keys=True)
 
 
 @_test("eq", "equalto", "==", example=("{{ 3 is eq 3 }}", "true"))
 def _eq(value: Any, other: Any) -> bool:
-    """The two are equal."""
+    """The values are equal."""
     return equal(value, other)
 
 
 @_test("ne", "!=", example=("{{ 3 is ne 3 }}", "false"))
 def _ne(value: Any, other: Any) -> bool:
-    """The two are not equal."""
+    """The values are not equal."""
     return not equal(value, other)
 
 
@@ -185,7 +185,7 @@ def _lt(value: Any, other: Any) -> bool:
 
 @_test("le", "<=", example=("{{ 3 is le 3 }}", "true"))
 def _le(value: Any, other: Any) -> bool:
-    """The value is at most the other."""
+    """The value is less than or equal to the other."""
     return COMPARISONS["<="](value, other)
 
 
@@ -197,19 +197,19 @@ def _gt(value: Any, other: Any) -> bool:
 
 @_test("ge", ">=", example=("{{ 3 is ge 3 }}", "true"))
 def _ge(value: Any, other: Any) -> bool:
-    """The value is at least the other."""
+    """The value is greater than or equal to the other."""
     return COMPARISONS[">="](value, other)
 
 
 @_test("in", example=("{{ 2 is in [1, 2] }}", "true"))
 def _in(value: Any, seq: Any) -> bool:
-    """The value is part of the string, item of the list, or name of a field of the object."""
+    """The value is a substring of the string, an item of the list, or a field name of the object."""
     return contains(seq, value)
 
 
 @_test("startingwith", example=("{{ 'abc' is startingwith 'ab' }}", "true"))
 def _starting_with(value: Any, prefix: Any) -> bool:
-    """The string begins with the other."""
+    """The string starts with the other."""
     return isinstance(value, str) and isinstance(defined(prefix), str) and value.startswith(prefix)
 
 
@@ -221,5 +221,5 @@ def _ending_with(value: Any, suffix: Any) -> bool:
 
 @_test("filter", example=("{{ 'upper' is filter }}", "true"))
 def _filter(value: Any) -> bool:
-    """There is a filter of this name."""
+    """A filter with this name exists."""
     return isinstance(value, str) and value in FILTERS

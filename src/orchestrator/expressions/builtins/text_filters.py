@@ -1,4 +1,4 @@
-"""The filters that work on text."""
+"""Filters for text."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = ST
 
 
 def integer_argument(value: Any, what: str, *, least: int = -(2**62)) -> int:
-    """An argument that must be an integer."""
+    """Return an argument that must be an integer, in its bounds. Raises OperationError."""
     if not isinstance(value, int):
-        raise OperationError(f"{what} is an integer, not {describe_data(value)}")
+        raise OperationError(f"{what} must be an integer, not {describe_data(value)}")
     if value < least:
-        raise OperationError(f"{what} is at least {least}, not {value}")
+        raise OperationError(f"{what} must be at least {least}, not {value}")
     if value > MAX_TEXT:
-        raise OperationError(f"{what} is at most {MAX_TEXT:,}")
+        raise OperationError(f"{what} must be at most {MAX_TEXT:,}")
     return value
 
 
 @_filter("upper", example=("{{ 'abc' | upper }}", "ABC"))
 def _upper(value: Any) -> str:
-    """All letters as capitals."""
+    """The text in upper case."""
     return text_of(value).upper()
 
 
 @_filter("lower", example=("{{ 'ABC' | lower }}", "abc"))
 def _lower(value: Any) -> str:
-    """All letters small."""
+    """The text in lower case."""
     return text_of(value).lower()
 
 
@@ -53,33 +53,33 @@ _WORD_START = re.compile(r"([-\s({\[<]+)")
 
 @_filter("title", example=("{{ 'a TALE of two' | title }}", "A Tale Of Two"))
 def _title(value: Any) -> str:
-    """Each word with a capital, its other letters small."""
+    """The text with each word capitalized and its other letters in lower case."""
     parts = _WORD_START.split(text_of(value))
     return "".join(part[0].upper() + part[1:].lower() for part in parts if part)
 
 
 @_filter("capitalize", example=("{{ 'aBC' | capitalize }}", "Abc"))
 def _capitalize(value: Any) -> str:
-    """The first letter as a capital, the others small."""
+    """The text with its first letter in upper case and the others in lower case."""
     return text_of(value).capitalize()
 
 
 @_filter("trim", "strip", example=("{{ '  a ' | trim }}", "a"))
 def _trim(value: Any, chars: Any = None) -> str:
-    """Without white space, or without any of the given characters, at both ends."""
+    """The text without white space, or without the given characters, at both ends."""
     return text_of(value).strip(None if chars is None else text_of(chars))
 
 
 @_filter("replace", example=("{{ 'a-b-c' | replace('-', '+', 1) }}", "a+b-c"))
 def _replace(value: Any, old: Any, new: Any, count: Any = None) -> str:
-    """With every `old`, or the first `count` of them, replaced by `new`."""
+    """The text with every `old`, or the first `count`, replaced by `new`."""
     number = -1 if count is None else integer_argument(count, "the count")
     return replaced(text_of(value), text_of(old), text_of(new), number)
 
 
 @_filter("truncate", example=("{{ 'the quick brown fox jumps' | truncate(15) }}", "the quick..."))
 def _truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 5) -> str:
-    """Cut to a length, at a space unless `killwords`, with `end` put on; not for `leeway` characters more."""
+    """The text cut to a length, at a space unless `killwords`, with `end` appended; `leeway` allows a few more."""
     text, tail = text_of(value), text_of(end)
     limit = integer_argument(length, "the length", least=len(tail))
     if len(text) <= limit + integer_argument(leeway, "the leeway", least=0):
@@ -90,7 +90,7 @@ def _truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = 
 
 @_filter("truncate_words", example=("{{ 'the quick brown fox' | truncate_words(2) }}", "the quick..."))
 def _truncate_words(value: Any, count: Any = 50, end: Any = "...") -> str:
-    """The first words, with `end` put on if there are more."""
+    """The first `count` words, with `end` appended if there are more."""
     text = text_of(value)
     number = integer_argument(count, "the count", least=0)
     for index, word in enumerate(re.finditer(r"\S+", text)):
@@ -113,11 +113,11 @@ def _wordwrap(
     wrapstring: Any = None,
     break_on_hyphens: Any = True,
 ) -> str:
-    """Broken into lines of at most a width."""
+    """The text wrapped into lines of at most `width` characters."""
     end = "\n" if wrapstring is None else text_of(wrapstring)
     text, columns = text_of(value), integer_argument(width, "the width", least=1)
     if len(text) > _MAX_WRAPPED:
-        raise OperationError(f"`wordwrap` takes at most {_MAX_WRAPPED:,} characters, and this text has {len(text):,}")
+        raise OperationError(f"`wordwrap` accepts at most {_MAX_WRAPPED:,} characters, and this text has {len(text):,}")
     check_text_size(len(text) + len(text) // columns * len(end))
     lines = [
         end.join(
@@ -137,7 +137,7 @@ def _wordwrap(
 
 @_filter("indent", example=("{{ 'a\\nb' | indent(2) }}", "a\n  b"))
 def _indent(value: Any, width: Any = 4, first: Any = False, blank: Any = False) -> str:
-    """Each line but the first moved to the right, by a number of spaces or by a text; not the blank ones."""
+    """The text with each line but the first indented, by a number of spaces or a text; blank lines stay empty."""
     margin = width if isinstance(width, str) else " " * integer_argument(width, "the width", least=0)
     text = text_of(value)
     lines = (text + "\n").splitlines()
@@ -148,7 +148,7 @@ def _indent(value: Any, width: Any = 4, first: Any = False, blank: Any = False) 
 
 @_filter("center", example=("{{ 'ab' | center(6) }}|", "  ab  |"))
 def _center(value: Any, width: Any = 80) -> str:
-    """Between spaces, in the middle of a width."""
+    """The text centered in a width."""
     return text_of(value).center(integer_argument(width, "the width"))
 
 
@@ -157,7 +157,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;",
 
 @_filter("escape", "e", example=("{{ '<b>' | escape }}", "&lt;b&gt;"))
 def _escape(value: Any) -> str:
-    """Safe to stand in HTML: `&`, `<`, `>` and quotes as entities."""
+    """The text escaped for HTML: `&`, `<`, `>` and quotes become entities."""
     text = text_of(value)
     check_text_size(len(text) * 5 if len(text) > MAX_TEXT // 5 else 0)
     return text.translate(_ENTITIES)
@@ -165,9 +165,9 @@ def _escape(value: Any) -> str:
 
 @_filter("striptags", example=("{{ '<b>a</b>  &amp; <!-- note -->b' | striptags }}", "a & b"))
 def _striptags(value: Any) -> str:
-    """Without HTML comments and tags, with single spaces, and with entities as the characters that they mean."""
+    """The text without HTML comments and tags, with single spaces and decoded entities."""
     text, passes = text_of(value), 0
-    while "<!--" in text and passes < _MAX_PASSES:  # what stood around a comment can make another one
+    while "<!--" in text and passes < _MAX_PASSES:  # removing a comment can create another one
         shorter = _cut(text, "<!--", "-->")
         if shorter == text:
             break
@@ -179,7 +179,7 @@ _MAX_PASSES = 20
 
 
 def _cut(text: str, opening: str, closing: str) -> str:
-    """Return a text without what is between two signs, and without these."""
+    """Return a text without the parts between two signs, and without the signs."""
     kept, position = [], 0
     while (start := text.find(opening, position)) >= 0 and (end := text.find(closing, start)) >= 0:
         kept.append(text[position:start])
@@ -189,7 +189,7 @@ def _cut(text: str, opening: str, closing: str) -> str:
 
 @_filter("urlencode", example=("{{ 'a b&c' | urlencode }}", "a%20b%26c"))
 def _urlencode(value: Any) -> str:
-    """Safe to stand in an address: a text, or the fields of an object as `a=1&b=2`."""
+    """The text percent-encoded for a URL; an object becomes `a=1&b=2`."""
     if isinstance(value, Mapping):
         pairs: list[Any] = [[key, item] for key, item in value.items()]
     elif isinstance(value, list):
@@ -197,7 +197,7 @@ def _urlencode(value: Any) -> str:
     else:
         return _quoted(text_of(value), quote)
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise OperationError("`urlencode` takes a text, an object, or a list of pairs")
+        raise OperationError("`urlencode` takes a string, an object, or a list of pairs")
     return "&".join(f"{_quoted(text_of(key), quote_plus)}={_quoted(text_of(item), quote_plus)}" for key, item in pairs)
 
 
@@ -208,7 +208,7 @@ def _quoted(text: str, quoting: Any) -> str:
 
 @_filter("slugify", example=("{{ 'Crème brûlée, please!' | slugify }}", "creme-brulee-please"))
 def _slugify(value: Any, separator: Any = "-") -> str:
-    """For names of files and in addresses: small letters and digits, without accents, a separator between words."""
+    """A slug for file names and URLs: lower-case letters and digits without accents, with a separator."""
     decomposed = unicodedata.normalize("NFKD", text_of(value).lower())
     plain = "".join(char for char in decomposed if not unicodedata.combining(char))
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
@@ -225,7 +225,7 @@ _MAX_WRAPPED = 100_000
 
 @_filter("format", example=("{{ '%s: %.2f' | format('pi', 3.14159) }}", "pi: 3.14"))
 def _format(value: Any, *parts: Any, **fields: Any) -> str:
-    """The text with each `%s`, `%d`, `%.2f`, ... filled in by the next argument, or `%(name)s` by the named one."""
+    """The text with each `%s`, `%d`, `%.2f`, ... replaced by the next argument, or `%(name)s` by a named one."""
     remaining = iter(parts)
 
     def one(found: re.Match[str]) -> str:
@@ -233,11 +233,11 @@ def _format(value: Any, *parts: Any, **fields: Any) -> str:
             return "%"
         if found["type"] is None:
             raise OperationError(
-                f"`{found.string[found.start() :][:10]}` is no placeholder", "write `%%` for a percent sign"
+                f"`{found.string[found.start() :][:10]}` is not a placeholder", "write `%%` for a percent sign"
             )
         if found["name"]:
             if found["name"] not in fields:
-                raise OperationError(f"no argument `{found['name']}` is given")
+                raise OperationError(f"the argument `{found['name']}` is missing")
             part = fields[found["name"]]
         else:
             try:
@@ -255,7 +255,7 @@ def _format(value: Any, *parts: Any, **fields: Any) -> str:
 def _formatted(found: re.Match[str], part: Any) -> str:
     width, precision, letter = found["width"], found["precision"], found["type"]
     if int(width or 0) > _MAX_WIDTH or int(precision or 0) > _MAX_WIDTH:
-        raise OperationError(f"widths and precisions are at most {_MAX_WIDTH}")
+        raise OperationError(f"widths and precisions must be at most {_MAX_WIDTH}")
     specifier = f"%{found['flags']}{width}" + ("" if precision is None else f".{precision}") + letter
     if letter == "s":
         return str(specifier % text_of(part))
@@ -268,18 +268,18 @@ def _formatted(found: re.Match[str], part: Any) -> str:
 
 @_filter("quote", example=("echo {{ 'a b; ls' | quote }}", "echo 'a b; ls'"))
 def _quote(value: Any) -> str:
-    """One word of a shell command, whatever is in it (POSIX shells); a list gives a word for each of its items."""
+    """The text quoted as one word of a POSIX shell command; a list becomes one word per item."""
     if isinstance(value, list):
         return " ".join(_quote(item) for item in value)
     text = text_of(value)
     if "\0" in text:
-        raise OperationError("a shell command cannot hold the character U+0000", "remove it with `| replace`")
+        raise OperationError("a shell command cannot contain the character U+0000", "remove it with `| replace`")
     return shlex.quote(text)
 
 
 @_filter("markdown_table", example=("{{ [{'a': 1, 'b': 2}] | markdown_table }}", "| a | b |\n| --- | --- |\n| 1 | 2 |"))
 def _markdown_table(value: Any, columns: Any = None) -> str:
-    """A list of objects as a table in Markdown, with all of their fields or with the named columns."""
+    """A list of objects as a Markdown table, with all fields or only the given columns."""
     rows = iterable_items(value)
     if not all(isinstance(row, Mapping) for row in rows):
         raise OperationError("`markdown_table` takes a list of objects")

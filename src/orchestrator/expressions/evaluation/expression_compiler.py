@@ -1,7 +1,7 @@
-"""Compiles a syntax tree into closures, which is what makes an evaluation cost about a microsecond.
+"""Compiles an expression into closures, so that an evaluation takes about a microsecond.
 
-Each closure takes the `Context` of one evaluation. It has caught the texts and places that an error needs, so a run
-without errors pays nothing for them.
+Each closure takes the `Context` of one evaluation. It captures the texts and offsets that an error needs, so they cost
+nothing unless there is an error.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from orchestrator.expressions.builtins.builtin import Builtin
 
 _ABSENT: Final = object()
-_NO_RESULT: Final = Undefined("the step gave no result")
+_NO_RESULT: Final = Undefined("the step has no result")
 _EXCERPT: Final = 200
 SMALL: Final = frozenset({int, float, bool, type(None)})
-"""Types whose values cost nothing to go through."""
-_LARGE: Final = "work on large data in a tool's step"
+"""Types whose values cost no steps."""
+_LARGE: Final = "process large data in a tool step"
 
 
 def step_cost(value: Any) -> int:
-    """The steps that it takes to make or to go through a value: one for 1,000 characters or 16 items."""
+    """Return the steps that creating or iterating over a value costs: one per 1,000 characters or 16 items."""
     kind = type(value)
     if kind is str:
         return len(value) // 1_000
@@ -56,7 +56,7 @@ def step_cost(value: Any) -> int:
 
 
 class Context:
-    """The state of one evaluation: the names, the loop and set variables, and what is left of the budgets."""
+    """The state of one evaluation: the names, the local variables, and the remaining limits."""
 
     __slots__ = ("deadline", "depth", "local", "names", "now", "room", "steps")
 
@@ -70,36 +70,36 @@ class Context:
         self.deadline = 0.0
 
     def watch(self) -> None:
-        """Stop an evaluation whose loops have taken too long."""
+        """Stop an evaluation whose loops take too long."""
         if not self.deadline:
             self.deadline = thread_time() + MAX_SECONDS
         elif thread_time() > self.deadline:
-            raise OperationError(f"the template takes longer than {MAX_SECONDS:g} seconds", _LARGE)
+            raise OperationError(f"the template ran longer than {MAX_SECONDS:g} seconds", _LARGE)
 
     def spend(self, steps: int) -> None:
-        """Take from the budget of steps."""
+        """Count steps against the limit."""
         self.steps -= steps
         if self.steps < 0:
-            raise OperationError(f"the template takes more than {MAX_STEPS:,} steps", _LARGE)
+            raise OperationError(f"the template ran more than {MAX_STEPS:,} steps", _LARGE)
 
 
 Evaluate = Callable[[Context], Any]
 
 
 class ExpressionCompiler:
-    """Compiles the trees of one template. `local` are the names that its own statements may have set."""
+    """Compiles the expressions of one template. `local` are the names that its own statements may set."""
 
     def __init__(self, text: str, local: frozenset[str]) -> None:
         self.text = text
         self.local = local
 
     def excerpt(self, node: nodes.Expression) -> str:
-        """The text of an expression, as an error quotes it."""
+        """Return the source of an expression, as an error quotes it."""
         text = self.text[node.start : node.end]
         return shorten(text, _EXCERPT)
 
     def fail(self, failure: OperationError, node: nodes.Expression) -> NoReturn:
-        """Raise the error with the place of its culprit."""
+        """Raise EvaluationError with the source and the offsets of the expression."""
         raise EvaluationError(
             failure.message, expression=self.excerpt(node), start=node.start, end=node.end, help=failure.help
         ) from None
@@ -107,7 +107,7 @@ class ExpressionCompiler:
     # --- expressions
 
     def value(self, node: nodes.Expression) -> Evaluate:
-        """Compile to the value that an operation works on: an entity is what it stands for."""
+        """Compile to a closure that returns the value, with an entity replaced by its value."""
         raw = self.raw(node)
         if not isinstance(node, nodes.Name | nodes.Attribute | nodes.Item | nodes.Conditional | nodes.Logic):
             return raw
@@ -119,7 +119,7 @@ class ExpressionCompiler:
         return decayed
 
     def raw(self, node: nodes.Expression) -> Evaluate:
-        """Compile to the value as it is kept: an entity stays one, so that its attributes can be read."""
+        """Compile to a closure that returns the value without unwrapping an entity, whose attributes may be read."""
         return _COMPILERS[type(node)](self, node)
 
     def _literal(self, node: nodes.Literal) -> Evaluate:
@@ -132,7 +132,9 @@ class ExpressionCompiler:
         def missing(context: Context) -> Any:
             if name in FUNCTIONS:
                 fail(OperationError(f"`{name}` is a function", f"call it: `{name}()`"), node)
-            return Undefined(f"`{name}` is not defined", f"the names are {quoted_list(sorted(context.names), most=20)}")
+            return Undefined(
+                f"`{name}` is not defined", f"the defined names are {quoted_list(sorted(context.names), most=20)}"
+            )
 
         if name not in self.local:
 
@@ -303,7 +305,7 @@ class ExpressionCompiler:
                     name = defined(key(context))
                     if type(name) is not str:
                         raise OperationError(
-                            f"a field's name is a string, not {describe_data(name)}", "put it between quotes"
+                            f"field names must be strings, not {describe_data(name)}", "put it in quotes"
                         )
                     result[name] = defined(value(context))
                 except OperationError as failure:
@@ -316,7 +318,7 @@ class ExpressionCompiler:
         fail = self.fail
 
         def refused(context: Context) -> Any:
-            fail(OperationError("the template is malformed here"), node)
+            fail(OperationError("invalid template"), node)
 
         return refused
 
@@ -387,7 +389,7 @@ class ExpressionCompiler:
         return applied_with
 
     def _maybe_missing(self, node: nodes.Expression) -> Evaluate:
-        """Compile to the value, undefined where it is the null of a step that did not give one."""
+        """Compile to a closure that returns the value, or undefined for the null of a step without a result."""
         raw = self.raw(node)
 
         def read(context: Context) -> Any:
@@ -411,7 +413,7 @@ class ExpressionCompiler:
             except OperationError as failure:
                 fail(failure, node)
             except (TypeError, ValueError, OverflowError):
-                fail(OperationError(f"`{name}` cannot work with these arguments"), node)
+                fail(OperationError(f"`{name}` does not work with these arguments"), node)
 
         return called
 
@@ -425,7 +427,7 @@ class ExpressionCompiler:
             try:
                 positional, _ = arguments(context)
                 if type(loop) is not Loop or not positional:
-                    raise OperationError(f"`loop.{node.name}` needs a loop around it, and something to choose from")
+                    raise OperationError(f"`loop.{node.name}` needs arguments, and only works inside a loop")
                 if cycle:
                     return positional[loop.index0 % len(positional)]
                 positional = plain_value(positional)
@@ -444,7 +446,7 @@ def _nothing(context: Context) -> None:
 
 def _unsuited(name: str, value: Any) -> OperationError:
     described = "this value" if isinstance(value, Undefined) else describe_type(type_of(value))
-    return OperationError(f"`{name}` cannot work on {described} with these arguments")
+    return OperationError(f"`{name}` does not work on {described} with these arguments")
 
 
 def _method_check(entry: Builtin) -> Callable[[Any], None]:

@@ -1,4 +1,4 @@
-"""What the operators do with values, and how fields and items are found."""
+"""The operators on values, and the lookup of fields and items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from orchestrator.text.words import quoted_list
 _VERBS: Final = {
     "+": "added to",
     "-": "subtracted from",
-    "*": "multiplied with",
+    "*": "multiplied by",
     "/": "divided by",
     "//": "divided by",
     "%": "divided by",
@@ -34,7 +34,7 @@ _VERBS: Final = {
 
 
 def defined(value: Any) -> Any:
-    """The value itself, if there is one; what an entity stands for."""
+    """Return a value, with an entity replaced by its value. Raises OperationError if it is undefined."""
     if type(value) is Undefined:
         raise OperationError(value.message, value.help)
     if type(value) is Entity:
@@ -46,10 +46,10 @@ def _bounded(result: Any) -> Any:
     kind = type(result)
     if kind is int:
         if result.bit_length() > MAX_INTEGER_BITS:
-            raise OperationError("the result is too large an integer")
+            raise OperationError("the resulting integer is too large")
     elif kind is float:
         if not math.isfinite(result):
-            raise OperationError("the result is too large a number")
+            raise OperationError("the resulting number is too large")
     elif kind is complex:
         raise OperationError("the result is not a real number")
     return result
@@ -63,18 +63,18 @@ def _numbers(sign: str, left: Any, right: Any, compute: Callable[[Any, Any], Any
     except ZeroDivisionError:
         raise OperationError("division by zero", "guard it: `a / b if b else 0`") from None
     except OverflowError:
-        raise OperationError("the result is too large a number") from None
+        raise OperationError("the resulting number is too large") from None
 
 
 def _unsuited(sign: str, left: Any, right: Any) -> OperationError:
     left, right = defined(left), defined(right)
     help = None
     if sign == "+" and (isinstance(left, str) or isinstance(right, str)):
-        help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
+        help = "to join text use `~`; to compute, convert with `| int` or `| float`"
     elif isinstance(left, str) or isinstance(right, str):
         help = "convert the string with `| int` or `| float`"
     elif left is None or right is None:
-        help = "give a value in its place with `| default(0, true)`"
+        help = "provide a default: `| default(0, true)`"
     if sign in ("+", "-"):
         first, second = right, left
     else:
@@ -100,7 +100,7 @@ def subtract(left: Any, right: Any) -> Any:
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`left * right`: numbers, or a string or list and how often to repeat it."""
+    """`left * right`: numbers, or a string or list and a repeat count."""
     if isinstance(left, int) and isinstance(right, str | list):
         left, right = right, left
     if isinstance(right, int):
@@ -114,7 +114,7 @@ def multiply(left: Any, right: Any) -> Any:
 
 
 def divide(left: Any, right: Any) -> Any:
-    """`left / right`, always with a fractional part."""
+    """`left / right`, as a floating-point number."""
     return _numbers("/", left, right, operator.truediv)
 
 
@@ -126,7 +126,7 @@ def floor_divide(left: Any, right: Any) -> Any:
 def remainder(left: Any, right: Any) -> Any:
     """`left % right`."""
     if type(left) is str:
-        raise OperationError("`%` does not fill in text", "use the filter: `'%s of %s' | format(a, b)`")
+        raise OperationError("`%` does not format text", "use the filter: `'%s of %s' | format(a, b)`")
     return _numbers("%", left, right, operator.mod)
 
 
@@ -134,7 +134,7 @@ def power(left: Any, right: Any) -> Any:
     """`left ** right`."""
     whole = isinstance(left, int) and isinstance(right, int) and abs(left) > 1
     if whole and left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
-        raise OperationError("the result is too large an integer")
+        raise OperationError("the resulting integer is too large")
     return _numbers("**", left, right, operator.pow)
 
 
@@ -152,14 +152,14 @@ ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
 def negate(value: Any) -> Any:
     """`-value`."""
     if not isinstance(value, int | float):
-        raise OperationError(f"{describe_data(defined(value))} has no negative")
+        raise OperationError(f"{describe_data(defined(value))} cannot be negated")
     return -value
 
 
 def unary_plus(value: Any) -> Any:
     """`+value`."""
     if not isinstance(value, int | float):
-        raise OperationError(f"`+` before {describe_data(defined(value))} has no meaning")
+        raise OperationError(f"unary `+` does not work on {describe_data(defined(value))}")
     return +value
 
 
@@ -167,7 +167,7 @@ def unary_plus(value: Any) -> Any:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """`left == right`: as JSON data, but that true is 1 and false is 0, as in Jinja2."""
+    """`left == right`: compares JSON data; true equals 1 and false equals 0, as in Jinja2."""
     if isinstance(left, list | dict) and isinstance(right, list | dict):
         left, right = plain_value(left), plain_value(right)
     else:
@@ -199,17 +199,17 @@ def _unordered(left: Any, right: Any) -> OperationError:
     if isinstance(left, str) != isinstance(right, str) and isinstance(left, str | int | float):
         help = "convert the string with `| int` or `| float`" if right is not None else None
     if left is None or right is None:
-        help = "give a value in its place with `| default(0, true)`"
-    return OperationError(f"{describe_data(left)} and {describe_data(right)} have no order", help)
+        help = "provide a default: `| default(0, true)`"
+    return OperationError(f"{describe_data(left)} and {describe_data(right)} cannot be ordered", help)
 
 
 def contains(container: Any, item: Any) -> bool:
-    """`item in container`: part of a string, item of a list, or key of an object."""
+    """`item in container`: a substring, an item of a list, or a key of an object."""
     container, item = defined(container), defined(item)
     if isinstance(container, str):
         if not isinstance(item, str):
             raise OperationError(
-                f"a string has only strings in it, never {describe_data(item)}", "convert it with `| string`"
+                f"a string can only contain strings, not {describe_data(item)}", "convert it with `| string`"
             )
         return item in container
     if isinstance(container, list):
@@ -218,7 +218,7 @@ def contains(container: Any, item: Any) -> bool:
         return item in container
     if isinstance(container, Mapping):
         return isinstance(item, str) and item in container
-    raise OperationError(f"nothing is `in` {describe_data(container)}", "`in` looks into a string, a list or an object")
+    raise OperationError(f"`in` does not work on {describe_data(container)}", "use a string, a list or an object")
 
 
 COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -237,7 +237,7 @@ COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 def read_field(target: Any, name: str, what: str) -> Any:
-    """`target.name`, as it is kept: an entity stays one. `what` is how the template wrote the target."""
+    """Return `target.name`, without unwrapping an entity. `what` is the source of the target."""
     kind = type(target)
     if kind is dict:
         if name in target:
@@ -250,7 +250,7 @@ def read_field(target: Any, name: str, what: str) -> Any:
     if target is None:
         return Undefined(
             f"`{what}` is null, so it has no field `{name}`",
-            f"give a value for that case: `{{{{ {what}.{name} | default('...') }}}}`",
+            f"provide a default: `{{{{ {what}.{name} | default('...') }}}}`",
         )
     if kind is Loop:
         return target.get(name)
@@ -260,7 +260,7 @@ def read_field(target: Any, name: str, what: str) -> Any:
         return target[0 if name == "grouper" else 1]
     if isinstance(target, Mapping):
         return target[name] if name in target else _no_field(target, name, what)
-    help = "read an item with its number: `[0]`" if isinstance(target, list) else None
+    help = "read an item by its index: `[0]`" if isinstance(target, list) else None
     return Undefined(f"`{what}` is {describe_data(target)}, so it has no field `{name}`", help)
 
 
@@ -291,7 +291,7 @@ def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[st
 
 
 def read_item(target: Any, index: Any, what: str) -> Any:
-    """`target[index]`: a field by its name, or an item by its number; negative numbers count from the end."""
+    """Return `target[index]`: a field by name, or an item by index; negative indices count from the end."""
     if type(index) is str:
         return read_field(target, index, what)
     if type(target) is Entity:
@@ -301,14 +301,14 @@ def read_item(target: Any, index: Any, what: str) -> Any:
     target, index = defined(target), defined(index)
     if isinstance(target, list | str):
         if type(index) is not int:
-            raise OperationError(f"an item is read by an integer, not by {describe_data(index)}")
+            raise OperationError(f"an index must be an integer, not {describe_data(index)}")
         if -len(target) <= index < len(target):
             return target[index]
-        return Undefined(f"`{what}` has {_counted(len(target))}, so there is no `[{index}]`")
+        return Undefined(f"`{what}` has {_counted(len(target))}, so `[{index}]` is out of range")
     if target is None:
         return Undefined(f"`{what}` is null, so it has no `[{describe_data(index).split('`')[1] if index else 0}]`")
     if isinstance(target, Mapping):
-        return Undefined(f"the fields of `{what}` have names; there is none for {describe_data(index)}")
+        return Undefined(f"`{what}` has no field {describe_data(index)}: field names are strings")
     raise OperationError(f"{describe_data(target)} has no items")
 
 
@@ -317,36 +317,36 @@ def _counted(number: int) -> str:
 
 
 def read_slice(target: Any, low: Any, high: Any, step: Any) -> Any:
-    """`target[low:high:step]` of a string or list."""
+    """Return `target[low:high:step]` of a string or list."""
     target = defined(target)
     if not isinstance(target, str | list):
         raise OperationError(f"{describe_data(target)} cannot be sliced")
     bounds = [defined(bound) for bound in (low, high, step)]
     for bound in bounds:
         if bound is not None and type(bound) is not int:
-            raise OperationError(f"the bounds of a slice are integers, not {describe_data(bound)}")
+            raise OperationError(f"slice bounds must be integers, not {describe_data(bound)}")
     if bounds[2] == 0:
         raise OperationError("the step of a slice cannot be 0")
     return target[slice(*bounds)]
 
 
 def iterable_items(value: Any) -> list[Any]:
-    """What a loop or list filter goes through: items of a list, names of an object's fields, characters of a string."""
+    """Return what a loop iterates over: items of a list, field names of an object, characters of a string."""
     value = defined(value)
     if isinstance(value, list):
         return value
     if isinstance(value, str | Mapping):
         check_list_size(len(value))
         return list(value)
-    help = "give an empty list in its place: `| default([], true)`" if value is None else None
-    raise OperationError(f"{describe_data(value)} has no items to go through", help)
+    help = "use an empty list instead: `| default([], true)`" if value is None else None
+    raise OperationError(f"{describe_data(value)} cannot be iterated over", help)
 
 
 def is_true(value: Any) -> bool:
-    """Whether a condition holds: not for null, false, 0, and whatever is empty or undefined."""
+    """Whether a value is true: all values except null, false, 0, and empty or undefined values."""
     return bool(value.value if type(value) is Entity else value)
 
 
 def text_of(value: Any) -> str:
-    """The value as text; undefined is an error."""
+    """Return a value as text. Raises OperationError if it is undefined."""
     return value if type(value) is str else to_text(defined(value))

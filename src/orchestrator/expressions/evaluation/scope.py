@@ -1,4 +1,4 @@
-"""What a template is evaluated with: names and their values, and the values that exist only while it is."""
+"""The scope of an evaluation: names and their values, and values that exist only during it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Entity:
-    """A value with names of its own around it, such as a step. Immutable.
+    """A value with attributes, such as a step. Immutable.
 
-    The bare name stands for `value`. `.name` and `['name']` find `attributes` first and the fields of `value` then.
-    With `null_fields` (a skipped step) any other field is null, however deep, where it would be an error.
-    With `load` the value is read when it is asked for, each time anew: it may be too large to be kept.
+    The bare name means `value`. `.name` and `['name']` look in `attributes` first, then in the fields of `value`.
+    With `null_fields` (a skipped step) any other field is null at any depth, instead of an error.
+    With `load` the value is read on every access: it may be too large to keep in memory.
     """
 
     __slots__ = ("_load", "_value", "attributes", "null_fields")
@@ -33,24 +33,24 @@ class Entity:
 
     @property
     def value(self) -> Any:
-        """What the bare name stands for."""
+        """The value of the bare name."""
         return self._value if self._load is None else self._load()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that a template can read (JSON values or `Entity`), and the time that `now()` gives."""
+    """The names that a template can read (JSON values or `Entity`), and the time that `now()` returns."""
 
     names: Mapping[str, Any]
     now: datetime
 
 
 NOTHING = Entity(None, {}, null_fields=True)
-"""A null whose fields are null: what a field of a skipped step is."""
+"""A null whose fields are null: the value of a field of a skipped step."""
 
 
 class Undefined:
-    """The value of a field, item or variable that is not there. False; anything but a test for it is an error."""
+    """The value of a missing field, item or variable. It is false; any other use is an error."""
 
     __slots__ = ("help", "message")
 
@@ -63,7 +63,7 @@ class Undefined:
 
 
 class OperationError(Exception):
-    """An operation that cannot be done with these values; the caller adds the place and makes it an error."""
+    """An operation does not support these values. The caller adds the position and raises EvaluationError."""
 
     def __init__(self, message: str, help: str | None = None) -> None:
         super().__init__(message)
@@ -72,13 +72,13 @@ class OperationError(Exception):
 
 
 class ItemGroup(list[Any]):
-    """One group of `groupby`: the pair of its key and its items, which are also `.grouper` and `.list`."""
+    """A group of `groupby`: a pair of its key and its items, also available as `.grouper` and `.list`."""
 
     __slots__ = ()
 
 
 class Namespace:
-    """What `namespace(...)` gives: named values that `{% set ns.name = ... %}` changes, inside of loops too."""
+    """The value of `namespace(...)`: named values that `{% set ns.name = ... %}` can change, also inside loops."""
 
     __slots__ = ("fields",)
 
@@ -87,7 +87,7 @@ class Namespace:
 
 
 class Loop:
-    """The variable `loop` inside of a `{% for %}`."""
+    """The variable `loop` inside a `{% for %}`."""
 
     __slots__ = ("changed_from", "depth", "index0", "items")
 
@@ -98,7 +98,7 @@ class Loop:
         self.changed_from: Any = self
 
     def get(self, name: str) -> Any:
-        """The value of `loop.name`."""
+        """Return the value of `loop.name`."""
         position, count = self.index0, len(self.items)
         match name:
             case "index":
@@ -120,10 +120,10 @@ class Loop:
             case "depth0":
                 return self.depth - 1
             case "previtem":
-                return self.items[position - 1] if position else Undefined("there is no item before the first")
+                return self.items[position - 1] if position else Undefined("the first item has no previous item")
             case "nextitem":
                 last = position + 1 == count
-                return Undefined("there is no item after the last") if last else self.items[position + 1]
+                return Undefined("the last item has no next item") if last else self.items[position + 1]
         return Undefined(f"`loop` has no `{name}`")
 
 

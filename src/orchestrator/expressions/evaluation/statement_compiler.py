@@ -1,4 +1,4 @@
-"""Compiles the statements of a template, and the template as a whole, into closures."""
+"""Compiles the statements of a template, and a whole template, into closures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 def compile_template(
     text: str, body: list[nodes.Statement], expression: nodes.Expression | None
 ) -> Callable[[Scope], Any]:
-    """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
+    """Compile a template to a function that returns the value of its only `expression`, or the rendered text."""
     compiler = StatementCompiler(text, frozenset(assigned_names(body)))
     if expression is None:
         execute = compiler.body(body)
@@ -52,10 +52,10 @@ def compile_template(
 
 
 class StatementCompiler(ExpressionCompiler):
-    """Compiles statements: each closure appends to the output."""
+    """Compiles statements to closures that append to the output."""
 
     def body(self, statements: list[nodes.Statement]) -> Execute:
-        """Compile a list of statements to one that appends to the output."""
+        """Compile a list of statements to one closure."""
         steps = [self._statement(statement) for statement in statements if not isinstance(statement, nodes.Declare)]
         if len(steps) == 1:
             return steps[0]
@@ -143,7 +143,7 @@ class StatementCompiler(ExpressionCompiler):
                 value = value.value
             if not isinstance(value, list) or len(value) != count:
                 what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
-                fail(OperationError(f"{count} names are to be filled from {what}", help), node)
+                fail(OperationError(f"cannot unpack {what} into {count} names", help), node)
             context.local.update(zip(targets, value, strict=True))
 
         return bind
@@ -151,7 +151,7 @@ class StatementCompiler(ExpressionCompiler):
     def _for(self, node: nodes.For) -> Execute:
         iterable, fail = self.value(node.iterable), self.fail
         condition = self.value(node.condition) if node.condition else None
-        pairs = "each item must be a list of as many values; an object gives such pairs with `.items()`"
+        pairs = "each item must be a list with one value per name; for the pairs of an object use `.items()`"
         bind = self._bind(node.targets, node.unpacked, node.iterable, pairs)
         body, otherwise = self.body(node.body), self.body(node.otherwise or [])
 
@@ -193,7 +193,7 @@ class StatementCompiler(ExpressionCompiler):
     def _assign(self, node: nodes.Assign) -> Execute:
         value, fail = self.raw(node.value), self.fail
         if node.member is None:
-            bind = self._bind(node.targets, node.unpacked, node.value, "give a list of as many values")
+            bind = self._bind(node.targets, node.unpacked, node.value, "use a list with one value per name")
             return lambda context, out: bind(context, value(context))
         name, member = node.targets[0], node.member
 
@@ -202,12 +202,12 @@ class StatementCompiler(ExpressionCompiler):
             try:
                 if not isinstance(target, Namespace):
                     raise OperationError(
-                        f"`{name}` is no namespace, so its fields cannot be set",
-                        f"begin with `{{% set {name} = namespace({member}=0) %}}`",
+                        f"`{name}` is not a namespace, so its fields cannot be set",
+                        f"start with `{{% set {name} = namespace({member}=0) %}}`",
                     )
                 new = value(context)
                 if isinstance(new, Namespace | Loop):
-                    raise OperationError("this cannot be kept in a namespace")
+                    raise OperationError("a namespace cannot contain this value")
                 target.fields[member] = new
             except OperationError as failure:
                 fail(failure, node.value)

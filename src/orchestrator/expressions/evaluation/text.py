@@ -1,4 +1,4 @@
-"""Turns values into text, and keeps both within the limits."""
+"""Renders values as text, and checks the limits of both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def to_text(value: Any) -> str:
-    """A value as it appears in text: null is empty, lists and objects are JSON, strings are themselves."""
+    """Render a value as text: null is empty, lists and objects are JSON, strings are unchanged."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return] # its type is str
@@ -31,36 +31,36 @@ def to_text(value: Any) -> str:
 
 
 def integer_text(value: int) -> str:
-    """The digits of an integer."""
+    """Return the digits of an integer."""
     try:
         return str(value)
     except ValueError:  # the interpreter's own limit on digits
-        raise OperationError("the integer has too many digits to be written") from None
+        raise OperationError("the integer has too many digits to write out") from None
 
 
 def number_text(value: float) -> str:
-    """A number as JSON writes it."""
+    """Return a number as JSON."""
     if not math.isfinite(value):
         raise OperationError("the result is not a finite number")
     return repr(value)
 
 
 def json_of(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """A value as JSON, on one line unless an indentation is given."""
+    """Return a value as JSON, on one line unless `indent` is given."""
     value = plain_value(value)
     try:
         if indent is None and not sort_keys:
             return checked_text(_ENCODER.encode(value))
         return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys))
     except (ValueError, TypeError):
-        raise OperationError("the value cannot be written as JSON: it has a number that is not finite") from None
+        raise OperationError("the value cannot be written as JSON: it contains a number that is not finite") from None
 
 
 def plain_value(value: Any) -> Any:
-    """The value as JSON data of a size that is safe to walk: entities become what they stand for.
+    """Return a value as JSON data of limited size, with entities replaced by their values.
 
     Values can share parts, so a small template could build one that is astronomically large when written out. The
-    walk counts every place and stops at the limit.
+    walk counts every part and stops at the limit.
     """
     if type(value) in _SCALARS:
         return value
@@ -69,7 +69,7 @@ def plain_value(value: Any) -> Any:
 
 
 def _weigh(value: Any, budget: list[int], depth: int) -> bool:
-    """Count the value against the budget; true if it holds anything but JSON data, so must be converted."""
+    """Count a value against the budget; return whether it contains anything but JSON data, which must be converted."""
     if depth == 0:
         raise OperationError(f"the value is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
@@ -99,9 +99,9 @@ def _refuse(value: Any) -> None:
     if isinstance(value, Undefined):
         raise OperationError(value.message, value.help)
     if isinstance(value, Namespace):
-        raise OperationError("a namespace is no value; read its fields")
+        raise OperationError("a namespace is not a value: read its fields")
     if isinstance(value, Loop):
-        raise OperationError("`loop` is no value; read its fields, such as `loop.index`")
+        raise OperationError("`loop` is not a value: read its fields, such as `loop.index`")
     if not isinstance(value, Entity | Mapping | tuple):
         raise OperationError("the value is not JSON data")
 
@@ -119,19 +119,19 @@ def _converted(value: Any) -> Any:
 
 
 def checked_text(text: str) -> str:
-    """The text itself, if it is not too long."""
+    """Return a text. Raises OperationError if it is too long."""
     if len(text) > MAX_TEXT:
         raise OperationError(f"the text has more than {MAX_TEXT:,} characters")
     return text
 
 
 def check_text_size(characters: int) -> None:
-    """Refuse, before it is made, a text of more characters than are allowed."""
+    """Refuse a text that would be too long, before it is created."""
     if characters > MAX_TEXT:
         raise OperationError(f"the text would have more than {MAX_TEXT:,} characters")
 
 
 def check_list_size(items: int) -> None:
-    """Refuse, before it is made, a list of more items than are allowed."""
+    """Refuse a list that would be too long, before it is created."""
     if items > MAX_ITEMS:
         raise OperationError(f"the list would have more than {MAX_ITEMS:,} items")

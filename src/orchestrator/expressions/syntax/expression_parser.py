@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
 NO_CONDITIONAL: Final = _OR
-"""The power to parse with where an `if` that follows is no part of the expression."""
+"""The binding power to parse with if a following `if` is not part of the expression."""
 
 _INFIX: Final = {
     "if": _IF,
@@ -58,7 +58,7 @@ _LONG: Final = 120
 
 
 class ParseError(Exception):
-    """The rest of a tag makes no sense; the problem says why."""
+    """The rest of a tag cannot be parsed; the problem gives the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -66,7 +66,7 @@ class ParseError(Exception):
 
 
 class ExpressionParser:
-    """Reads expressions from the tokens of one tag. Problems that do not stop it are put into `problems`."""
+    """Parses expressions from the tokens of one tag. Problems that it can recover from are added to `problems`."""
 
     __slots__ = ("depth", "position", "problems", "text", "tokens")
 
@@ -80,17 +80,17 @@ class ExpressionParser:
     # --- tokens
 
     def peek(self) -> Token:
-        """The next token."""
+        """Return the next token."""
         return self.tokens[self.position]
 
     def take(self) -> Token:
-        """The next token, consumed."""
+        """Consume and return the next token."""
         token = self.tokens[self.position]
         self.position += 1
         return token
 
     def expect(self, kind: str, wanted: str) -> Token:
-        """The next token, which must be of this kind."""
+        """Consume and return the next token, which must be of this kind."""
         token = self.tokens[self.position]
         if token[0] != kind:
             self.unexpected(wanted)
@@ -98,20 +98,20 @@ class ExpressionParser:
         return token
 
     def unexpected(self, wanted: str) -> NoReturn:
-        """Give up on this tag at the next token, where `wanted` should stand."""
+        """Raise ParseError: `wanted` is expected at the next token."""
         raise ParseError(messages.unexpected_token(self.text, self.tokens, self.position, wanted))
 
     # --- expressions
 
     def whole(self) -> Expression:
-        """Parse the one expression that the tag consists of, to its end."""
+        """Parse the only expression of the tag, to its end."""
         node = self.checked()
         if self.tokens[self.position][0] != "end":
             self.unexpected("an operator or the end")
         return node
 
     def checked(self, power: int = 0) -> Expression:
-        """Parse an expression and refuse one that is too high to be evaluated."""
+        """Parse an expression, and refuse one that is nested too deeply to evaluate."""
         node = self.expression(power)
         if len(self.tokens) > _LONG and height(node) > _LONG:
             raise ParseError(messages.too_deep(node.start, node.end))
@@ -124,7 +124,7 @@ class ExpressionParser:
             raise ParseError(messages.too_deep(token[2], token[3]))
         self.depth += 1
         tokens = self.tokens
-        begin = tokens[self.position][2]  # of a parenthesis, if the first operand stands in some
+        begin = tokens[self.position][2]  # of a parenthesis, if the first operand is in parentheses
         if tokens[self.position][0] == "not":
             if power > _NOT:
                 self.unexpected("a value")
@@ -145,7 +145,7 @@ class ExpressionParser:
         return left
 
     def _end(self) -> int:
-        """Where the last token ends that was taken, be it a parenthesis."""
+        """Return the end of the last consumed token."""
         return self.tokens[self.position - 1][3]
 
     def _infix(self, left: Expression, kind: str, strength: int, begin: int) -> Expression:
@@ -186,7 +186,7 @@ class ExpressionParser:
         return Compare(first, rest, begin, self._end())
 
     def unary(self, *, with_filters: bool = True) -> Expression:
-        """Parse an operand with its sign, what follows it closely, and its filters and tests."""
+        """Parse an operand with its sign, its postfix operators, its filters and its tests."""
         token = self.tokens[self.position]
         if token[0] in ("-", "+"):
             if self.depth > MAX_NESTING:
@@ -211,7 +211,7 @@ class ExpressionParser:
         return node
 
     def primary(self) -> Expression:
-        """Parse a literal, a name, or something in brackets."""
+        """Parse a literal, a name, or a bracketed expression."""
         kind, value, start, end = self.tokens[self.position]
         if kind == "name":
             self.position += 1
@@ -296,10 +296,10 @@ class ExpressionParser:
             self.position += 1
         return DictOf(entries, start, self.expect("}", "`,` or `}`")[3])
 
-    # --- what follows an operand
+    # --- postfix operators
 
     def postfix(self, node: Expression) -> Expression:
-        """Parse the fields, indices and calls that follow an operand."""
+        """Parse the fields, indices and calls after an operand."""
         while True:
             kind, _, start, _ = self.tokens[self.position]
             if kind == ".":
@@ -316,7 +316,7 @@ class ExpressionParser:
                     index = Literal(self._integer(value, name_start, end), name_start, end)
                     node = Item(node, index, node.start, end)
                 else:
-                    self.unexpected("a field's name")
+                    self.unexpected("a field name")
             elif kind == "[":
                 self.position += 1
                 node = self._subscript(node)
@@ -365,7 +365,7 @@ class ExpressionParser:
                     self.problems.append(messages.repeated_argument(token[1], token[2], token[3]))
                 keywords[token[1]] = self.expression()
             elif keywords:
-                self.unexpected("a named argument, as those before it are,")
+                self.unexpected("a keyword argument, like those before it,")
             else:
                 positional.append(self.expression())
             if self.peek()[0] != ",":
@@ -374,7 +374,7 @@ class ExpressionParser:
         return positional, keywords, self.expect(")", "`,` or `)`")[3]
 
     def filter(self, target: Expression) -> Expression:
-        """Parse the name and the arguments of a filter; the `|` has been read."""
+        """Parse the name and the arguments of a filter, after the `|`."""
         _, name, start, end = self.expect("name", "the name of a filter")
         positional: list[Expression] = []
         keywords: dict[str, Expression] = {}

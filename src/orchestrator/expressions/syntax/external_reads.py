@@ -1,4 +1,4 @@
-"""Reads of files, addresses and the environment inside of an expression, which other tools have, and what to write."""
+"""Reads of files, URLs and the environment in an expression, as other tools have them, and what to write instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ADDRESS: Final = frozenset({"url", "http", "https", "fetch", "uri"})
 _ENVIRONMENT: Final = frozenset({"env", "environ", "environment", "secret", "secrets", "vault"})
 _INPUT: Final = frozenset({"input", "inputs", "param", "params", "parameter", "parameters", "var", "vars"})
 EXTERNAL_READERS: Final = _FILE | _ADDRESS
-"""Words that read something from outside of the pipeline, as names of functions and filters too."""
+"""Names of functions and filters that read something from outside the pipeline."""
 
 _LONGEST: Final = 60
 _PREFIXED: Final = re.compile(r"\s*(@|[A-Za-z_]+\s*:)\s*")
@@ -28,7 +28,7 @@ _SAFE_NAME: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def external_read(text: str, tokens: list[Token], position: int) -> Problem | None:
-    """Explain `file:prompts/x.txt`, `env:HOME` and `include 'x.txt'`, if the tokens of a tag are one of them."""
+    """Report `file:prompts/x.txt`, `env:HOME` or `include 'x.txt'`, if the tokens of a tag are one of them."""
     if not tokens or position > 1:
         return None
     kind, word, start, end = tokens[0]
@@ -43,7 +43,7 @@ def external_read(text: str, tokens: list[Token], position: int) -> Problem | No
 
 
 def nested_read(text: str, start: int, inner: int, end: int) -> Problem | None:
-    """The same for a tag with another inside: `{{ file:{{ name }}.txt }}`, whose own ends at `end`."""
+    """Report the same for a tag with another inside, `{{ file:{{ name }}.txt }}`, which ends at `end`."""
     prefix = _PREFIXED.fullmatch(text, start + 2, inner)
     if prefix is None:
         return None
@@ -53,7 +53,7 @@ def nested_read(text: str, start: int, inner: int, end: int) -> Problem | None:
 
 
 def source_help(name: str, argument: str) -> str:
-    """Say what to write in the place of a function or a filter that reads from outside."""
+    """Return help for a function or filter that reads from outside the pipeline."""
     return _address_help(argument) if name in _ADDRESS else _file_help(argument)
 
 
@@ -63,17 +63,17 @@ def _named(word: str, rest: str, start: int, end: int) -> Problem | None:
         return _of_file(rest, start, end)
     if word in _ADDRESS:
         rest = f"{word}:{rest}" if word in ("http", "https") else rest
-        message = "an expression cannot fetch an address"
+        message = "expressions cannot fetch a URL"
         return Problem(codes.UNSUPPORTED_TEMPLATE_FEATURE, message, start, end, _address_help(rest), "not supported")
     if not _SAFE_NAME.fullmatch(rest):
         return None
     if word in _ENVIRONMENT:
         secret = ", secret: true" if word in ("secret", "secrets", "vault") else ""
         declared = f"{rest.lower()}: {{type: string, default_from_env: {rest}{secret}}}"
-        help = f"declare `{declared}` below `inputs:`, and write `{{{{ inputs.{rest.lower()} }}}}`"
+        help = f"declare `{declared}` under `inputs:`, and write `{{{{ inputs.{rest.lower()} }}}}`"
         return Problem(
             codes.UNSUPPORTED_TEMPLATE_FEATURE,
-            "an expression cannot read the environment",
+            "expressions cannot read the environment",
             start,
             end,
             help,
@@ -91,7 +91,7 @@ def _named(word: str, rest: str, start: int, end: int) -> Problem | None:
 def _of_file(rest: str, start: int, end: int) -> Problem:
     return Problem(
         codes.UNSUPPORTED_TEMPLATE_FEATURE,
-        "an expression cannot read a file",
+        "expressions cannot read files",
         start,
         end,
         _file_help(rest),
@@ -103,18 +103,18 @@ def _file_help(path: str) -> str:
     path = path.strip().strip("'\"").removeprefix("//")
     path = "" if path == "file" else path  # of `lookup('file', 'x.txt')`
     step = f"`{{id: text, tool: filesystem, action: read, parameters: {{path: {_scalar(path, 'prompts/x.txt')}}}}}`"
-    return f"read the file in a step of its own, {step}, and write `{{{{ text }}}}` here"
+    return f"read the file in a separate step, {step}, and write `{{{{ text }}}}` here"
 
 
 def _address_help(address: str) -> str:
     address = address.strip().strip("'\"")
     where = _scalar(address, "https://example.com")
     step = f"`{{id: page, tool: http, action: get, parameters: {{url: {where}}}}}`"
-    return f"fetch it in a step of its own, {step}, and write `{{{{ page }}}}` here"
+    return f"fetch it in a separate step, {step}, and write `{{{{ page }}}}` here"
 
 
 def _scalar(value: str, otherwise: str) -> str:
-    """A value as it is written in YAML; an example, where it cannot be written on one short line."""
+    """Return a value as a YAML scalar, or an example if it does not fit on one short line."""
     if not value or len(value) > _LONGEST or "\n" in value or '"' in value or "\\" in value:
         return otherwise
     return value if _PLAIN.fullmatch(value) else f'"{value}"'

@@ -1,4 +1,4 @@
-"""What is known to be true or false at a place of a template, from the conditions that lead there."""
+"""What is known to be true or false at a position in a template, from the conditions that lead there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMESPACES: Final = frozenset({"inputs", "variables", "steps"})
 
 
 def facts(node: Expression, *, holds: bool) -> frozenset[Fact]:
-    """Return what follows from an expression being true, or false."""
+    """Return the facts that follow from an expression being true, or false."""
     if isinstance(node, nodes.Unary) and node.operator == "not":
         return facts(node.operand, holds=not holds)
     own = frozenset({Fact(_text(node), holds, frozenset(_names(node)))})
@@ -28,7 +28,7 @@ def facts(node: Expression, *, holds: bool) -> frozenset[Fact]:
 
 
 def follows(node: Expression, known: Collection[tuple[str, bool]], *, holds: bool = True) -> bool:
-    """Whether an expression is surely true, or false, given the texts that are known to be so."""
+    """Whether known facts imply that an expression is true, or false."""
     if isinstance(node, nodes.Unary) and node.operator == "not":
         return follows(node.operand, known, holds=not holds)
     if (_text(node), holds) in known:
@@ -48,7 +48,7 @@ def _names(node: Expression) -> set[str]:
 
 
 def _text(node: Any) -> str:
-    """An expression in one spelling, without its place."""
+    """Return an expression in canonical form, without its position."""
     if isinstance(node, list | tuple):
         return f"[{','.join(map(_text, node))}]"
     if isinstance(node, dict):

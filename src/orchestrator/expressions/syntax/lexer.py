@@ -1,4 +1,4 @@
-"""Splits what stands between template braces into tokens."""
+"""Splits the text between template braces into tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     | (0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|\d[\d_]*)                   # 3 integer
     | ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")                                   # 4 string
     | ([-+]?[%}]\}|//|\*\*|[=!<>]=|[-+*/%~<>()\[\]{},.:|=])                   # 5 operator
-    | (\$(?:item|index|iteration|is_first|is_last)\b)                         # 6 a loop's name, in another spelling
+    | (\$(?:item|index|iteration|is_first|is_last)\b)                         # 6 a loop variable with `$`
     | (\S)                                                                    # 7 anything else
     )
     """,
@@ -33,10 +33,10 @@ CLOSERS: Final = frozenset({"}}", "-}}", "+}}", "%}", "-%}", "+%}"})
 
 
 def tokenize(text: str, position: int, *, hyphenated: frozenset[str]) -> list[Token]:
-    """Read tokens from `position` to the closing brace outside of all brackets, or to the opening one of another tag.
+    """Read tokens from `position` to the closing brace outside all brackets, or to the opening brace of another tag.
 
-    The last token has the kind `end`; its text is the closing brace, or empty where there is none.
-    `hyphenated` are names with `-` in them; the longest one that stands at a place is taken as one name.
+    The last token has the kind `end`; its text is the closing brace, or empty if there is none.
+    `hyphenated` are names that contain `-`; the longest match is read as one name.
     """
     tokens: list[Token] = []
     add = tokens.append
@@ -61,11 +61,11 @@ def tokenize(text: str, position: int, *, hyphenated: frozenset[str]) -> list[To
                 if depth == 0:
                     add(("end", value, start, position))
                     return tokens
-                value = value[0]  # inside of brackets it closes an object, or is an operator
+                value = value[0]  # inside brackets it closes an object, or is an operator
                 position = start + 1
             if value in _OPENING:
                 if value == "{" and text[position : position + 1] in _OPENERS:
-                    add(("end", "", start, start))  # the next tag begins; braces never stand side by side in one
+                    add(("end", "", start, start))  # the next tag starts: a tag never contains two adjacent braces
                     return tokens
                 depth += 1
             elif value in ")]}" and depth:
@@ -115,7 +115,7 @@ _ESCAPES: Final = {
 
 
 def unescape(literal: str) -> str | None:
-    """The text that a quoted literal stands for; None if an escape is malformed."""
+    """Return the value of a quoted literal; None if an escape is malformed."""
     body = literal[1:-1]
     if "\\" not in body:
         return body

@@ -1,19 +1,19 @@
-"""The bounds of expressions: they hold whatever the template and its values are, so no template can stop a run."""
+"""The limits of expressions. They hold for every template and value, so no template can stall a run."""
 
 MAX_TEXT = 10_000_000
-"""Characters of any text that an evaluation makes, its result included."""
+"""Characters in any text that an evaluation creates, including its result."""
 
 MAX_ITEMS = 1_000_000
-"""Items of any list that an evaluation makes, and values inside of a nested one."""
+"""Items in any list that an evaluation creates, and values inside a nested list."""
 
 MAX_STEPS = 1_000_000
-"""Passes of all loops of one evaluation together; a long text or list costs more than one."""
+"""Iterations of all loops in one evaluation; a long text or list counts as several."""
 
 MAX_SECONDS = 30.0
-"""Processor time of the loops of one evaluation: a net below the other bounds, which hold everywhere alike."""
+"""CPU time of the loops in one evaluation: a safety net, as the other limits are the same on every machine."""
 
 MAX_RANGE = 100_000
-"""Numbers that one `range` gives."""
+"""Numbers in one `range`."""
 
 MAX_LOOP_RANGE = 10_000_000
 """Numbers in the `range` of a `for_each`."""
@@ -25,20 +25,20 @@ MAX_INTEGER_BITS = 4_096
 """Size of a computed integer (about 1,200 digits)."""
 
 MAX_NESTING = 100
-"""Levels of brackets, operators and blocks in a template."""
+"""Nesting levels of brackets, operators and blocks in a template."""
 
 MAX_DEPTH = 200
-"""Levels of lists and objects in a value that is compared or turned into text."""
+"""Nesting levels of a value that is compared or rendered."""
 
 MAX_TEMPLATE = 2_000_000
-"""Characters of a template that has template syntax in it."""
+"""Characters in a text that contains template syntax."""
 
 
 def range_count(start: int, stop: int, step: int) -> int:
-    """Return how many numbers a range has, of any size: `len` takes none from 2**63."""
+    """Return the number of items in a range of any size; `len` fails from 2**63 on."""
     return max(0, -((start - stop) // step))
 
 
 def range_problem() -> str:
-    """Say that the range of a loop is too large. The number itself may have hundreds of digits."""
-    return f"the range of a `for_each` has at most {MAX_LOOP_RANGE:,} numbers, and this one has more"
+    """Return the message for a loop range that is too large, without the number, which may have hundreds of digits."""
+    return f"the range of this `for_each` has more than {MAX_LOOP_RANGE:,} numbers"

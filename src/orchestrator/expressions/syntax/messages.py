@@ -1,4 +1,4 @@
-"""Words for the mistakes that are found while parsing: each names the culprit and the way to mend it."""
+"""Problems found while parsing: each names the cause and how to fix it."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ _HINTS: Final = {
     "!": "write `not` instead of `!`",
     "?": "write `a if condition else b` instead of `condition ? a : b`",
     "=": "write `==` to compare",
-    "$": "a name is written without `$`",
-    "`": "put text between single or double quotes",
-    ";": "each pair of braces holds one expression",
-    "“": "put text between straight quotes: `'` or `\"`",
-    "”": "put text between straight quotes: `'` or `\"`",
-    "‘": "put text between straight quotes: `'` or `\"`",
-    "’": "put text between straight quotes: `'` or `\"`",
+    "$": "write the name without `$`",
+    "`": "put text in single or double quotes",
+    ";": "put each expression in its own pair of braces",
+    "“": "use straight quotes: `'` or `\"`",
+    "”": "use straight quotes: `'` or `\"`",
+    "‘": "use straight quotes: `'` or `\"`",
+    "’": "use straight quotes: `'` or `\"`",
 }
 
 _PAIRS: Final = {
     "??": "write `value | default('...')` instead of `value ?? '...'`",
-    "?.": "write `value.field | default('...')`; a null has no fields, and the filter copes with that",
+    "?.": "write `value.field | default('...')`: the filter also handles null",
     "?:": "write `value | default('...', true)` instead of `value ?: '...'`",
     "||": "write `or` instead of `||`",
     "===": "write `==` to compare",
     "!==": "write `!=` to compare",
-    "++": "write `+ 1`; values do not change",
-    "--": "write `- 1`; values do not change",
+    "++": "write `+ 1`: values are immutable",
+    "--": "write `- 1`: values are immutable",
 }
 
 _FEW: Final = 12
 _LISTED: Final = {
     codes.UNKNOWN_FUNCTION: "use a filter instead, as in `topic | upper`; `orchestrator filters` lists all functions",
-    codes.UNKNOWN_FILTER: "`orchestrator filters` lists all; `upper`, `join`, `default` and `length` are some",
-    codes.UNKNOWN_TEST: "`orchestrator filters` lists all tests; `defined`, `none`, `string` and `mapping` are some",
+    codes.UNKNOWN_FILTER: "`orchestrator filters` lists all filters, such as `upper`, `join`, `default` and `length`",
+    codes.UNKNOWN_TEST: "`orchestrator filters` lists all tests, such as `defined`, `none`, `string` and `mapping`",
 }
 
 _NO_LAMBDA: Final = (
@@ -65,7 +65,7 @@ _NO_LAMBDA: Final = (
 )
 _NO_COMPREHENSION: Final = (
     "to change each item: `items | map('upper')` or `items | map(attribute='name')`; "
-    "to choose some: `items | select('odd')` or `items | selectattr('name')`"
+    "to filter items: `items | select('odd')` or `items | selectattr('name')`"
 )
 
 REFUSED_NAMES: Final = {
@@ -74,7 +74,7 @@ REFUSED_NAMES: Final = {
     "os": FUNCTION_EQUIVALENTS["env"],
     "datetime": FUNCTION_EQUIVALENTS["datetime"],
     "today": FUNCTION_EQUIVALENTS["today"],
-    "loop": "`loop` exists only inside of a `{% for %}`",
+    "loop": "`loop` exists only inside a `{% for %}`",
 }
 _TIME_PARTS: Final = {
     "year": "%Y",
@@ -92,7 +92,7 @@ _NAME: Final = re.compile(r"[^\W\d]\w*")
 
 
 def unexpected_token(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
-    """The token at `position` cannot stand where `wanted` should."""
+    """Report that the token at `position` appears where `wanted` is expected."""
     meant = external_read(text, tokens, position)
     if meant is not None:
         return meant
@@ -103,29 +103,29 @@ def unexpected_token(text: str, tokens: list[Token], position: int, wanted: str)
     if kind == "bad" and value in "'\"":
         return Problem(
             codes.MALFORMED_EXPRESSION,
-            f"the string that begins with `{value}` is never closed",
+            f"this `{value}` is never closed",
             start,
             end,
             f"close it with `{value}`",
             "opened here",
         )
     if before is not None and before[1] == "lambda":
-        return _unsupported("there is no `lambda`", before[2], before[3], _NO_LAMBDA)
+        return _unsupported("`lambda` is not supported", before[2], before[3], _NO_LAMBDA)
     if value == "for" and wanted.startswith("`,` or"):
-        return _unsupported("a list cannot be made with a `for` inside of an expression", start, end, _NO_COMPREHENSION)
+        return _unsupported("list comprehensions are not supported", start, end, _NO_COMPREHENSION)
     help = _HINTS.get(value)
     if before is not None and before[3] == start:
         help = _PAIRS.get(before[1] + value, help)
     if value == "?":
         help = _PAIRS.get(text[start : start + 2], help)
     if value == "$" and kind == "bad" and (name := _NAME.match(text, end)):
-        help = f"write `{name[0]}`: a name has no `$`, only those of a loop may: `$item`, `$index`, `$iteration`"
+        help = f"write `{name[0]}`: only the loop variables `$item`, `$index` and `$iteration` may have a `$`"
     if value == "!" and text.startswith("!=", start):
         help = "write `!=`"
     if value in (")", "]", "}") and wanted.startswith("an operator"):
         return Problem(
             codes.MALFORMED_EXPRESSION,
-            f"this `{value}` closes nothing",
+            f"unmatched `{value}`",
             start,
             end,
             "remove it, or add the opening bracket",
@@ -133,9 +133,7 @@ def unexpected_token(text: str, tokens: list[Token], position: int, wanted: str)
     if kind in ("name", "string", "integer", "float") and wanted.startswith("an operator"):
         help = help or "put an operator between the two values, such as `~`, `+` or `,`"
     help = help or _advice(wanted)
-    return Problem(
-        codes.MALFORMED_EXPRESSION, f"{wanted} is expected here, not `{value}`", start, end, help, "unexpected"
-    )
+    return Problem(codes.MALFORMED_EXPRESSION, f"expected {wanted}, not `{value}`", start, end, help, "unexpected")
 
 
 def _unsupported(message: str, start: int, end: int, help: str) -> Problem:
@@ -153,9 +151,7 @@ def _early_end(text: str, value: str, start: int, end: int, wanted: str, before:
             codes.MALFORMED_EXPRESSION, message, before[2], before[3], _advice(wanted), f"nothing after `{before[1]}`"
         )
     if value not in CLOSERS:
-        return Problem(
-            codes.MALFORMED_EXPRESSION, f"{wanted} is expected here, not `{value}`", start, end, _advice(wanted)
-        )
+        return Problem(codes.MALFORMED_EXPRESSION, f"expected {wanted}, not `{value}`", start, end, _advice(wanted))
     if before is None:
         opening = text.rfind("{", 0, start)
         return Problem(
@@ -165,25 +161,25 @@ def _early_end(text: str, value: str, start: int, end: int, wanted: str, before:
             end,
             "write a value between them, or remove them",
         )
-    message = f"{wanted} is expected before `{value}`"
+    message = f"expected {wanted} before `{value}`"
     return Problem(codes.MALFORMED_EXPRESSION, message, before[2], end, _advice(wanted), f"nothing after `{before[1]}`")
 
 
 def _advice(wanted: str) -> str:
     if wanted == "a value":
-        return "an expression reads like `topic | upper`, `pages + 1` or `long if pages > 9 else short`"
+        return "write an expression such as `topic | upper`, `pages + 1` or `long if pages > 9 else short`"
     if wanted.startswith("an operator"):
-        return "put an operator between the two values, or end the expression before"
-    if wanted.startswith("a named"):
-        return "put the arguments without a name first"
+        return "put an operator between the two values, or end the expression earlier"
+    if wanted.startswith("a keyword"):
+        return "put positional arguments first"
     return f"write {wanted.rstrip(',')} here"
 
 
 def too_deep(start: int, end: int) -> Problem:
-    """An expression has too many levels."""
+    """Report an expression that is nested too deeply."""
     return Problem(
         codes.MALFORMED_EXPRESSION,
-        f"the expression has more than {MAX_NESTING} levels",
+        f"the expression is nested more than {MAX_NESTING} levels deep",
         start,
         end,
         "split it with `{% set %}`",
@@ -191,48 +187,48 @@ def too_deep(start: int, end: int) -> Problem:
 
 
 def bad_escape(start: int, end: int) -> Problem:
-    """A backslash in a string is followed by something that has no meaning."""
+    """Report an invalid escape sequence in a string."""
     return Problem(
         codes.MALFORMED_EXPRESSION,
-        "the string has a malformed escape",
+        "invalid escape sequence in the string",
         start,
         end,
-        "write `\\\\` for a backslash, and `\\xHH` or `\\uHHHH` with all their digits",
+        "write `\\\\` for a backslash, and `\\xHH` or `\\uHHHH` with all digits",
     )
 
 
 def number_too_large(start: int, end: int) -> Problem:
-    """A number is written with more digits than can be computed with."""
+    """Report a number with too many digits."""
     return Problem(
         codes.MALFORMED_EXPRESSION,
         "the number is too large",
         start,
         end,
-        "write it as a string, if it is not computed with",
+        "if you do not compute with it, write it as a string",
     )
 
 
 def bad_number(value: str, start: int, end: int) -> Problem:
-    """Something that begins like a number is none."""
+    """Report a malformed number."""
     plain = value.replace("_", "").lstrip("0") or "0"
     safe = plain if plain.isdigit() else None
-    help = f"write `{safe}`" if safe else "a number is written like `12`, `1.5`, `1e6` or `0x1F`"
+    help = f"write `{safe}`" if safe else "write a number such as `12`, `1.5`, `1e6` or `0x1F`"
     return Problem(codes.MALFORMED_EXPRESSION, f"`{value}` is not a number", start, end, help, replacement=safe)
 
 
 def private_name(name: str, start: int, end: int) -> Problem:
-    """A name with two leading underscores is read as a field."""
+    """Report the read of a field whose name starts with two underscores."""
     return Problem(
         codes.UNSUPPORTED_TEMPLATE_FEATURE,
-        f"`{name}` is private to the language that this program is written in",
+        f"`{name}` is a Python internal, which expressions cannot read",
         start,
         end,
-        f"values are plain data; a field of this name is read as `['{name}']`",
+        f"to read a field with this name write `['{name}']`",
     )
 
 
 def not_callable(text: str, target: Expression, start: int, end: int) -> Problem:
-    """Something other than a name or method is called."""
+    """Report a call of something other than a function or method."""
     return Problem(
         codes.UNKNOWN_FUNCTION,
         f"`{text[target.start : target.end][:60]}` cannot be called",
@@ -243,23 +239,23 @@ def not_callable(text: str, target: Expression, start: int, end: int) -> Problem
 
 
 def unpacked_arguments(start: int, end: int) -> Problem:
-    """`*args` or `**kwargs` in a call."""
+    """Report `*args` or `**kwargs` in a call."""
     return Problem(
         codes.UNSUPPORTED_TEMPLATE_FEATURE,
-        "arguments cannot be unpacked with `*`",
+        "argument unpacking with `*` is not supported",
         start,
         end,
-        "write each argument out",
+        "write each argument separately",
     )
 
 
 def repeated_argument(name: str, start: int, end: int) -> Problem:
-    """A keyword is given twice."""
-    return Problem(codes.WRONG_ARGUMENTS, f"the argument `{name}` is given twice", start, end, "remove one of them")
+    """Report a duplicate keyword argument."""
+    return Problem(codes.WRONG_ARGUMENTS, f"duplicate argument `{name}`", start, end, "remove one of them")
 
 
 def wrong_arguments(kind: str, entry: Builtin, wrong: str, start: int, end: int) -> Problem:
-    """A call has arguments that do not fit."""
+    """Report a call with the wrong arguments."""
     sign = {"filter": "| ", "test": "is ", "method": ".", "function": ""}[kind]
     brackets = entry.signature or ("()" if kind in ("method", "function") else "")
     return Problem(
@@ -267,12 +263,12 @@ def wrong_arguments(kind: str, entry: Builtin, wrong: str, start: int, end: int)
         f"the {kind} `{entry.name}` {wrong}",
         start,
         end,
-        f"it is written `{sign}{entry.name}{brackets}`",
+        f"the signature is `{sign}{entry.name}{brackets}`",
     )
 
 
 def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument: Expression) -> Problem:
-    """A constant argument has a value that cannot work."""
+    """Report an invalid constant argument."""
     start, end = argument.start, argument.end
     quote = text[start]
     return Problem(
@@ -281,7 +277,7 @@ def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument:
         start,
         end,
         f"did you mean `{misuse.meant}`?" if misuse.meant else misuse.help,
-        "cannot work",
+        "invalid value",
         replacement=f"{quote}{misuse.meant}{quote}" if misuse.meant and quote in "'\"" else None,
     )
 
@@ -289,14 +285,14 @@ def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument:
 def unknown_name(
     text: str, kind: str, name: str, start: int, end: int, target: Expression | None, argument: Expression | None
 ) -> Problem:
-    """No table has this name. `argument` is the first argument of the call, if it has one."""
+    """Report an unknown name. `argument` is the first argument of the call, if there is one."""
     operand = argument if kind == "function" else target
     value = _operand(text, operand)
     if kind == "method":
         return _unknown_method(name, start, end, target)
     if name in EXTERNAL_READERS:
         instead = source_help(name, value if isinstance(operand, Literal) else "")
-        return Problem(_CODES[kind], f"there is no {kind} `{name}`", start, end, instead, "unknown")
+        return Problem(_CODES[kind], f"unknown {kind} `{name}`", start, end, instead, "unknown")
     tables: dict[str, tuple[Mapping[str, object], Mapping[str, str]]] = {
         "filter": (FILTERS, FILTER_EQUIVALENTS),
         "test": (TESTS, TEST_EQUIVALENTS),
@@ -311,7 +307,7 @@ def unknown_name(
     if help is None and near(name, ours) is None:
         meant = near(name, elsewhere)
         help = _elsewhere(meant, value, elsewhere) if meant is not None else None
-    return _unknown(_CODES[kind], f"there is no {kind}", name, start, end, help, list(ours))
+    return _unknown(_CODES[kind], f"unknown {kind}", name, start, end, help, list(ours))
 
 
 def _elsewhere(name: str, value: str, table: Mapping[str, str]) -> str | None:
@@ -320,7 +316,7 @@ def _elsewhere(name: str, value: str, table: Mapping[str, str]) -> str | None:
 
 
 def _as_filter(name: str, value: str) -> str | None:
-    """Say of a function that it is a filter here, or known elsewhere as one."""
+    """Return help for a function that exists as a filter, here or in another template language."""
     if near(name, FUNCTIONS) is not None:
         return None
     if (meant := name if name in FILTERS else near(name, FILTERS)) is not None:
@@ -334,14 +330,14 @@ def _unknown_method(name: str, start: int, end: int, target: Expression | None) 
         help = f"use the filter: `| {name}`"
     code = codes.UNSUPPORTED_TEMPLATE_FEATURE if name == "format" else codes.UNKNOWN_FUNCTION
     near_loop = ["cycle", "changed"] if isinstance(target, Name) and target.name == "loop" else []
-    return _unknown(code, "there is no method", name, start, end, help, [*METHODS, *near_loop])
+    return _unknown(code, "unknown method", name, start, end, help, [*METHODS, *near_loop])
 
 
 _CODES: Final = {"filter": codes.UNKNOWN_FILTER, "test": codes.UNKNOWN_TEST, "function": codes.UNKNOWN_FUNCTION}
 
 
 def _operand(text: str, node: Expression | None) -> str:
-    """The text of what a filter or a function is applied to, in a form in which it can be repeated."""
+    """Return the source of an operand, for use in a suggestion."""
     if node is None:
         return "value"
     written = text[node.start : node.end]
@@ -351,12 +347,12 @@ def _operand(text: str, node: Expression | None) -> str:
 
 
 def missing_field(kind: str, name: str, written: str) -> str:
-    """What to do about a field that a value of this kind cannot have; `written` is the value as the template has it."""
+    """Return help for a field that values of this kind do not have; `written` is the value in the template."""
     if kind == "string" and name in _TIME_PARTS:
-        return f"the part of a time is written with the filter: `{written} | date('{_TIME_PARTS[name]}')`"
+        return f"use the filter: `{written} | date('{_TIME_PARTS[name]}')`"
     if name in FILTERS:
         return f"use the filter: `{written} | {name}`"
-    return "read an item with its number: `[0]`" if kind == "array" else "use the value as it is"
+    return "read an item by its index: `[0]`" if kind == "array" else "use the value itself"
 
 
 def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | None, names: list[str]) -> Problem:
@@ -366,6 +362,8 @@ def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | 
     elif help is None:
         few = len(names) <= _FEW
         help = (
-            f"there are {quoted_list(sorted(names))}" if few else _LISTED.get(code, "`orchestrator filters` lists them")
+            f"use one of {quoted_list(sorted(names))}"
+            if few
+            else _LISTED.get(code, "`orchestrator filters` lists them")
         )
     return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)

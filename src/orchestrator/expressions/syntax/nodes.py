@@ -1,6 +1,6 @@
-"""The syntax tree of a template. Each node knows where it stands; nothing changes it once it is parsed.
+"""The syntax tree of a template. Each node has its offsets in the text; nothing changes it after parsing.
 
-Plain slotted classes rather than frozen dataclasses: a parse makes many, and a frozen one costs four times as much.
+The nodes are slotted and not frozen: parsing creates many, and a frozen dataclass takes four times as long to create.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Name:
 
 @dataclass(slots=True, eq=False)
 class Attribute:
-    """`target.name`. The name itself begins at `name_start`."""
+    """`target.name`. The name starts at `name_start`."""
 
     target: Expression
     name: str
@@ -83,7 +83,7 @@ class Binary:
 
 @dataclass(slots=True, eq=False)
 class Concat:
-    """`a ~ b ~ c`: the parts as text, put together."""
+    """`a ~ b ~ c`: the parts as text, joined."""
 
     parts: list[Expression]
     start: int
@@ -142,10 +142,10 @@ class DictOf:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A use of the tables: `target | name(...)`, `target is name(...)`, `target.name(...)` or `name(...)`.
+    """A use of a built-in: `target | name(...)`, `target is name(...)`, `target.name(...)` or `name(...)`.
 
     `kind` is `filter`, `test`, `method` or `function`; a function has no target. `positional` and `keywords` are as
-    written; `name_start` is the place of the name.
+    written; `name_start` is the offset of the name.
     """
 
     kind: str
@@ -161,7 +161,7 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Bad:
-    """What stands where a problem was reported; it fits everywhere. `parts` are the sound expressions inside."""
+    """A placeholder where a problem was reported. `parts` are the valid expressions inside."""
 
     parts: list[Expression]
     start: int
@@ -245,7 +245,7 @@ class Capture:
 
 @dataclass(slots=True, eq=False)
 class Declare:
-    """Names that a refused statement would have made; they are known, so that reads of them are no second problem."""
+    """Names that an unsupported statement would have defined, so that reading them is not another problem."""
 
     names: list[str]
 
@@ -254,7 +254,7 @@ Statement = Text | Output | If | For | Assign | Capture | Declare
 
 
 def subexpressions(node: Expression) -> list[Expression]:
-    """The expressions directly below an expression, in the order of the text."""
+    """Return the direct subexpressions of an expression, in the order of the text."""
     match node:
         case Literal() | Name():
             return []
@@ -286,7 +286,7 @@ def subexpressions(node: Expression) -> list[Expression]:
 
 
 def height(root: Expression) -> int:
-    """The number of levels of an expression. Iterative, since its very purpose is to find those that are too high."""
+    """Return the height of an expression tree. Iterative, because it must handle trees that are too high."""
     levels = 0
     row = [root]
     while row:

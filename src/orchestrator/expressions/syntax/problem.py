@@ -1,4 +1,4 @@
-"""What is found in a template: its problems, and the names that it reads."""
+"""What parsing and inference find in a template: its problems, and the names that it reads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a template. `start` and `end` are offsets in its text, in code points.
+    """One problem in a template. `start` and `end` are offsets in its text, in code points.
 
-    `replacement` is a text that may safely be put in the place of `start` to `end`.
+    `replacement` is a text that can safely replace the text from `start` to `end`.
     """
 
     code: str
@@ -29,7 +29,7 @@ class Problem:
 
 
 class Fact(NamedTuple):
-    """An expression, in one spelling, that is known to be true or false; `names` are those that it reads."""
+    """An expression, in canonical form, that is known to be true or false; `names` are those that it reads."""
 
     text: str
     holds: bool
@@ -40,8 +40,8 @@ class Fact(NamedTuple):
 class Reference:
     """One read of a free name, with the constant fields and indices that follow it (`a.b[0]`: `a`, `("b", 0)`).
 
-    `guarded`: the template copes with the value being null or undefined at this place. `given` is what its conditions
-    say where the name is read.
+    `guarded`: the template handles a null or undefined value here. `given` are the facts that the surrounding
+    conditions guarantee.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What is known of a template's value before it is evaluated, and what can be seen to go wrong."""
+    """The inferred type of a template's value, and the problems found on the way."""
 
     type: Type
     problems: tuple[Problem, ...] = ()
 
 
 def near(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that `name` is most likely a misspelling of, if any."""
-    from orchestrator.diagnostics import suggest  # only where something is wrong, and it draws in the rendering
+    """Return the candidate that `name` is most likely a misspelling of, if any."""
+    from orchestrator.diagnostics import suggest  # imported only for a problem: it loads the rendering
 
     return suggest(name, candidates)

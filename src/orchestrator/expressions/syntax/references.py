@@ -1,4 +1,4 @@
-"""Finds every read of a free name in a template, and whether the template copes with its being null."""
+"""Finds every read of a free name in a template, and whether the template handles a null value there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_FILTERS = frozenset({"default", "d"})
 
 
 def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference, ...]:
-    """The reads of free names in the order of the text; with `condition` the value is used only for its truth."""
+    """Return the reads of free names in text order; with `condition` only the truth of the value matters."""
     finder = _ReferenceFinder()
     finder.statements(body, set(), frozenset(), truth=condition)
     finder.found.sort(key=lambda reference: (reference.start, reference.end))
@@ -22,7 +22,7 @@ def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference,
 
 
 def assigned_names(body: list[Statement]) -> set[str]:
-    """All names that the statements may set, at any depth."""
+    """Return all names that the statements may set, at any depth."""
     names: set[str] = set()
     for statement in body:
         match statement:
@@ -45,13 +45,13 @@ def assigned_names(body: list[Statement]) -> set[str]:
 
 
 def assigned_members(body: list[Statement]) -> list[str]:
-    """The fields that the statements may set of any namespace, at any depth, in the order of the text."""
+    """Return the namespace fields that the statements may set, at any depth, in text order."""
     names: list[str] = []
     for statement in body:
         match statement:
             case nodes.Assign(member=str(member)):
                 names.append(member)
-            case nodes.Declare():  # it may stand for an assignment that cannot be read
+            case nodes.Declare():  # it may replace an invalid assignment
                 names += statement.names
             case nodes.Capture():
                 names += assigned_members(statement.body)
@@ -67,7 +67,7 @@ def assigned_members(body: list[Statement]) -> list[str]:
 
 
 def names_in(node: Expression) -> set[str]:
-    """The names that an expression reads."""
+    """Return the names that an expression reads."""
     found: set[str] = set()
     stack = [node]
     while stack:
@@ -80,7 +80,7 @@ def names_in(node: Expression) -> set[str]:
 
 
 def path_of(node: Expression) -> tuple[nodes.Name, tuple[str | int, ...]] | None:
-    """The name and the constant fields and indices of `a.b['c'][0]`; None for anything else."""
+    """Return the name and the constant fields and indices of `a.b['c'][0]`; None for anything else."""
     parts: list[str | int] = []
     while True:
         if isinstance(node, nodes.Attribute):
@@ -104,14 +104,14 @@ def path_of(node: Expression) -> tuple[nodes.Name, tuple[str | int, ...]] | None
 
 
 class _ReferenceFinder:
-    """Walks a template. `known` are the names that are surely set by it, `safe` those that a condition has tested."""
+    """Walks a template. `known` are the names that it always sets, `safe` those that a condition has tested."""
 
     def __init__(self) -> None:
         self.found: list[Reference] = []
         self.given: frozenset[Fact] = frozenset()
 
     def _assume(self, test: Expression, known: set[str], *, holds: bool) -> None:
-        """Take what a test says as given; not what it says of names that the template itself sets."""
+        """Assume the facts of a test, except those about names that the template itself sets."""
         self.given |= {fact for fact in facts(test, holds=holds) if known.isdisjoint(fact.names)}
 
     def statements(self, body: list[Statement], known: set[str], safe: frozenset[str], *, truth: bool = False) -> None:
@@ -165,7 +165,7 @@ class _ReferenceFinder:
         self.statements(statement.otherwise or [], set(known), safe)
 
     def expression(self, node: Expression, known: set[str], safe: frozenset[str], *, guarded: bool = False) -> None:
-        """Walk an expression; `guarded`: null or undefined would do at this place."""
+        """Walk an expression; `guarded`: null or undefined is acceptable here."""
         match node:
             case nodes.Literal():
                 return

@@ -1,4 +1,4 @@
-"""Parses a template: text, `{{ }}`, `{% %}` and `{# #}`, each tag on its own so that one mistake hides no other."""
+"""Parses a template: text, `{{ }}`, `{% %}` and `{# #}`; each tag separately, so that one problem hides no other."""
 
 from __future__ import annotations
 
@@ -34,34 +34,34 @@ _END_RAW: Final = re.compile(r"\{%([-+]?)\s*endraw\s*([-+]?)%\}")
 _ENDS: Final = {"if": "endif", "for": "endfor", "set": "endset"}
 _TAGS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set", "endset", "raw", "endraw")
 _REFUSED: Final = {
-    "include": "read the file in a step of its own, and write its id here",
-    "import": "write the text here; what several templates share can stand in `variables:`",
-    "from": "write the text here; what several templates share can stand in `variables:`",
-    "extends": "write the text here; what several templates share can stand in `variables:`",
-    "block": "write the text here; what several templates share can stand in `variables:`",
-    "macro": "write a `{% for %}`, or keep the text with `{% set name %}...{% endset %}`",
-    "call": "write a `{% for %}`, or keep the text with `{% set name %}...{% endset %}`",
+    "include": "read the file in a separate step, and write its id here",
+    "import": "write the text here; put shared texts in `variables:`",
+    "from": "write the text here; put shared texts in `variables:`",
+    "extends": "write the text here; put shared texts in `variables:`",
+    "block": "write the text here; put shared texts in `variables:`",
+    "macro": "use a `{% for %}`, or store the text with `{% set name %}...{% endset %}`",
+    "call": "use a `{% for %}`, or store the text with `{% set name %}...{% endset %}`",
     "filter": "write `{% set name | upper %}...{% endset %}{{ name }}`",
-    "do": "values do not change; make a new one with `{% set %}`",
+    "do": "values are immutable: create a new one with `{% set %}`",
     "with": "name the value with `{% set name = value %}`",
     "autoescape": "escape a value with `{{ value | escape }}`",
-    "trans": "write the text out",
-    "break": "choose the items before the loop: `{% for x in items if condition %}`",
-    "continue": "choose the items before the loop: `{% for x in items if condition %}`",
+    "trans": "write the text here",
+    "break": "filter the items: `{% for x in items if condition %}`",
+    "continue": "filter the items: `{% for x in items if condition %}`",
     "debug": "write `{{ value | pprint }}`",
     "print": "write `{{ value }}`",
 }
 _MAX_BLOCKS: Final = MAX_NESTING // 2
 _MAX_PROBLEMS: Final = 100
 _NAMING: Final = frozenset({"import", "from", "macro", "call", "with", "trans"})
-"""The refused statements that make names."""
+"""Unsupported statements that define names."""
 _NO_TARGETS: Final = frozenset({"import", "as"})
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)
 
 
 @dataclass(slots=True)
 class _Open:
-    """A block that is not ended yet; `into` is the list that its statements go to."""
+    """An open block; `into` is the list that its statements are added to."""
 
     kind: str
     node: If | For | Capture
@@ -83,7 +83,7 @@ class TemplateParser:
         self.into = self.body
 
     def parse(self) -> None:
-        """Read the whole text."""
+        """Parse the whole text."""
         text, position, strip = self.text, 0, False
         while True:
             found = _OPENING.search(text, position)
@@ -99,8 +99,10 @@ class TemplateParser:
             if found is None:
                 break
             if len(self.problems) >= _MAX_PROBLEMS:
-                message = f"after {_MAX_PROBLEMS} mistakes the rest of the template is not read"
-                self._report(codes.MALFORMED_EXPRESSION, message, start, start + 2, "fix the others first", "from here")
+                message = f"the template has more than {_MAX_PROBLEMS} errors; the rest is not parsed"
+                self._report(
+                    codes.MALFORMED_EXPRESSION, message, start, start + 2, "fix the other errors first", "from here"
+                )
                 break
             kind = found.group()
             if kind == "{#":
@@ -113,16 +115,16 @@ class TemplateParser:
             self._never_ended(block)
 
     def _never_ended(self, block: _Open, before: str = "") -> None:
-        """Report a block that is open where it cannot be: at the end, or at a tag that belongs to one around it."""
+        """Report a block that is still open at the end, or at a tag of an enclosing block."""
         if len(self.problems) >= _MAX_PROBLEMS or any(
             problem.code == codes.UNTERMINATED_EXPRESSION and problem.start == block.start for problem in self.problems
         ):
-            return  # enough is told; or its own braces are not closed, and its end is most likely hidden by that
+            return  # enough is reported; or its own braces are not closed, which most likely hides its end
         name = block.kind
-        help = f"add `{{% {_ENDS[name]} %}}` where it ends" + (f", before {before}" if before else "")
+        help = f"add `{{% {_ENDS[name]} %}}` where the block ends" + (f", before {before}" if before else "")
         self._report(
             codes.UNTERMINATED_EXPRESSION,
-            f"this `{{% {name} %}}` is never ended",
+            f"this `{{% {name} %}}` is never closed",
             block.start,
             block.end,
             help,
@@ -151,9 +153,9 @@ class TemplateParser:
         if closing is None:
             self._report(
                 codes.UNTERMINATED_EXPRESSION,
-                "this `{% raw %}` is never ended",
+                "this `{% raw %}` is never closed",
                 *opening.span(),
-                "add `{% endraw %}` where it ends",
+                "add `{% endraw %}` where the block ends",
                 "opened here",
             )
             return len(self.text), False
@@ -167,7 +169,7 @@ class TemplateParser:
         return closing.end(), closing[2] == "-"
 
     def _tag(self, start: int, opening: str) -> tuple[int, bool]:
-        """Parse one tag; return where the text goes on, and whether its white space is to be stripped."""
+        """Parse one tag; return where the text continues, and whether its leading white space is stripped."""
         text = self.text
         position = start + 3 if text[start + 2 : start + 3] in ("-", "+") and start + 2 < len(text) else start + 2
         tokens = tokenize(text, position, hyphenated=self.hyphenated)
@@ -191,7 +193,7 @@ class TemplateParser:
         return closer[3], closer[1][0] == "-"
 
     def _badly_closed(self, start: int, opening: str, expected: str, tokens: list[Token]) -> tuple[int, bool]:
-        """Report a tag without its closing braces, and find the place from which to read on."""
+        """Report a tag without its closing braces, and return where to continue."""
         text = self.text
         closer = tokens[-1]
         resume = _OPENING.search(text, start + 2)
@@ -207,11 +209,11 @@ class TemplateParser:
                 closer[2],
                 closer[3],
                 f"close it with `{expected}`",
-                "the wrong brace",
+                "wrong brace",
             )
             following = closer[3]
         elif plain_end >= 0:
-            # The braces are there, but a quote or bracket before them is still open.
+            # The braces exist, but a quote or bracket before them is still open.
             self._unclosed_inside(tokens, start, plain_end)
             following = plain_end + 2
         else:
@@ -243,7 +245,7 @@ class TemplateParser:
         return following, False
 
     def _nested(self, start: int, inner: int, expected: str) -> int | None:
-        """Where a tag ends that has another inside (`{{ a + {{ b }} }}`), after reporting it; None if it has none."""
+        """Report a tag with another inside (`{{ a + {{ b }} }}`) and return its end; None if it has none."""
         text = self.text
         first = text.find("}}", inner + 2)
         second = -1 if first < 0 else text.find(expected, first + 2)
@@ -256,10 +258,10 @@ class TemplateParser:
             return second + 2
         self._report(
             codes.MALFORMED_EXPRESSION,
-            "an expression cannot stand inside of another",
+            "tags cannot be nested",
             inner,
             first + 2,
-            "inside of braces, names are written without further braces",
+            "remove the inner braces: write `{{ a + b }}`, not `{{ a + {{ b }} }}`",
             "unexpected",
         )
         return second + 2
@@ -275,7 +277,7 @@ class TemplateParser:
                 quote = token[1][0]
                 self._report(
                     codes.MALFORMED_EXPRESSION,
-                    f"the string that begins with `{quote}` is not closed before the braces are",
+                    f"this `{quote}` is not closed before the braces",
                     token[2],
                     token[2] + 1,
                     f"close it with `{quote}`",
@@ -300,10 +302,10 @@ class TemplateParser:
         else:
             self._report(
                 codes.MALFORMED_EXPRESSION,
-                "the text between the braces is no expression",
+                "the text between the braces is not an expression",
                 start,
                 end + 2,
-                "write one value between them",
+                "write one expression between them",
             )
 
     # --- statements
@@ -324,7 +326,7 @@ class TemplateParser:
             self._recover_statement(name, tokens, start, end)
 
     def _recover_statement(self, name: str, tokens: list[Token], start: int, end: int, *, report: bool = False) -> None:
-        """Go on after a statement that cannot be carried out, so that what follows makes no echo."""
+        """Recover after an invalid statement, so that it causes no further problems."""
         bad = Bad([], start, end)
         if name == "if":
             node = If([(bad, [])])
@@ -365,7 +367,7 @@ class TemplateParser:
                 help = source_help("file", next((token[1] for token in tokens[1:] if token[0] == "string"), ""))
             self._report(
                 codes.UNSUPPORTED_TEMPLATE_FEATURE,
-                f"there is no `{{% {opened} %}}`",
+                f"`{{% {opened} %}}` is not supported",
                 where,
                 where_end,
                 help,
@@ -373,11 +375,11 @@ class TemplateParser:
             )
             return
         suggestion = near(name, [*_TAGS])
-        help = f"did you mean `{suggestion}`?" if suggestion else "there are `if`, `for`, `set` and `raw`"
+        help = f"did you mean `{suggestion}`?" if suggestion else "use `if`, `for`, `set` or `raw`"
         self.problems.append(
             Problem(
                 codes.MALFORMED_EXPRESSION,
-                f"there is no statement `{name}`",
+                f"unknown statement `{name}`",
                 where,
                 where_end,
                 help,
@@ -389,13 +391,13 @@ class TemplateParser:
     def _open(self, kind: str, node: If | For | Capture, into: list[Statement], start: int, end: int) -> None:
         if len(self.blocks) < _MAX_BLOCKS:
             self.into.append(node)
-        elif len(self.blocks) == _MAX_BLOCKS:  # what is deeper is read, but is no part of the tree
+        elif len(self.blocks) == _MAX_BLOCKS:  # deeper blocks are parsed, but not added to the tree
             self._report(
                 codes.MALFORMED_EXPRESSION,
                 f"more than {_MAX_BLOCKS} blocks are open here",
                 start,
                 end,
-                "close some before",
+                "close some of them first",
             )
         self.blocks.append(_Open(kind, node, into, start, end))
         self.into = into
@@ -409,7 +411,7 @@ class TemplateParser:
             parser.unexpected("the end of the statement")
 
     def _current(self, name: str, kinds: tuple[str, ...], start: int, end: int) -> _Open | None:
-        """The innermost open block of these kinds; blocks that are open inside of it, or its absence, are reported."""
+        """Return the innermost open block of these kinds; report open blocks inside it, or its absence."""
         if any(block.kind in kinds for block in self.blocks[-_MAX_BLOCKS:]):
             while self.blocks[-1].kind not in kinds:
                 self._never_ended(self.blocks[-1], f"`{{% {name} %}}`")
@@ -418,13 +420,13 @@ class TemplateParser:
         if any(
             problem.code == codes.UNTERMINATED_EXPRESSION or "statement" in problem.message for problem in self.problems
         ):
-            return None  # an echo of an opening tag that could not be read
+            return None  # caused by an opening tag that could not be parsed
         if self.blocks:
             kind = self.blocks[-1].kind
-            help = f"end the `{{% {kind} %}}` with `{{% {_ENDS[kind]} %}}` first"
+            help = f"close the `{{% {kind} %}}` with `{{% {_ENDS[kind]} %}}` first"
         else:
             help = "remove it, or add " + " or ".join(f"`{{% {kind} %}}`" for kind in kinds) + " before"
-        self._report(codes.MALFORMED_EXPRESSION, f"`{{% {name} %}}` has nothing to belong to", start, end, help)
+        self._report(codes.MALFORMED_EXPRESSION, f"`{{% {name} %}}` has no matching opening tag", start, end, help)
         return None
 
     def _if_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
@@ -440,7 +442,11 @@ class TemplateParser:
         if block is not None and isinstance(block.node, If):
             if block.closed_branches:
                 self._report(
-                    codes.MALFORMED_EXPRESSION, "`{% elif %}` cannot follow `{% else %}`", start, end, "put it before"
+                    codes.MALFORMED_EXPRESSION,
+                    "`{% elif %}` cannot follow `{% else %}`",
+                    start,
+                    end,
+                    "put it before the `{% else %}`",
                 )
             block.node.branches.append((test, []))
             self.into = block.into = block.node.branches[-1][1]
@@ -450,7 +456,7 @@ class TemplateParser:
             raise ParseError(
                 Problem(
                     codes.MALFORMED_EXPRESSION,
-                    "there is no `{% else if %}`",
+                    "`{% else if %}` is not supported",
                     start,
                     end,
                     "write `{% elif ... %}`",
@@ -462,7 +468,7 @@ class TemplateParser:
         if block is not None and isinstance(block.node, If | For):
             if block.closed_branches:
                 self._report(
-                    codes.MALFORMED_EXPRESSION, "a second `{% else %}` in one block", start, end, "remove one of them"
+                    codes.MALFORMED_EXPRESSION, "second `{% else %}` in one block", start, end, "remove one of them"
                 )
             block.closed_branches = True
             block.node.otherwise = []
@@ -484,13 +490,13 @@ class TemplateParser:
 
     def _raw_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._finished(parser)
-        self._report(codes.MALFORMED_EXPRESSION, "`{% raw %}` is malformed", start, end, "write `{% raw %}`")
+        self._report(codes.MALFORMED_EXPRESSION, "invalid `{% raw %}`", start, end, "write `{% raw %}`")
 
     def _endraw_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
-        self._report(codes.MALFORMED_EXPRESSION, "`{% endraw %}` has nothing to belong to", start, end, "remove it")
+        self._report(codes.MALFORMED_EXPRESSION, "`{% endraw %}` has no matching opening tag", start, end, "remove it")
 
     def _targets(self, parser: ExpressionParser) -> tuple[list[str], bool]:
-        """The names that are assigned to, and whether a list is unpacked into them."""
+        """Parse the assignment targets; return them, and whether a list is unpacked."""
         bracketed = parser.peek()[0] == "("
         if bracketed:
             parser.take()
@@ -520,7 +526,7 @@ class TemplateParser:
             token = parser.take()
             self._report(
                 codes.UNSUPPORTED_TEMPLATE_FEATURE,
-                "a loop cannot call itself",
+                "recursive loops are not supported",
                 token[2],
                 token[3],
                 "write one `{% for %}` for each level",
@@ -551,7 +557,7 @@ class TemplateParser:
             return
         if unpacked or member is not None:
             parser.unexpected("`=`")
-        placeholder = f"{targets[0]} "  # no template can spell it, so it cannot hide another name
+        placeholder = f"{targets[0]} "  # it cannot be written in a template, so it hides no other name
         text: Expression = Name(placeholder, first[2], first[3])
         filters = None
         while parser.peek()[0] == "|":
@@ -563,6 +569,6 @@ class TemplateParser:
 
 
 def _swallowed(text: str, start: int, end: int) -> bool:
-    """Whether the tag, read up to `end`, runs over braces that most likely closed it or began another one."""
+    """Whether the tag, parsed up to `end`, includes braces that most likely closed it or opened another one."""
     first = text.find("}}", start + 2, end)
     return first >= 0 and _OPENING.search(text, first, end) is not None

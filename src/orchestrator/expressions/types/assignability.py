@@ -1,4 +1,4 @@
-"""Whether a value or a type can be what another type asks for, and in plain words why not."""
+"""Whether a value or a type is assignable to another type, and if not, why."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _MAX_MESSAGES = 20
 
 
 def is_assignable(source: Type, target: Type) -> bool:
-    """Whether a value of type `source` could be a `target`. In doubt it fits.
+    """Whether a value of type `source` could be a `target`. In doubt it is.
 
-    `any` fits everywhere. Of a union, one fitting option is enough. An integer is a number, and a number may be an
-    integer (2.0 is). A string is never a number: text is not re-typed.
+    `any` is assignable to everything. Of a union, one assignable option is enough. An integer is a number, and a number
+    may be an integer (2.0 is). A string is never a number: text is not converted.
     """
     return _mismatch(source, target, "") is None
 
 
 def explain_mismatch(source: Any, target: Type) -> str | None:
-    """Say why a value, or any value of a `Type`, cannot be a `target`; None if it can.
+    """Explain why a value, or any value of a `Type`, cannot be a `target`; None if it can.
 
-    The message names the innermost culprit by its path: "`rows[2].name` must be a string, not an integer".
+    The message names the innermost part by its path: "`rows[2].name` must be a string, not an integer".
     """
     if isinstance(source, Type):
         return _mismatch(source, target, "")
@@ -33,7 +33,7 @@ def explain_mismatch(source: Any, target: Type) -> str | None:
 
 
 def type_mismatches(value: Any, type_: Type) -> list[str]:
-    """Check a value against a type and return one line in plain words for each misfit, at most 20; empty if it fits."""
+    """Check a value against a type. Return one line per mismatch, at most 20."""
     problems: list[str] = []
     _check(value, type_, "", problems, most=_MAX_MESSAGES)
     return problems
@@ -83,7 +83,7 @@ def _object_mismatch(source: Type, target: Type, path: str) -> str | None:
         extra = sorted(source.required - target.properties.keys())
         if extra:
             fields = quoted_list(target.properties, most=8)
-            return f"{_subject(path)} has the field `{extra[0]}`, which is not among {fields}"
+            return f"{_subject(path)} has the unknown field `{extra[0]}`; the fields are {fields}"
     for name, wanted in target.properties.items():
         actual = source.properties.get(name)
         if actual is not None and (name in source.required or name in target.required):
@@ -146,7 +146,7 @@ def _check_union(value: Any, type_: Type, path: str, problems: list[str], most: 
             return
         if _matches_kind(value, option.kind):
             closest.append(found)
-    if len(closest) == 1:  # one option is of the right kind, so what is wrong inside of it says more
+    if len(closest) == 1:  # one option is of the right kind, so its own problems are more precise
         problems.extend(closest[0])
     else:
         problems.append(f"{_subject(path)} must be {describe_type(type_)}, not {describe_data(value)}")
@@ -160,7 +160,7 @@ def _check_object(value: Mapping[str, Any], type_: Type, path: str, problems: li
         if wanted is not None:
             _check(item, wanted, _at(path, name), problems, most)
         elif type_.closed:
-            known = f"; it may have {quoted_list(type_.properties, most=8)}" if type_.properties else ""
+            known = f"; the fields are {quoted_list(type_.properties, most=8)}" if type_.properties else ""
             problems.append(f"{_subject(path)} has the unknown field `{name}`{known}")
         if len(problems) >= most:
             del problems[most:]

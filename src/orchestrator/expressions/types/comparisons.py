@@ -1,4 +1,4 @@
-"""Comparisons that are never true: of a value of a closed set of words with a word that is not in it."""
+"""Comparisons with a constant that the value can never have, such as an unknown status."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MEANT: Final = {
     **dict.fromkeys(("skip", "omitted"), "skipped"),
     **dict.fromkeys(("canceled", "aborted", "stopped", "terminated"), "cancelled"),
 }
-"""What other systems call the states."""
+"""Names of the states in other systems."""
 
 
 def never_equal(left: Expression, left_type: Type, sign: str, right: Expression, right_type: Type) -> Iterator[Problem]:
-    """Yield a problem for each constant of a comparison that the other side is never equal to."""
+    """Yield a problem for each constant of a comparison that the other side can never equal."""
     if sign in ("==", "!="):
         for one, type_, other in ((left, left_type, right), (right, right_type, left)):
             if isinstance(other, nodes.Literal):
@@ -48,7 +48,7 @@ def _against(node: Expression, type_: Type, constant: nodes.Literal, sign: str) 
     words = _closed(type_)
     if words is None:
         if isinstance(value, str) and all(option.kind in NUMERIC for option in alternatives(type_)):
-            message = f"{_named(node)} is {describe_type(without_attributes(type_))}, and never the text '{value}'"
+            message = f"{_named(node)} is {describe_type(without_attributes(type_))}, never the string '{value}'"
             yield _problem(node, constant, sign, message, "write the number without quotes")
         return
     if value in words:
@@ -56,13 +56,13 @@ def _against(node: Expression, type_: Type, constant: nodes.Literal, sign: str) 
     known = [word for word in words if isinstance(word, str)]
     meant = near(value, known) if isinstance(value, str) else None
     other = _MEANT.get(value.lower()) if isinstance(value, str) else None
-    help = "compare it with one of these"
+    help = "compare it with one of these values"
     if meant or other in known:
         help = f"did you mean `{meant or other}`?"
     elif isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
-        help = "write it alone, or `not` before it"
+        help = "use the value alone, or with `not`"
     shown = quoted_list((_shown(word) for word in words), most=12)
-    never = f"the text '{value}'" if isinstance(value, str) and not known else f"`{_shown(value)}`"
+    never = f"the string '{value}'" if isinstance(value, str) and not known else f"`{_shown(value)}`"
     message = f"{_named(node)} is never {never}; it is one of {shown}"
     yield _problem(node, constant, sign, message, help, meant)
 
@@ -91,7 +91,7 @@ def _named(node: Expression) -> str:
 
 
 def _closed(type_: Type) -> list[Any] | None:
-    """All values that a type has, but for null; None if they are not known."""
+    """Return all values of a type except null; None if they are unknown."""
     words: list[Any] = []
     for option in alternatives(type_):
         if option.enum:

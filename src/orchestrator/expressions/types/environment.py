@@ -1,4 +1,4 @@
-"""The names that a template can read, with their types, and what is near to a name that is not among them."""
+"""The names that a template can read, with their types, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Environment(Mapping[str, Type]):
-    """Names with their types. One that many templates see remembers what is near to the names that it lacks."""
+    """Names with their types. It caches suggestions for unknown names, as many templates may share it."""
 
     __slots__ = ()
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The names, to find near ones."""
+        """The names, for suggestions."""
         raise NotImplementedError
 
 
 def vocabulary_of(names: Mapping[str, Type]) -> Vocabulary:
-    """The vocabulary of an environment, or a new one of any other mapping."""
+    """Return the vocabulary of an environment, or a new one for any other mapping."""
     if isinstance(names, Environment):
         return names.vocabulary
-    from orchestrator.diagnostics import Vocabulary  # only where something is wrong, and it draws in the rendering
+    from orchestrator.diagnostics import Vocabulary  # imported only for a problem: it loads the rendering
 
     return Vocabulary(lambda: names)

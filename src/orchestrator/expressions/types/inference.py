@@ -1,7 +1,7 @@
-"""Finds the type of a template's value from the types of the names it reads, and what is sure to go wrong.
+"""Infers the type of a template's value from the types of the names it reads, and finds what is sure to fail.
 
-It reports only what can never work: a field that the value is declared not to have, an operation on types that have
-no such operation. In doubt a value is `any`, and everything fits that.
+It reports only what can never work: a field that the value is declared not to have, an operation that the types do not
+support. In doubt a value is `any`, which supports everything.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
 _MOST_NAMES: Final = 12
-"""How many of the known names are listed for one that is not."""
+"""How many known names are listed for an unknown one."""
 _SIZED: Final = frozenset({"string", "array", "object"})
 _OTHER_LOOP_FIELDS: Final = {"first": BOOLEAN, "last": BOOLEAN, "previtem": ANY, "nextitem": ANY}
 _LOOP: Final = object_of({name: _OTHER_LOOP_FIELDS.get(name, INTEGER) for name in LOOP_FIELDS})
@@ -55,12 +55,12 @@ _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, 
 
 @lru_cache(maxsize=64)
 def _names_here(names: tuple[str, ...]) -> str:
-    """The help that lists names; it may be that of very many mistakes, so they share it."""
-    return f"the names here are {quoted_list(names, most=_MOST_NAMES)}"
+    """Return the help that lists names, cached because many problems may share it."""
+    return f"the defined names are {quoted_list(names, most=_MOST_NAMES)}"
 
 
 def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
-    """Infer a whole template; `expression` is its only one, if it consists of nothing else."""
+    """Infer the type of a template; `expression` is its only expression, if it consists of nothing else."""
     inferrer = _Inferrer(body, env)
     if expression is not None:
         type_ = inferrer.type(expression, {})
@@ -77,7 +77,7 @@ def _describe(type_: Type) -> str:
 class _Inferrer:
     """Walks a template with the types of the names.
 
-    `quiet` counts the places where a missing value is provided for, `asked` those of them that ask whether it is there.
+    `quiet` counts the enclosing constructs that handle a missing value, `asked` those that test whether it is defined.
     """
 
     def __init__(self, body: list[Statement], env: Mapping[str, Type]) -> None:
@@ -105,7 +105,7 @@ class _Inferrer:
                         single = len(statement.targets) == 1 and not statement.unpacked
                         local.update(dict.fromkeys(statement.targets, value if single else ANY))
                         if statement.unpacked and self._never(value, ("array",)):
-                            self._not_unpacked(value, statement.targets, statement.value, "give a list of values")
+                            self._not_unpacked(value, statement.targets, statement.value, "use a list of values")
                 case nodes.Capture():
                     self.statements(statement.body, dict(local))
                     inside = {**local, statement.placeholder: STRING}
@@ -140,9 +140,9 @@ class _Inferrer:
         if statement.unpacked:
             inner.update(dict.fromkeys(statement.targets, ANY))
             if self._never(item, ("array",)):
-                help = "each item must be a list of values; name a single item, and read its fields or parts"
+                help = "each item must be a list; use a single name, and read the fields of the item"
                 if source.kind == "object":
-                    help = "a loop over an object gives the names of its fields; for pairs with the values: `.items()`"
+                    help = "a loop over an object yields its field names; for pairs with the values use `.items()`"
                 self._not_unpacked(item, statement.targets, statement.iterable, help)
         else:
             inner[statement.targets[0] if statement.targets else ""] = item
@@ -153,11 +153,11 @@ class _Inferrer:
         self.statements(statement.otherwise or [], dict(local))
 
     def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
-        message = f"{_describe(value)} cannot fill {quoted_list(targets, most=8)}"
-        self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
+        message = f"{_describe(value)} cannot be unpacked into {quoted_list(targets, most=8)}"
+        self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "incompatible types")
 
     def item_type(self, source: Type, node: Expression) -> Type:
-        """The type of what a loop over the source goes through."""
+        """Return the type of the items of a loop over the source."""
         items = []
         for option in alternatives(source):
             if option.kind == "any":
@@ -169,7 +169,7 @@ class _Inferrer:
         if not items:
             self.report(
                 codes.INCOMPATIBLE_TYPES,
-                f"a loop cannot go through {describe_type(source)}",
+                f"cannot loop over {describe_type(source)}",
                 node,
                 "loop over a list, an object or a string",
                 "not a list",
@@ -180,7 +180,7 @@ class _Inferrer:
     # --- expressions
 
     def type(self, node: Expression, local: dict[str, Type]) -> Type:
-        """The type of an expression; problems are reported on the way."""
+        """Return the type of an expression, and report its problems."""
         return _RULES[type(node)](self, node, local)
 
     def _literal(self, node: nodes.Literal, local: dict[str, Type]) -> Type:
@@ -208,7 +208,7 @@ class _Inferrer:
                 help = f"did you mean `{suggestion}`?"
             else:
                 names = tuple(sorted({*vocabulary.smallest(), *local}) if local else vocabulary.smallest())
-                help = _names_here(names) if names else "declare it as an input, a variable or a step"
+                help = _names_here(names) if names else "define it as an input, a variable or a step"
         self.problems.append(
             Problem(
                 codes.UNDEFINED_NAME,
@@ -241,9 +241,9 @@ class _Inferrer:
                 found.append(option.attributes[name])
         if found:
             return union_of(found) if len(found) > 1 else found[0]
-        if not self.asked:  # no default makes a field that never exists more than a mistake
+        if not self.asked:  # a default does not make a field that never exists correct
             fields = (each for option in alternatives(source) if option.kind == "object" for each in option.properties)
-            known = dict.fromkeys([*fields, *source.attributes])  # last: what is only this value's is looked for first
+            known = dict.fromkeys([*fields, *source.attributes])  # last: the fields of this value are suggested first
             self._no_field(source, target, name, known, start, node.end)
         return ANY
 
@@ -258,7 +258,9 @@ class _Inferrer:
         if known:
             message = f"`{name}` is not a field of {what}; it has {quoted_list(known, most=12)}"
             help = (
-                f"did you mean `{suggestion}`?" if suggestion else "read one of these, or change what makes the value"
+                f"did you mean `{suggestion}`?"
+                if suggestion
+                else "read one of these, or add the field where the value is created"
             )
         else:
             message = f"{what} is {_describe(source)}, so it has no field `{name}`"
@@ -293,12 +295,12 @@ class _Inferrer:
                 codes.INCOMPATIBLE_TYPES,
                 message,
                 node,
-                "use the value as it is, or read an item of a list",
+                "use the value itself, or read an item of a list",
                 "not a list",
             )
             return ANY
         if index.kind == "string" and source.kind in ("array", "string") and not self.quiet:
-            message = "an item of a list is read by an integer, not by a string"
+            message = "a list index must be an integer, not a string"
             self.report(codes.INCOMPATIBLE_TYPES, message, node.index, "convert the index with `| int`")
         return union_of(items)
 
@@ -323,13 +325,13 @@ class _Inferrer:
             return BOOLEAN
         operand = self.type(node.operand, local)
         if self._never(operand, NUMERIC):
-            message = f"{_describe(operand)} has no negative"
+            message = f"{_describe(operand)} cannot be negated"
             self.report(codes.INCOMPATIBLE_TYPES, message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
 
     def _never(self, source: Type, kinds: Any) -> bool:
-        """Whether no value of the type is of one of these kinds."""
+        """Whether no value of the type has one of these kinds."""
         return all(option.kind not in kinds and option.kind != "any" for option in alternatives(source))
 
     def _binary(self, node: nodes.Binary, local: dict[str, Type]) -> Type:
@@ -341,23 +343,23 @@ class _Inferrer:
         if result is None:
             help = "convert one of the values, for example with `| int`, `| string` or `| list`"
             if node.operator == "+" and "string" in (left.kind, right.kind):
-                help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
+                help = "to join text use `~`; to compute, convert with `| int` or `| float`"
             elif "string" in (left.kind, right.kind):
                 help = "convert the string with `| int` or `| float`"
                 if node.operator == "%" and left.kind == "string":
-                    help = "fill in text with the filter: `'%s of %s' | format(a, b)`"
+                    help = "format text with the filter: `'%s of %s' | format(a, b)`"
             self.report(
                 codes.INCOMPATIBLE_TYPES,
                 f"`{node.operator}` does not work on {_describe(left)} and {_describe(right)}",
                 node,
                 help,
-                "types that do not fit",
+                "incompatible types",
             )
             return ANY
         return result
 
     def _join_hyphens(self, node: nodes.Binary, since: int, local: dict[str, Type]) -> None:
-        """Make one problem of `fetch-data`, whose two halves are no names, where a name with a hyphen was meant."""
+        """Merge the problems of `fetch-data` into one, if a name with a hyphen was meant."""
         new = self.problems[since:]
         halves = isinstance(node.left, nodes.Name) and isinstance(node.right, nodes.Name | nodes.Attribute)
         if (
@@ -366,7 +368,7 @@ class _Inferrer:
             or node.right.start != node.left.end + 1
         ):
             return
-        assert isinstance(node.left, nodes.Name)  # noqa: S101 - told above, for the type checker
+        assert isinstance(node.left, nodes.Name)  # noqa: S101 - checked above; for the type checker
         right = path_of(node.right)
         if right is None:
             return
@@ -375,7 +377,7 @@ class _Inferrer:
         if len(new) < 2 and not (suggestion and "-" in suggestion):
             return
         del self.problems[since:]
-        help = f"did you mean `{suggestion}`?" if suggestion else "a name with `-` is read as a subtraction"
+        help = f"did you mean `{suggestion}`?" if suggestion else "`-` in a name is a subtraction"
         self.problems.append(
             Problem(
                 codes.UNDEFINED_NAME,
@@ -401,34 +403,34 @@ class _Inferrer:
             self.problems.extend(never_equal(left_node, left, sign, operand, right))
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
-                    message = f"nothing is `in` {_describe(right)}"
+                    message = f"`in` does not work on {_describe(right)}"
                     self.report(
                         codes.INCOMPATIBLE_TYPES,
                         message,
                         operand,
-                        "look into a list, an object or a string",
+                        "use a list, an object or a string",
                         "not a list",
                     )
             elif sign not in ("==", "!=") and not comparable(left, right):
                 self.problems.append(
                     Problem(
                         codes.INCOMPATIBLE_TYPES,
-                        f"{_describe(left)} and {_describe(right)} have no order",
+                        f"{_describe(left)} and {_describe(right)} cannot be ordered",
                         left_node.start,
                         operand.end,
                         "convert the string with `| int` or `| float`"
                         if "string" in (left.kind, right.kind)
-                        else "compare their sizes (`| length`), or one of their fields",
-                        "types that do not fit",
+                        else "compare their lengths (`| length`), or one of their fields",
+                        "incompatible types",
                     )
                 )
             left, left_node = right, operand
         return BOOLEAN
 
     def _unless_missing(self, node: Expression, local: dict[str, Type]) -> Type:
-        """The type of an expression whose being undefined is provided for, so that unknown fields are no mistake.
+        """Return the type of an expression that may be undefined here.
 
-        A name that nothing defines stays one: it cannot be defined in any run.
+        An undefined name is still reported: it cannot be defined in any run.
         """
         return self.type(node, local)
 
@@ -464,9 +466,9 @@ class _Inferrer:
                 if self._never(name, ("string",)):
                     self.report(
                         codes.INCOMPATIBLE_TYPES,
-                        f"a field's name is a string, not {describe_type(name)}",
+                        f"field names must be strings, not {describe_type(name)}",
                         key,
-                        "quote it",
+                        "put it in quotes",
                     )
         return object_of(properties) if constant else OBJECT
 
@@ -501,7 +503,7 @@ class _Inferrer:
             if node.kind == "method":
                 message = f"{_describe(target)} has no method `{node.name}`"
             help = operand_help(node.kind, entry, without_attributes(target), written)
-            self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
+            self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "incompatible types")
             return ANY
         return entry.result_type(without_attributes(target), positional)
 

@@ -1,4 +1,4 @@
-"""Finds what a template puts into the text of a shell command unquoted, or into code, so that it would be run."""
+"""Finds injections: expressions whose text a shell, or code such as SQL, would execute."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NO_TEXT: Final = frozenset({"integer", "number", "boolean", "null"})
 def shell_injections(
     body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]
 ) -> list[Expression]:
-    """Return the expressions whose text a shell would read as a part of its command.
+    """Return the expressions whose text a shell would read as part of its command.
 
-    Not among them are quoted values, numbers, words of a closed set, and what is made of trusted reads alone.
+    Quoted values, numbers, words of an enumeration, and values of trusted reads alone are safe.
     """
     finder = _InjectionFinder(env, trusted)
     finder.statements(body, {})
@@ -36,10 +36,10 @@ def shell_injections(
 def code_injections(
     body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]
 ) -> list[Expression]:
-    """Return the expressions whose text would be run as a part of the code around it.
+    """Return the expressions whose text would run as part of the surrounding code.
 
-    As `unquoted`, but that `quote` does not help, and lists of numbers do no harm. Code that is one value as a whole,
-    such as the answer of a model, is not put into any.
+    Like `shell_injections`, except that `quote` does not help, and lists of numbers are safe. Code that is one value as
+    a whole, such as the answer of a model, is not an injection.
     """
     match [part for part in body if not isinstance(part, nodes.Text) or part.text.strip()]:
         case [nodes.Output(expression=whole)] if not isinstance(whole, nodes.Concat | nodes.Binary):
@@ -66,7 +66,7 @@ def shell_quoted(body: list[Statement]) -> Iterator[Expression]:
 
 
 class _InjectionFinder:
-    """Walks a template; `local` says of the names that it sets whether their text is harmless."""
+    """Walks a template; `local` tells for each name that it sets whether its text is harmless."""
 
     def __init__(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool], *, shell: bool = True) -> None:
         self.env = env
@@ -98,7 +98,7 @@ class _InjectionFinder:
                     pass
 
     def is_harmless(self, node: Expression, local: Mapping[str, bool]) -> bool:
-        """Whether a shell would take the text of an expression for a word, and code for a value, whatever it holds."""
+        """Whether a shell reads the text of an expression as a word, or code as a value, for every possible value."""
         match node:
             case nodes.Call(kind="filter") if self.shell and _is_quoted(node):
                 return True
@@ -115,15 +115,18 @@ class _InjectionFinder:
             return True
         if any(read.name in local for read in reads):
             return False
-        return self.is_no_text(infer([], node, self.env).type)
+        return self.is_not_text(infer([], node, self.env).type)
 
-    def is_no_text(self, type_: Type) -> bool:
-        """Whether the values of a type have no text, but that of numbers and of words of a closed set."""
+    def is_not_text(self, type_: Type) -> bool:
+        """Whether all values of a type are numbers, booleans, nulls or words of an enumeration."""
         return all(
             option.kind in _NO_TEXT
             or _is_closed(option)
             or (
-                not self.shell and option.kind == "array" and option.items is not None and self.is_no_text(option.items)
+                not self.shell
+                and option.kind == "array"
+                and option.items is not None
+                and self.is_not_text(option.items)
             )
             for option in alternatives(type_)
         )
@@ -143,5 +146,5 @@ def _is_quoted(call: nodes.Call) -> bool:
 
 
 def _is_closed(type_: Type) -> bool:
-    """Whether only harmless words are of a type."""
+    """Whether a type is an enumeration of harmless words."""
     return bool(type_.enum) and all(isinstance(word, str) and _WORD.fullmatch(word) for word in type_.enum or ())

@@ -1,4 +1,4 @@
-"""Integers that are written as `2.0`: to JSON Schema they are integers, so a value that must be one becomes one."""
+"""Integers written as `2.0`: JSON Schema accepts them as integers, so they are converted to integers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _DEEPEST: Final = 200
 
 
 def with_integers(value: Any, schema: Any) -> Any:
-    """Return a value in which each number without a fraction is an integer where its JSON Schema asks for one.
+    """Return a value with each whole number as an integer, if its JSON Schema requires an integer there.
 
-    Nothing else is converted, and no value is the less valid for it. Of a schema that takes too long to follow, as its
-    references multiply, the rest is left as it is.
+    Nothing else is converted, and a valid value stays valid. If references multiply so that following the schema takes
+    too long, the rest of the value is left unchanged.
     """
     return _Conversion(schema).of(value, schema, 0)
 
 
 @dataclass(slots=True)
 class _Conversion:
-    """One conversion, by the whole schema; `left` is how many steps it may still take."""
+    """One conversion by a schema; `left` is the number of steps that it may still take."""
 
     root: Any
     left: int = _MOST_STEPS
@@ -31,7 +31,7 @@ class _Conversion:
         if not isinstance(schema, Mapping) or depth > _DEEPEST or self.left < 0:
             return value
         if isinstance(value, float):
-            exact = value.is_integer() and abs(value) < 2**53  # beyond that a fraction could have been lost
+            exact = value.is_integer() and abs(value) < 2**53  # a larger one may have lost its fraction
             return int(value) if exact and self._asks(schema, depth) else value
         if isinstance(value, Mapping | list):
             for part in self._parts(schema):
@@ -40,7 +40,7 @@ class _Conversion:
         return value
 
     def _asks(self, schema: Any, depth: int) -> bool:
-        """Whether a schema, or one that holds of the same value, asks for an integer."""
+        """Whether a schema, or one that applies to the same value, requires an integer."""
         self.left -= 1
         if not isinstance(schema, Mapping) or depth > _DEEPEST or self.left < 0:
             return False
@@ -49,7 +49,7 @@ class _Conversion:
         return asks or any(self._asks(part, depth + 1) for part in self._parts(schema))
 
     def _parts(self, schema: Mapping[str, Any]) -> list[Any]:
-        """Return the schemas that hold of the same value, or may."""
+        """Return the schemas that apply, or may apply, to the same value."""
         several = (schema[key] for key in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(key), list))
         parts = [part for group in several for part in group]
         parts += [schema[key] for key in ("then", "else") if key in schema]
@@ -63,7 +63,7 @@ class _Conversion:
         return parts
 
     def _within(self, value: Any, schema: Mapping[str, Any], depth: int) -> Any:
-        """Convert what is in an object or a list."""
+        """Convert the contents of an object or a list."""
         if isinstance(value, Mapping):
             properties, others = schema.get("properties"), schema.get("additionalProperties")
             known = properties if isinstance(properties, Mapping) else {}

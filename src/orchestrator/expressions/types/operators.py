@@ -1,4 +1,4 @@
-"""What the operators make of types: the static counterpart of the operations on values."""
+"""The operators on types: the static counterpart of the operators on values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ NUMERIC: Final = frozenset({"integer", "number", "boolean"})
 
 
 def alternatives(type_: Type) -> tuple[Type, ...]:
-    """The types of which a value has one."""
+    """Return the alternatives of a union, or the type itself."""
     return type_.options if type_.kind == "union" else (type_,)
 
 
 def without_attributes(type_: Type) -> Type:
-    """The type of the value itself, without the attributes of the entity around it."""
+    """Return the type of the value itself, without the attributes of its entity."""
     if not type_.attributes:
         return type_
     return Type(
@@ -30,7 +30,7 @@ def without_attributes(type_: Type) -> Type:
 
 
 def comparable(left: Type, right: Type) -> bool:
-    """Whether some values of the two types have an order."""
+    """Whether some values of the two types can be ordered."""
     for one in alternatives(left):
         for other in alternatives(right):
             if "any" in (one.kind, other.kind):
@@ -43,7 +43,7 @@ def comparable(left: Type, right: Type) -> bool:
 
 
 def arithmetic(sign: str, left: Type, right: Type) -> Type | None:
-    """The type of a result, or None if no values of these types have one."""
+    """Return the type of the result, or None if the operator does not support these types."""
     results = []
     for one in alternatives(left):
         for other in alternatives(right):

@@ -1,4 +1,4 @@
-"""Types from JSON Schema and back."""
+"""Converts between types and JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _KINDS = frozenset({"null", "boolean", "integer", "number", "string", "array", "
 
 
 def from_json_schema(schema: Mapping[str, Any] | bool) -> Type:
-    """Read the parts of a JSON Schema that a `Type` can hold; what it cannot hold is left open, never refused.
+    """Read the parts of a JSON Schema that a `Type` can express; the rest is ignored, never refused.
 
-    `$ref` is followed inside the schema (`#/$defs/Name`); a schema that contains itself is `any` at the second level.
+    `$ref` is followed inside the schema (`#/$defs/Name`); a recursive schema is `any` at the second level.
     """
     return _read(schema, schema if isinstance(schema, Mapping) else {}, ())
 
@@ -49,7 +49,9 @@ def _read(schema: Any, root: Mapping[str, Any], trail: tuple[str, ...]) -> Type:
 def _container(kind: Kind, schema: Mapping[str, Any], root: Mapping[str, Any], trail: tuple[str, ...]) -> Type:
     if kind == "array":
         items = schema.get("items")
-        alike = isinstance(items, Mapping) and "prefixItems" not in schema  # else these are the items after those
+        alike = (
+            isinstance(items, Mapping) and "prefixItems" not in schema
+        )  # otherwise `items` are those after the prefix
         return Type("array", items=_read(items, root, trail) if alike else None)
     if kind == "object":
         properties = schema.get("properties")
@@ -94,7 +96,7 @@ def _merge(parts: list[Type]) -> Type:
 
 
 def to_json_schema(type_: Type) -> dict[str, Any]:
-    """Write a type as a JSON Schema (2020-12). `attributes` are no part of the value, so they are left out."""
+    """Return a type as a JSON Schema (2020-12), without `attributes`, which are not part of the value."""
     about = {"description": type_.description} if type_.description else {}
     if type_.kind == "union":
         return {"anyOf": [to_json_schema(option) for option in type_.options], **about}

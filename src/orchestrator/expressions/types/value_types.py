@@ -1,4 +1,4 @@
-"""The types that values have: JSON's, with as much of a schema as is known. Shared by inputs, tools and expressions."""
+"""The types of values: JSON types with as much of a schema as is known. Used by inputs, tools and expressions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Kind = Literal["any", "null", "boolean", "integer", "number", "string", "array",
 class Type:
     """The type of a JSON value.
 
-    `any` is "not known", and fits everywhere. An object without `properties` has unknown fields; with `closed` it has
-    no others than those listed. `attributes` are names that `.name` finds before the fields of the value itself: a
-    step has them (`.result`, `.status`, ...), and the type then describes the step's primary value. `description` says
-    for people what the value is; types are the same whatever it says.
+    `any` is an unknown type, assignable to everything. An object without `properties` has unknown fields; with `closed`
+    it has only the listed fields. `attributes` are names that `.name` finds before the fields of the value: a step has
+    them (`.result`, `.status`, ...), and the type then describes the primary value of the step. `description` documents
+    the value and does not affect equality.
     """
 
     kind: Kind = "any"
@@ -47,12 +47,12 @@ _MAX_ITEMS = 200
 
 
 def array_of(items: Type) -> Type:
-    """A list whose items have this type."""
+    """Return the type of a list whose items have this type."""
     return Type("array", items=items)
 
 
 def object_of(properties: Mapping[str, Type], *, required: frozenset[str] | None = None, closed: bool = True) -> Type:
-    """An object with these fields; all of them required unless told, and no others unless told."""
+    """Return the type of an object with these fields; by default all are required, and no others are allowed."""
     return Type(
         "object",
         properties=dict(properties),
@@ -62,7 +62,7 @@ def object_of(properties: Mapping[str, Type], *, required: frozenset[str] | None
 
 
 def union_of(types: Iterable[Type]) -> Type:
-    """The type of a value that has one of these types; `any` swallows the others, and doubles count once."""
+    """Return the union of types; `any` absorbs the others, and duplicates are removed."""
     options: list[Type] = []
     for candidate in types:
         for option in candidate.options if candidate.kind == "union" else (candidate,):
@@ -78,9 +78,9 @@ def union_of(types: Iterable[Type]) -> Type:
 
 
 def type_of(value: Any, *, depth: int = 0) -> Type:
-    """The type of a JSON value, as exact as the value tells: fields of objects and the items of lists.
+    """Return the type of a JSON value, including the fields of objects and the items of lists.
 
-    Of a long list the first 200 items are looked at, and nesting is followed for 20 levels.
+    Lists of more than 200 items, and levels below the 20th, are not inspected.
     """
     scalar = _SCALARS.get(type(value))
     if scalar is not None:
@@ -97,7 +97,7 @@ def type_of(value: Any, *, depth: int = 0) -> Type:
 
 
 def describe_type(type_: Type, *, depth: int = 0) -> str:
-    """Say a type in words, with its article: "a list of strings", "an object with `a`, `b`"."""
+    """Describe a type in words, with its article: "a list of strings", "an object with `a`, `b`"."""
     if type_.enum:
         return _one_of(type_.enum)
     if type_.kind == "array":

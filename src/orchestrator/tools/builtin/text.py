@@ -233,7 +233,7 @@ def _compiled(pattern: str, flags: str) -> Pattern:
     try:
         return compile_pattern(pattern, "python", "".join(sorted(set(flags))))
     except PatternError as error:
-        message = f"`{pattern[:80]}` is not a regular expression that can be used: {error}"
+        message = f"`{pattern[:80]}` is not a valid regular expression: {error}"
         raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=error.help or None, retryable=False) from error
 
 

@@ -132,7 +132,7 @@ def test_defaults_of_a_run_are_those_of_the_file_and_an_option_goes_before_them(
         ("[run]\ncache = 1", "`run.cache` must be true or false"),
         ("[run.budget]\nusd = -1", "`run.budget.usd` must be a number of at least 0"),
         ("[run.budget]\ndollars = 1", "unknown setting `run.budget.dollars`"),
-        ('tools = ["nothing.py"]', "nothing.py` cannot be loaded: there is no such file"),
+        ('tools = ["nothing.py"]', "nothing.py` cannot be loaded: the file does not exist"),
     ],
 )
 def test_a_wrong_setting_of_the_project_is_an_error_before_anything_runs(home: Path, text: str, message: str) -> None:

@@ -87,7 +87,7 @@ def test_data_are_read_out_of_a_text_file_a_pdf_or_an_image(desk: Desk) -> None:
         (b"%PDF-1.7", "a.pdf", "images", "`a.pdf` is not an image, but `application/pdf`"),
         (b"\0\xff\xfe\0", "a.png", "images", "`a.png` has a type that models do not read"),
         (b"\0\xff\xfe\0", "a.bin", "files", "`a.bin` has a type that models do not read"),
-        (None, "a.txt", "files", "there is no such file"),
+        (None, "a.txt", "files", "no such file"),
     ],
 )
 def test_what_a_model_cannot_look_at_is_refused(
@@ -156,7 +156,7 @@ def test_a_call_says_all_files_that_it_reads_so_that_a_cached_result_goes_by_the
 
 
 def test_a_personality_that_is_a_file_must_be_one(desk: Desk) -> None:
-    with pytest.raises(StepError, match="there is no such file"):
+    with pytest.raises(StepError, match="no such file"):
         desk("generate_text", prompt="Hi", personality="missing.md")
     desk("generate_text", prompt="Hi", personality="You are\nlike readme.md")
     assert desk.request.system == "You are\nlike readme.md"

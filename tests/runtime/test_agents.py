@@ -150,7 +150,7 @@ def test_what_goes_wrong_with_a_tool_is_told_to_the_model(opened: Opened) -> Non
     result = opened(model).compile(agent(tools=["fail", "echo", "filesystem.read"])).run()
     failed, mistaken, unknown, refused, well = told(model)
     assert failed == "error: no such city"
-    assert mistaken == "error: `fail` takes no parameter `mesage`"
+    assert mistaken == "error: unknown parameter `mesage` of `fail`"
     assert unknown == "error: there is no such tool; there are: fail, echo, filesystem_read"
     assert refused.startswith("error: `/etc/passwd`") or "passwd" in refused
     assert well == "well"

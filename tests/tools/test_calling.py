@@ -61,8 +61,8 @@ def test_defaults_are_filled_in() -> None:
         ({"a": "1"}, "`a` of `adding` must be an integer, not the string `1`"),
         ({"a": True}, "`a` of `adding` must be an integer"),
         ({"a": 1, "more": [1, "x"]}, "in `more` of `adding`, `[1]` must be an integer"),
-        ({"a": 1, "c": 1}, "`adding` takes no parameter `c`"),
-        ({}, "`adding` needs `a`"),
+        ({"a": 1, "c": 1}, "unknown parameter `c` of `adding`"),
+        ({}, "`adding` requires `a`"),
     ],
 )
 def test_wrong_parameters_are_named(given: dict[str, Any], said: str) -> None:

@@ -312,7 +312,7 @@ def test_every_action_with_sql_reads_values(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
-    [({"b": 1}, "`where` reads `:a`, and `inputs` has no `a`"), ({"a": [1]}, "`inputs.a` is a list, and SQL takes")],
+    [({"b": 1}, "`where` reads `:a`, which is not in `inputs`"), ({"a": [1]}, "`inputs.a` is a list; SQL accepts")],
 )
 def test_a_value_that_sql_cannot_read_is_refused(inputs: dict[str, Any], said: str, workplace: Workplace) -> None:
     with pytest.raises(StepError, match=said):
@@ -335,13 +335,13 @@ def test_a_table_without_rows_stays_without_rows(action: str, workplace: Workpla
 @pytest.mark.parametrize(
     ("action", "parameters", "said"),
     [
-        ("filter", {"where": "amont > 1"}, "there is no column `amont`"),
+        ("filter", {"where": "amont > 1"}, "unknown column `amont`"),
         ("filter", {"where": "amount >"}, "cannot read `where`"),
-        ("sort", {"by": "nope"}, "there is no column `nope`"),
+        ("sort", {"by": "nope"}, "unknown column `nope`"),
         ("sort", {"by": "amount", "descending": [True, False]}, "2 values for 1 columns"),
-        ("select", {"columns": ["nope"]}, "there is no column `nope`"),
-        ("aggregate", {"values": {"x": "SUM(nope)"}}, "there is no column `nope`"),
-        ("deduplicate", {"by": "nope"}, "there is no column `nope`"),
+        ("select", {"columns": ["nope"]}, "unknown column `nope`"),
+        ("aggregate", {"values": {"x": "SUM(nope)"}}, "unknown column `nope`"),
+        ("deduplicate", {"by": "nope"}, "unknown column `nope`"),
         ("write", {"path": "a.xlsx"}, "does not tell its format"),
     ],
 )
@@ -354,7 +354,7 @@ def test_a_mistake_is_named(action: str, parameters: dict[str, Any], said: str, 
 
 
 def test_a_column_of_several_kinds_is_refused_and_not_turned_into_text(workplace: Workplace) -> None:
-    with pytest.raises(StepError, match="`a` of `rows` holds a number in row 0 and text in row 2"):
+    with pytest.raises(StepError, match="`a` of `rows` has a number in row 0 and a string in row 2"):
         workplace("data.filter", rows=[{"a": 1}, {}, {"a": "x"}], where="a = 1")
 
 
@@ -453,7 +453,7 @@ def test_an_expression_that_makes_texts_grow_is_evaluated_in_its_own_process(wor
     assert workplace("data.select", rows=rows, columns={"y": "x || x"})["rows"] == [{"y": "abab"}, {"y": "cc"}]
     assert workplace("data.filter", rows=rows, where="REPLACE(x, 'a', '') = 'b'")["rows"] == [{"x": "ab"}]
     assert workplace("data.aggregate", rows=rows, values={"n": "MAX(x || '!')"})["rows"] == [{"n": "c!"}]
-    with pytest.raises(StepError, match="cannot filter: there is no column `z`"):
+    with pytest.raises(StepError, match="cannot filter: unknown column `z`"):
         workplace("data.filter", rows=rows, where="z || 'a' = 'b'")
     with pytest.raises(StepError, match="cannot read `where`"):
         workplace("data.filter", rows=rows, where="x || = 'b'")

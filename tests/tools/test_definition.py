@@ -226,10 +226,10 @@ class Empty: ...
 @pytest.mark.parametrize(
     ("wrong", "said", "help"),
     [
-        (untyped, "`value` has no type", "value: str"),
+        (untyped, "`value` has no annotation", "value: str"),
         (positional, "only be given by position", "named parameter"),
         (generator, "yields values", "return a list"),
-        (unreadable, "`Missing` cannot be found", "import `Missing`"),
+        (unreadable, "`Missing` is not defined", "import `Missing`"),
         (not_json, "`value` cannot come from YAML", "use str"),
         (odd_default, "default of `value`", "use str"),
         (NeedsArguments, "without arguments", "an instance"),

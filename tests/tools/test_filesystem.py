@@ -29,7 +29,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(workplace: Workplace) -> None:
 def test_what_is_no_encoding_of_text_is_named(encoding: str, workplace: Workplace) -> None:
     workplace("filesystem.write", path="a.txt", content="a")
     for action, more in (("read", {}), ("write", {"content": "a"})):
-        with pytest.raises(StepError, match="there is no encoding"):
+        with pytest.raises(StepError, match="unknown encoding"):
             workplace(f"filesystem.{action}", path="a.txt", encoding=encoding, **more)
     for action, more in (("read", {}), ("write", {"content": "a" * 100})):
         for odd in ("undefined", "idna"):
@@ -96,22 +96,22 @@ def test_files_and_directories_are_copied_moved_and_deleted(workplace: Workplace
 @pytest.mark.parametrize(
     ("action", "parameters", "said"),
     [
-        ("read", {"path": "nope"}, "cannot read `nope`: there is no such file"),
+        ("read", {"path": "nope"}, "cannot read `nope`: no such file"),
         ("read", {"path": "dir"}, "cannot read `dir`: it is a directory"),
         ("read", {"path": "file", "max_bytes": 2}, "`file` has 4 bytes, more than the limit of 2"),
-        ("read", {"path": "file", "encoding": "klingon"}, "there is no encoding `klingon`"),
+        ("read", {"path": "file", "encoding": "klingon"}, "unknown encoding `klingon`"),
         ("read", {"path": "pipe"}, "`pipe` is a device, a pipe or a socket"),
         ("write", {"path": "dir", "content": ""}, "cannot write `dir`: it is a directory"),
         ("write", {"path": "file/x", "content": ""}, "a part of the path is a file"),
-        ("write", {"path": "file", "content": "", "overwrite": False}, "cannot write `file`: it exists already"),
-        ("write", {"path": "x", "content": "ä", "encoding": "ascii"}, "ascii has no character for 'ä'"),
+        ("write", {"path": "file", "content": "", "overwrite": False}, "cannot write `file`: it already exists"),
+        ("write", {"path": "x", "content": "ä", "encoding": "ascii"}, "ascii cannot encode 'ä'"),
         ("write", {"path": "x", "content": "?", "encoding": "base64"}, "not valid base64"),
-        ("copy", {"path": "file", "destination": "dir/y", "overwrite": False}, "it exists already"),
+        ("copy", {"path": "file", "destination": "dir/y", "overwrite": False}, "it already exists"),
         ("delete", {"path": "dir"}, "the directory is not empty"),
-        ("delete", {"path": "nope"}, "there is no such file"),
+        ("delete", {"path": "nope"}, "no such file"),
         ("list", {"path": "file"}, "cannot list `file`"),
-        ("glob", {"pattern": "../*"}, "no pattern below the directory"),
-        ("glob", {"pattern": "/etc/*"}, "no pattern below the directory"),
+        ("glob", {"pattern": "../*"}, "not a pattern inside the directory"),
+        ("glob", {"pattern": "/etc/*"}, "not a pattern inside the directory"),
     ],
 )
 def test_failures_say_what_and_why(action: str, parameters: dict[str, object], said: str, workplace: Workplace) -> None:

@@ -158,9 +158,9 @@ def test_a_tool_takes_and_gives_frames_by_its_annotations(tmp_path: Path) -> Non
 
 def test_no_library_is_loaded_to_know_frames() -> None:
     code = (
-        "import sys\nimport orchestrator as orc\nfrom orchestrator.tools.functions.results import to_json\n"
+        "import sys\nimport orchestrator as orc\nfrom orchestrator.tools.functions.results import json_result\n"
         "@orc.tool\ndef f(x: list) -> dict:\n    '''F.'''\n    return {}\n"
-        "orc.Orchestrator(tools=[f])\ntry:\n    to_json(object())\nexcept ValueError:\n    pass\n"
+        "orc.Orchestrator(tools=[f])\ntry:\n    json_result(object())\nexcept ValueError:\n    pass\n"
         "assert not {'pandas', 'polars', 'numpy', 'pyarrow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

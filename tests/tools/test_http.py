@@ -108,7 +108,7 @@ def test_json_arrives_as_data(web: Workplace, server: Server) -> None:
 def test_anything_else_arrives_as_text(body: bytes, kind: str, text: str, web: Workplace, server: Server) -> None:
     done = web("http.get", url=server.answer("/x", body, content_type=kind))
     assert (done["content"], done["body"], done["json"]) == (text, text, None)
-    warned = any("not the JSON that its type promises" in line for _, line in web.context.lines)
+    warned = any("but the body is not valid JSON" in line for _, line in web.context.lines)
     assert warned == kind.startswith("application/json")
 
 
@@ -130,7 +130,7 @@ def test_json_is_read_whatever_its_encoding(body: bytes, kind: str, data: Any, w
 
 def test_what_cannot_be_decoded_is_named_in_the_log(web: Workplace, server: Server) -> None:
     web("http.get", url=server.answer("/x", b"hi", content_type="text/plain; charset=klingon"))
-    assert "states the charset `klingon`, which cannot be used" in web.context.lines[-1][1]
+    assert "declares the unknown charset `klingon`" in web.context.lines[-1][1]
     web("http.get", url=server.answer("/x", b"gr\xffezi", content_type="text/plain"))
     assert "is not UTF-8 text (byte 0xFF in line 1)" in web.context.lines[-1][1]
 
@@ -138,15 +138,15 @@ def test_what_cannot_be_decoded_is_named_in_the_log(web: Workplace, server: Serv
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        ({"X-Title": "Zoë"}, "the header `X-Title` cannot be sent: its value has the character U+00EB in it"),
+        ({"X-Title": "Zoë"}, "invalid header `X-Title`: its value contains the character U+00EB"),
         (
             {"Authorization": "Bearer x\n"},
-            "the header `Authorization` cannot be sent: its value has a line break in it",
+            "invalid header `Authorization`: its value contains a line break",
         ),
-        ({"X-A": "a\r\nX-B: c"}, "the header `X-A` cannot be sent: its value has a line break in it"),
-        ({"X-A": "\0"}, "the header `X-A` cannot be sent: its value has the character U+0000 in it"),
-        ({"X A": "a"}, "`X A` cannot be the name of a header"),
-        ({"": "a"}, "`` cannot be the name of a header"),
+        ({"X-A": "a\r\nX-B: c"}, "invalid header `X-A`: its value contains a line break"),
+        ({"X-A": "\0"}, "invalid header `X-A`: its value contains the character U+0000"),
+        ({"X A": "a"}, "`X A` is not a valid header name"),
+        ({"": "a"}, "`` is not a valid header name"),
     ],
 )
 def test_a_header_that_cannot_be_sent_is_named(
@@ -188,7 +188,7 @@ def test_an_error_status_fails_the_step(status: int, retryable: bool, web: Workp
         web("http.get", url=url + "?key=secret")
     assert caught.value.code == "ORC706"
     assert caught.value.retryable is retryable
-    assert f"answered {status}" in caught.value.message
+    assert f"returned {status}" in caught.value.message
     assert "no such thing" in caught.value.message
     assert "secret" not in str(caught.value)
     assert web("http.get", url=url, check=False)["status_code"] == status
@@ -295,15 +295,15 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("ftp://example.org/x", "is no HTTP address"),
-        ("example.org", "is no HTTP address"),
-        ("", "is no HTTP address"),
-        ("http://", "valid address"),
-        ("http://exa mple.org/", "valid address"),
+        ("ftp://example.org/x", "is not an HTTP URL"),
+        ("example.org", "is not an HTTP URL"),
+        ("", "is not an HTTP URL"),
+        ("http://", "valid URL"),
+        ("http://exa mple.org/", "valid URL"),
         ("http://[::1/", "address"),
         (
             "http://no-such-host.invalid/",
-            "`http://no-such-host.invalid/` cannot be reached: its name cannot be resolved",
+            "`http://no-such-host.invalid/` cannot be reached: the name cannot be resolved",
         ),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_connection_that_fails_says_so(web: Workplace, server: Server) -> None
         web("http.get", url=server.url + "/cut")
     assert caught.value.code == "ORC706"
     assert caught.value.retryable
-    with pytest.raises(StepTimeout, match=r"did not answer within 0.2 s"):
+    with pytest.raises(StepTimeout, match=r"did not respond within 0.2 s"):
         web("http.get", url=server.url + "/silent", timeout=0.2)
 
 
@@ -341,7 +341,7 @@ def test_a_download_is_a_whole_file_or_none(web: Workplace, server: Server) -> N
     assert (done["path"], done["size"]) == ("in/data.json", len(data))
     assert (web.directory / "in" / "data.json").read_bytes() == data
     assert web.context.reports[-1][0] == 1.0
-    for url, said in ((server.url + "/cut", "cannot be reached"), (server.answer("/no", status=404), "answered 404")):
+    for url, said in ((server.url + "/cut", "cannot be reached"), (server.answer("/no", status=404), "returned 404")):
         with pytest.raises(StepError, match=said):
             web("http.download", url=url, path="in/other.json")
     assert [path.name for path in (web.directory / "in").iterdir()] == ["data.json"]

@@ -114,7 +114,7 @@ async def test_what_a_tool_refuses_is_an_error_with_what_it_says(servers: McpSer
 
 async def test_a_tool_that_a_server_does_not_have_is_told_with_the_one_that_was_meant(servers: McpServers) -> None:
     error = await refused(servers.call("tests", "ad", {"a": 1, "b": 2}))
-    assert (error.message, error.help) == ("`tests` has no tool `ad`", "did you mean `add`?")
+    assert (error.message, error.help) == ("unknown tool `ad` of the server `tests`", "did you mean `add`?")
 
 
 async def test_a_cancelled_call_is_cancelled_on_the_server_too(servers: McpServers, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_a_server_that_dies_in_a_call_is_started_again_by_the_next(tmp_pat
     with configured(tmp_path, program()) as servers:
         before = (await servers.call("tests", "whoami", {})).data["pid"]
         error = await refused(servers.call("tests", "die", {}))
-        assert "the server has ended; the last line of its log: the disk is on fire" in error.message
+        assert "the server has exited; the last line of its log: the disk is on fire" in error.message
         assert error.retryable
         assert (await servers.call("tests", "whoami", {})).data["pid"] != before
 
@@ -148,7 +148,7 @@ async def test_a_program_gets_only_the_variables_that_are_meant_for_it(
     monkeypatch.delenv("TOOLS_TOKEN")
     with configured(tmp_path, program(more='pass_env = ["TOOLS_TOKEN"]\n')) as servers:
         error = await refused(servers.tools("tests"))
-        assert "needs the variable `TOOLS_TOKEN`" in error.message
+        assert "requires the environment variable `TOOLS_TOKEN`" in error.message
         assert not error.retryable
 
 
@@ -173,10 +173,10 @@ async def test_a_closed_server_has_ended_even_if_it_would_rather_stay(tmp_path: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ('command = ["no-such-program"]', "`x` cannot be started: there is no program `no-such-program`"),
+        ('command = ["no-such-program"]', "`x` cannot be started: the program `no-such-program` is not found"),
         (
             f'command = ["{sys.executable}", "-c", "import sys; sys.exit(\'no key\')"]',
-            "`x` cannot be started: it has ended; the last line of its log: no key",
+            "`x` cannot be started: it has exited; the last line of its log: no key",
         ),
         ('url = "http://127.0.0.1:1/mcp"', "`x` cannot be reached at 127.0.0.1"),
         (
@@ -215,11 +215,11 @@ def test_servers_are_shared_by_event_loops(tmp_path: Path) -> None:
         ("", "must have either a `command` or a `url`"),
         ('command = ["a"]\nurl = "http://a"', "must have either a `command` or a `url`"),
         ('command = "a"', "must be a list of strings"),
-        ('url = "a"', "must be an address"),
-        ('url = "http://a"\npass_env = ["A"]', "`mcp.x.pass_env` means something only with `command`"),
-        ('command = ["a"]\nheaders_env = {A = "B"}', "`mcp.x.headers_env` means something only with `url`"),
-        ('url = "http://a"\nheaders_env = {A = "Bearer x"}', "must name variables, and never hold a secret"),
-        ('command = ["a"]\nenv = {A = 1}', "`mcp.x.env.A` must be a text"),
+        ('url = "a"', "must be a URL"),
+        ('url = "http://a"\npass_env = ["A"]', "`mcp.x.pass_env` is only valid with `command`"),
+        ('command = ["a"]\nheaders_env = {A = "B"}', "`mcp.x.headers_env` is only valid with `url`"),
+        ('url = "http://a"\nheaders_env = {A = "Bearer x"}', "must name environment variables, not contain a secret"),
+        ('command = ["a"]\nenv = {A = 1}', "`mcp.x.env.A` must be a string"),
         ('comand = ["a"]', "unknown setting `mcp.x.comand`"),
     ],
 )
@@ -265,7 +265,7 @@ async def test_an_error_with_the_code_of_a_lost_connection_is_the_servers_own(tm
     with configured(tmp_path, rude("well")) as servers:
         pid = (await servers.call("rude", "pid", {})).text
         error = await refused(servers.call("rude", "own_error", {}))
-        assert error.message == "`rude` did not give `own_error`: the quota is used up"
+        assert error.message == "`rude` failed to return `own_error`: the quota is used up"
         assert not error.retryable
         assert (await servers.call("rude", "pid", {})).text == pid
 
@@ -273,8 +273,8 @@ async def test_an_error_with_the_code_of_a_lost_connection_is_the_servers_own(tm
 @pytest.mark.parametrize(
     ("tool", "said"),
     [
-        ("cut", 'its answer is not a message of the protocol: {"jsonrpc": "2.0", "id": '),
-        ("shape", "its answer is not a message of the protocol: {'jsonrpc': '2.0', 'id': "),
+        ("cut", 'its response is not an MCP message: {"jsonrpc": "2.0", "id": '),
+        ("shape", "its response is not an MCP message: {'jsonrpc': '2.0', 'id': "),
         ("null_id", "I could not read that"),
     ],
 )
@@ -282,7 +282,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_at_once(tmp_path: Pa
     with configured(tmp_path, rude("well")) as servers:
         pid = (await servers.call("rude", "pid", {})).text
         error = await refused(servers.call("rude", tool, {}))
-        assert error.message.startswith(f"`rude` did not give `{tool}`: {said}")
+        assert error.message.startswith(f"`rude` failed to return `{tool}`: {said}")
         assert error.help == "fix the server"
         assert (await servers.call("rude", "pid", {})).text == pid
 
@@ -296,7 +296,7 @@ async def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> Non
 async def test_a_greeting_that_cannot_be_read_is_an_error_at_once(tmp_path: Path) -> None:
     with configured(tmp_path, rude("unreadable")) as servers:
         error = await refused(servers.tools("rude"))
-        assert "`rude` cannot be started: its answer is not a message of the protocol" in error.message
+        assert "`rude` cannot be started: its response is not an MCP message" in error.message
 
 
 @needs_pidfd

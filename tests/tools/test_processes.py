@@ -56,11 +56,11 @@ def test_a_failing_command_is_an_error_that_shows_the_end_of_what_it_said(shell:
     with pytest.raises(StepError) as caught:
         shell("terminal.execute", command="seq 5000 >&2; echo 'disk on fire' >&2; exit 3")
     assert caught.value.code == "ORC707"
-    assert "ended with exit status 3" in caught.value.message
+    assert "failed with exit status 3" in caught.value.message
     assert caught.value.message.endswith("disk on fire")
     assert len(caught.value.message) < 3000
     assert shell("terminal.execute", command="exit 3", check=False)["exit_code"] == 3
-    with pytest.raises(StepError, match="was ended by SIGSEGV"):
+    with pytest.raises(StepError, match="was killed by SIGSEGV"):
         shell("terminal.execute", command="kill -SEGV $$")
 
 
@@ -125,7 +125,7 @@ def test_cancelling_ends_a_whole_group_that_ignores_sigterm(shell: Workplace) ->
 
 @needs_pidfd
 def test_a_timeout_ends_what_the_command_started(shell: Workplace) -> None:
-    with pytest.raises(StepTimeout, match="ran longer than 1 s and was ended") as caught:
+    with pytest.raises(StepTimeout, match="ran longer than 1 s and was stopped") as caught:
         shell("terminal.execute", command="echo $$ >> pids; sleep 60 & wait", timeout=1)
     assert caught.value.seconds == 1
     assert all(has_ended(pid) for pid in pids(shell.directory))
@@ -388,9 +388,9 @@ def test_code_reads_inputs_and_leaves_a_result(shell: Workplace) -> None:
         ("def f():\n    raise KeyError('a')\nf()", "line 2 of the code (`raise KeyError('a')`) raised KeyError: 'a'"),
         ("x = (", "line 1 of the code (`x = (`) raised SyntaxError"),
         ("raise SystemExit(3)", "raised SystemExit: 3"),
-        ("import os; os._exit(4)", "ended by itself with exit status 4"),
-        ("result = {1, 2}", "`result` is no JSON data"),
-        ("result = float('nan')", "`result` is no JSON data"),
+        ("import os; os._exit(4)", "the process exited with status 4"),
+        ("result = {1, 2}", "`result` is not JSON data"),
+        ("result = float('nan')", "`result` is not JSON data"),
         ("import json\njson.loads('{')", "line 2 of the code"),
     ],
 )

@@ -32,11 +32,11 @@ REGISTRY = Registry([to_tool(greet), to_tool(Notes)])
         (("notes", "add"), "notes.add"),
         ((None, "greet"), "greet.greet"),
         ((None, "notes.clear"), "notes.clear"),
-        (("nope", None), "ORC401 there is no tool `nope`"),
-        ((None, "nope.add"), "ORC401 there is no tool `nope`"),
-        (("notes", "nope"), "ORC402 the tool `notes` has no action `nope`"),
-        (("notes", None), "ORC408 the tool `notes` has several actions, and the step names none"),
-        ((None, None), "ORC210 the step names no tool"),
+        (("nope", None), "ORC401 unknown tool `nope`"),
+        ((None, "nope.add"), "ORC401 unknown tool `nope`"),
+        (("notes", "nope"), "ORC402 unknown action `nope` of the tool `notes`"),
+        (("notes", None), "ORC408 the tool `notes` has several actions, so the step needs an `action`"),
+        ((None, None), "ORC210 the step has no tool"),
     ],
 )
 def test_a_step_names_an_action_in_several_ways(names: tuple[str | None, str | None], found: str) -> None:
@@ -73,7 +73,7 @@ def test_registries_are_joined_and_the_later_wins() -> None:
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="two tools of the name `greet`"):
+    with pytest.raises(ConfigurationError, match="duplicate tool name `greet`"):
         Registry([to_tool(greet), to_tool(greet)])
 
 
@@ -110,7 +110,7 @@ def test_the_reference_page_tells_of_every_action() -> None:
     for found in builtin_registry():
         for action in found.actions.values():
             assert f"### `{found.name}.{action.name}`" in page
-    assert "- `content`: a string (what `{{ step }}` stands for)" in page
+    assert "- `content`: a string (the value of `{{ step }}`)" in page
 
 
 def write_module(directory: Path, text: str, name: str = "own_tools_for_test.py") -> Path:
@@ -145,15 +145,15 @@ def test_tools_are_loaded_from_a_file_and_from_a_module(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("source", "said", "help"),
     [
-        ("no_such_module_here", "there is no module `no_such_module_here`", "check the name"),
-        ("missing.py", "there is no such file", "check the path"),
+        ("no_such_module_here", "unknown module `no_such_module_here`", "check the name"),
+        ("missing.py", "the file does not exist", "check the path"),
         (
             "broken.py",
             "importing it raised ZeroDivisionError: division by zero (line 1 of broken.py)",
             "ORCHESTRATOR_DEBUG=1",
         ),
         ("needy.py", "it imports `no_such_module_here`, which is not installed", "install"),
-        ("fine.py:nope", "there is no `nope` in it", "it has"),
+        ("fine.py:nope", "it has no `nope`", "it has"),
     ],
 )
 def test_tools_that_cannot_be_loaded_say_why(
@@ -175,7 +175,7 @@ def test_a_file_is_named_as_its_user_knows_it(tmp_path: Path, monkeypatch: pytes
     write_module(tmp_path, "X = 1\n", "empty.py")
     monkeypatch.chdir(tmp_path)
     assert [tool.name for tool in load_tools("gestures.py")] == ["gestures"]
-    with pytest.raises(ConfigurationError, match=r"empty\.py` cannot be a tool") as caught:
+    with pytest.raises(ConfigurationError, match=r"empty\.py` is not a valid tool") as caught:
         load_tools("empty.py")
     assert "orchestrator_tools_" not in caught.value.message
 
@@ -195,7 +195,7 @@ def test_a_broken_plugin_is_a_warning_and_leaves_the_others_alone(monkeypatch: p
     hello = registry.get("hello")
     assert hello is not None
     assert hello.only_action is not None
-    with pytest.warns(UserWarning, match="cannot give its tool `bad`: ModuleNotFoundError"):
+    with pytest.warns(UserWarning, match="cannot provide the tool `bad`: ModuleNotFoundError"):
         bad = registry.get("bad")
     assert bad is not None
     assert not bad.actions

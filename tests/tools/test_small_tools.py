@@ -192,9 +192,9 @@ def test_matches_are_found_and_replaced(text: str, workplace: Workplace) -> None
 @pytest.mark.parametrize(
     ("action", "parameters", "said"),
     [
-        ("regex", {"pattern": "("}, "not a regular expression"),
+        ("regex", {"pattern": "("}, "not a valid regular expression"),
         ("regex", {"pattern": "a", "flags": "iq"}, "unknown flag `q`"),
-        ("replace", {"pattern": "a", "replacement": r"\2"}, "the replacement"),
+        ("replace", {"pattern": "a", "replacement": r"\2"}, "invalid replacement"),
     ],
 )
 def test_a_wrong_pattern_is_said(action: str, parameters: dict[str, Any], said: str, workplace: Workplace) -> None:

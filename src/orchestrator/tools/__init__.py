@@ -1,4 +1,4 @@
-"""Tools: the work that steps can do, their contract, where they come from, and what they are permitted."""
+"""Tools: their contract, the registry, permissions, the built-in tools and the MCP client."""
 
 from orchestrator.tools.call import call_action, check_value
 from orchestrator.tools.contract import Action, Parameter, Tool, ToolContext

@@ -1,4 +1,4 @@
-"""One call of one action: check the parameters, ask for permission, run it, and hand back JSON data."""
+"""Calls one action: checks the parameters and permissions, runs the function, and returns JSON data."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ async def call_action(action: Action, parameters: Mapping[str, Any], context: To
     """Call an action with JSON values and return its result as JSON data.
 
     Raises:
-        StepError: ORC708 a parameter is missing, unknown or of the wrong type; ORC705 the result is no JSON data;
-            ORC701 the tool raised an exception of its own (the `__cause__`); any other that the tool raised itself.
+        StepError: ORC708 a parameter is missing, unknown or of the wrong type; ORC705 the result is not JSON data;
+            ORC701 the tool raised an exception (the `__cause__`); any other code that the tool raised itself.
         PermissionDenied: The call is not permitted.
-        MissingExtra: The action needs something that is not installed.
+        MissingExtra: A requirement of the action is not installed.
     """
     prepared: _Prepared = action.prepared or _prepare(action)
     values = _bound(action, prepared, parameters)
@@ -55,20 +55,20 @@ async def call_action(action: Action, parameters: Mapping[str, Any], context: To
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise StepError(f"`{action.name}` cancelled itself", help="let it raise an ordinary error instead") from None
+        raise StepError(f"`{action.name}` cancelled itself", help="raise an ordinary error instead") from None
     except _PASSED_ON:
         raise
     except BaseException as error:
         if isinstance(error, GeneratorExit) or is_from_keyboard(error):
-            raise  # the loop is being closed, or the whole process is being stopped
+            raise  # the loop is closing, or the process is stopping
         raise _failed(action, error) from error
     return _checked_result(action, result)
 
 
 def is_from_keyboard(error: BaseException) -> bool:
-    """Whether an exception may be Python's own for Ctrl-C: only in the main thread, and if nothing else handles that.
+    """Whether an exception may come from Ctrl-C: only in the main thread, and if nothing else handles Ctrl-C.
 
-    `asyncio.run` and the command handle Ctrl-C themselves, so there a `KeyboardInterrupt` is the tool's.
+    `asyncio.run` and the command handle Ctrl-C themselves, so there a `KeyboardInterrupt` comes from the tool.
     """
     return (
         isinstance(error, KeyboardInterrupt)
@@ -78,7 +78,7 @@ def is_from_keyboard(error: BaseException) -> bool:
 
 
 def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permissions: Permissions) -> None:
-    """Raise PermissionDenied for a call that is not permitted. What a cache holds is asked for in the same way."""
+    """Raise PermissionDenied for a call that is not permitted; also used before a cached result is returned."""
     if action.refusal is None:
         return
     prepared: _Prepared = action.prepared or _prepare(action)
@@ -89,7 +89,7 @@ def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permission
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What is worked out once for each action: `quick` maps a parameter to the exact Python types that surely fit."""
+    """What is computed once per action: `quick` maps a parameter to the Python types that are always valid."""
 
     quick: Mapping[str, frozenset[type]]
     defaults: Mapping[str, Any]
@@ -145,17 +145,17 @@ def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -
         if fitting is None:
             if not action.accepts_extra:
                 takes = quoted_list(action.parameters) or "none"
-                raise _invalid(f"`{action.name}` takes no parameter `{name}`", f"its parameters are {takes}")
+                raise _invalid(f"unknown parameter `{name}` of `{action.name}`", f"the parameters are {takes}")
         elif type(value) not in fitting:
             wanted = action.parameters[name].type
             problem = explain_mismatch(value, wanted)
             if problem is not None:
-                raise _invalid(_about(name, action, problem), _MEND)
-            value = with_integers(value, to_json_schema(wanted))  # 2.0 fits, and the function is promised an int
+                raise _invalid(_about(name, action, problem), _FIX)
+            value = with_integers(value, to_json_schema(wanted))  # 2.0 is valid, but the function expects an int
         values[name] = value
     if not prepared.required <= parameters.keys():
         missing = quoted_list(name for name in action.parameters if name in prepared.required - parameters.keys())
-        raise _invalid(f"`{action.name}` needs {missing}, which the step does not give", f"add {missing}")
+        raise _invalid(f"`{action.name}` requires {missing}", f"add {missing} to the parameters of the step")
     return values
 
 
@@ -167,14 +167,14 @@ def _convert(action: Action, prepared: _Prepared, values: dict[str, Any]) -> Non
         try:
             values[parameter.name] = parameter.convert(value)
         except ValueError as error:
-            raise _invalid(_about(parameter.name, action, str(error)), _MEND) from error
+            raise _invalid(_about(parameter.name, action, str(error)), _FIX) from error
 
 
-_MEND = "mend what the value comes from, or convert it, for example with `| int`, `| string` or `| list`"
+_FIX = "fix the source of the value, or convert it, for example with `| int`, `| string` or `| list`"
 
 
 def _about(name: str, action: Action, problem: str) -> str:
-    """The problem as a sentence about one parameter."""
+    """Return the problem as a sentence about one parameter."""
     subject = f"`{name}` of `{action.name}`"
     if problem.startswith("`"):
         return f"in {subject}, {problem}"
@@ -186,12 +186,12 @@ def _invalid(message: str, help: str) -> StepError:
 
 
 def _run(action: Action, values: dict[str, Any]) -> Any:
-    """In the worker thread: the result is converted there too, so that a large one does not hold up the others."""
+    """Run in the worker thread, which also converts the result, so that a large one does not block the loop."""
     try:
         result = action.function(**values)
     except _PASSED_ON:
         raise
-    except BaseException as error:  # a thread has nobody else who could handle SystemExit or a panic of a library
+    except BaseException as error:  # nothing else in the thread handles SystemExit or a panic of a library
         raise _failed(action, error) from error
     return _checked_result(action, result)
 
@@ -201,26 +201,30 @@ def _checked_result(action: Action, result: Any) -> Any:
         return json_result(result)
     except NotJson as error:
         raise StepError(f"`{action.name}`: {error}", code=codes.RESULT_NOT_JSON, retryable=False) from None
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # a property or a method of the user's own class
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # raised by a property or a method of a user-defined class
         raise _failed(action, error) from error
 
 
 _PASSED_ON = (StepError, ConfigurationError)
-"""What a tool raises on purpose."""
+"""Errors that a tool raises on purpose."""
 
 
 def _failed(action: Action, error: BaseException) -> StepError:
     where = innermost_line(error)
-    message = f"`{action.name}` raised {type(error).__name__}: {exception_message(error) or 'without a message'}"
+    message = f"`{action.name}` raised {type(error).__name__}: {exception_message(error) or 'no message'}"
     failure = StepError(message)
     if where is not None:
-        failure = StepError(f"{message} ({where})", help="fix the tool, or what it is given")
-    failure.retryable = isinstance(error, Exception)  # the others ask for an end
+        failure = StepError(f"{message} ({where})", help="fix the tool or its parameters")
+    failure.retryable = isinstance(error, Exception)  # the others request an exit
     return failure
 
 
 def check_value(parameter: Parameter, value: Any) -> str | None:
-    """Say what is wrong with a value for a parameter, as a call would; None where nothing is."""
+    """Describe what is wrong with a value for a parameter; None if it is valid."""
     problem = explain_mismatch(value, parameter.type)
     if problem is None and parameter.convert is not None:
         convert: Callable[[Any], Any] = parameter.convert

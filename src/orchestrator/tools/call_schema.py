@@ -1,4 +1,4 @@
-"""The part of the JSON Schema of pipelines that knows tools: their names, actions and parameters, for editors."""
+"""The JSON Schema of pipelines with the names, actions and parameters of tools, for editors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _MODEL: Final = "model"
-"""The tool whose actions a step can name without it."""
+"""The tool whose actions can be named without it."""
 
 _WITHOUT_TOOL: Final[Schema] = {"not": {"required": ["tool"]}}
 
 _IN_STEP: Final = frozenset(key_fields(CallSpec)) - frozenset(key_fields(StepSpec))
-"""Parameters of calls of models that may stand in the step itself, and mean nothing else there."""
+"""Parameters of model calls that can be written in the step itself, and have no other meaning there."""
 
 _IN_RUN: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO>"}
-"""A text that stands for a value of any type, which is known in a run."""
+"""A string that is replaced at run time by a value of any type."""
 
 
 def with_tools(schema: Schema, registry: Registry) -> Schema:
-    """Return the JSON Schema of pipelines with the tools of a registry: editors complete and check calls of them.
+    """Return the JSON Schema of pipelines with the tools of a registry, so that editors complete and check calls.
 
-    Tools that are not in it stay valid, as a file may be checked where others are known.
+    Unknown tools stay valid, because they may be known where the file is checked.
     """
     tools = list(registry)
     definitions: Schema = dict(schema["$defs"])
@@ -44,7 +44,7 @@ def with_tools(schema: Schema, registry: Registry) -> Schema:
     for name, field in _in_step(tools).items():
         if name in _IN_STEP:
             properties[name] = {**_described(properties[name]), **field}
-    if "tools" in properties:  # those that an agent may use
+    if "tools" in properties:  # the tools of an agent
         properties["tools"] = _tools_of_agent(properties["tools"], tools)
     alone = {"anyOf": [_enum(_actions_alone(tools)), {"type": "string"}]}
     rules: list[Schema] = [*body.get("allOf", ()), {"if": _WITHOUT_TOOL, "then": {"properties": {"action": alone}}}]
@@ -56,18 +56,18 @@ def with_tools(schema: Schema, registry: Registry) -> Schema:
             place = {"$ref": f"#/$defs/{name}"}
             rules.append({"if": {"anyOf": list(_calls(tool, action))}, "then": {"properties": {"parameters": place}}})
     definitions["StepBody"] = {**body, "properties": properties, "allOf": rules}
-    handler: Schema = definitions["HandlerSpec"]  # which may hold a step
+    handler: Schema = definitions["HandlerSpec"]  # which can contain a step
     definitions["HandlerSpec"] = {**handler, "allOf": [*handler.get("allOf", ()), *rules]}
     whole = {**schema, "$defs": definitions}
     add_explanations(whole)
     for field in subschemas_of(whole):
-        if "examples" in field:  # which stand in the description; some editors offer each, and objects as `[object]`
+        if "examples" in field:  # they are in the description; some editors offer each, and objects as `[object]`
             field["examples"] = [each for each in field["examples"] if not isinstance(each, dict | list)]
     return whole
 
 
 def _words(field: Schema, words: list[tuple[str, str]]) -> Schema:
-    """A field that offers words, each with what it means, and takes others."""
+    """Return a field that offers words with their meanings, and accepts others."""
     return {**_described(field), "anyOf": [_enum(words), {"type": "string"}]}
 
 
@@ -86,7 +86,7 @@ def _enum(words: Iterable[tuple[str, str]]) -> Schema:
 
 
 def _actions_alone(tools: list[Tool]) -> Iterator[tuple[str, str]]:
-    """What `action` can be in a step without `tool`, with what each does."""
+    """Yield the values of `action` in a step without `tool`, with descriptions."""
     for tool in tools:
         for action in tool.actions.values():
             if tool.name == _MODEL:
@@ -97,19 +97,19 @@ def _actions_alone(tools: list[Tool]) -> Iterator[tuple[str, str]]:
 
 
 def _actions_of(tool: Tool) -> Schema:
-    """What `action` can be in a step with this tool."""
+    """Return the schema of `action` in a step with this tool."""
     offered = _enum((action.name, action.description) for action in tool.actions.values())
     return {"anyOf": [offered, {"type": "string", "enum": list(tool.aliases)}]} if tool.aliases else offered
 
 
 def _in_step(tools: list[Tool]) -> dict[str, Schema]:
-    """The parameters of calls of models that may stand in the step itself, if all actions take the same for them."""
+    """Return the model parameters that can be written in the step itself, if all actions agree on their type."""
     found: dict[str, list[Schema]] = {}
     for tool in tools:
         for action in tool.actions.values() if tool.name == _MODEL else ():
             for parameter in action.parameters.values():
                 found.setdefault(parameter.name, []).append(in_run(to_json_schema(parameter.type)))
-    text = {"type": "string"}  # of which the language may know more
+    text = {"type": "string"}  # the language may know more about it
     alike = {name: forms[0] for name, forms in found.items() if all(form == forms[0] for form in forms)}
     return {name: form for name, form in alike.items() if form and form != text}
 
@@ -131,7 +131,7 @@ def _has(**key_fields: str) -> Schema:
 
 
 def _calls(tool: Tool, action: Action) -> Iterator[Schema]:
-    """The ways in which a step names an action."""
+    """Yield the ways in which a step can name an action."""
     names = [action.name, *(alias for alias, meant in tool.aliases.items() if meant == action.name)]
     for name in names:
         yield _has(tool=tool.name, action=name)
@@ -145,7 +145,7 @@ def _calls(tool: Tool, action: Action) -> Iterator[Schema]:
 
 def _parameters(name: str, action: Action) -> Schema:
     properties = {parameter.name: _parameter(parameter) for parameter in action.parameters.values()}
-    # what a model is asked may stand in the step itself
+    # the parameters of a model call can be written in the step itself
     required = [] if action.uses_model else [p.name for p in action.parameters.values() if p.required]
     return {
         "description": f"The parameters of `{name}`. {action.description}",
@@ -162,7 +162,7 @@ def _parameter(parameter: Parameter) -> Schema:
 
 
 def in_run(schema: Schema) -> Schema:
-    """Return the schema of a value of which any part may be a template."""
+    """Return the schema of a value any part of which may be a template."""
     if not schema or schema == {"type": "string"}:
         return schema
     if isinstance(options := schema.get("anyOf"), list):

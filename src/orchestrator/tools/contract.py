@@ -1,4 +1,4 @@
-"""What a tool is: named actions with typed parameters and a typed result, and the context that a call is given."""
+"""What a tool is: named actions with typed parameters and a typed result, and the context of a call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One named parameter of an action. With `required` false, `default` is used when it is not given.
+    """A parameter of an action. With `required` false, `default` is used if a step omits it.
 
-    `convert` turns the JSON value into what the function asks for (a `Path`, a model, a date); it raises ValueError
-    for a value that it cannot take.
+    `convert` turns the JSON value into the type that the function expects (a `Path`, a model, a date); it raises
+    ValueError for an invalid value.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Parameter:
 
 
 class ToolContext(Protocol):
-    """What a running action may use. A tool function receives it as a parameter annotated with `ToolContext`."""
+    """What a running action can use. A tool function receives it through a parameter annotated with `ToolContext`."""
 
     @property
     def run_id(self) -> str:
@@ -46,53 +46,52 @@ class ToolContext(Protocol):
 
     @property
     def attempt(self) -> int:
-        """From 1."""
+        """The number of the attempt, from 1."""
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of one step of one run; give it to services that deduplicate."""
+        """The same for every attempt of one step of one run. Pass it to services that deduplicate requests."""
 
     @property
     def directory(self) -> Path:
-        """The working directory: relative paths in parameters start here."""
+        """The working directory, which relative paths in parameters are relative to."""
 
     @property
     def permissions(self) -> Permissions:
-        """What this call may touch."""
+        """What this call may access."""
 
     def service(self, kind: type[T]) -> T:
-        """Return what the host offers besides, by its type: a `ModelGateway` for calls of models.
+        """Return a further service of the host by its type, such as a `ModelGateway`.
 
         Raises:
-            StepError: The host offers none.
+            StepError: The host does not provide it.
         """
 
     def progress(self, fraction: float | None, message: str = "") -> None:
-        """Report how far the work is, from 0 to 1 (None: not known). Cheap; safe to call from any thread."""
+        """Report progress from 0 to 1 (None: unknown). Cheap; safe to call from any thread."""
 
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
         """Record a line in the run's journal. Safe to call from any thread."""
 
 
 RefusalCheck = Callable[[Mapping[str, Any], "Permissions"], Refusal | None]
-"""Decides, from the parameters that are known, whether a call is permitted."""
+"""Decides from the known parameters whether a call is permitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a tool does.
+    """One action of a tool.
 
-    `function` is called with the parameters as keywords (and `context=` where `takes_context`). With `mode` "thread"
-    it is a plain function, run in a worker thread; with "async" a coroutine function. `primary` names the field of
-    the result that `{{ step }}` stands for; None: the whole result. `accepts_extra`: unknown parameters are passed on.
-    `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
-    asked at compile time with the constant parameters, and again before each attempt with all of them.
-    `reads` are the parameters that name files which must be there; `files` gives further paths that a call reads.
-    `one_of` are parameters of which a call has to give one. `requires` are the extras (or other distributions) that
-    must be installed. `example` is a step in YAML.
-    `uses_model`: it asks models through a `ModelGateway`, and its parameters `model`, `requires_model` and `selection`
-    say which. `result_type` gives the type of the result where that follows from the constant parameters: those
-    that the step gives, and the defaults of those that it does not; one that is known in the run alone is absent.
+    `function` is called with the parameters as keywords (and `context=` if `takes_context`). With `mode` "thread" it is
+    a plain function that runs in a worker thread; with "async" it is a coroutine function. `primary` names the field of
+    the result that `{{ step }}` refers to; None: the whole result. `accepts_extra`: unknown parameters are passed on.
+    `refusal` decides from the known parameters whether the call is permitted: at compile time with the constant
+    parameters, and before each attempt with all of them. `reads` are the parameters that name files which must exist;
+    `files` returns further paths that a call reads. `one_of` are parameters of which a call needs one. `requires` are
+    the extras (or other distributions) that must be installed. `example` is a step in YAML. `uses_model`: it calls
+    models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`. `result_type`
+    returns the type of the result if it follows from the constant parameters and the defaults; parameters whose value
+    is known only at run time are absent.
     """
 
     name: str
@@ -112,14 +111,14 @@ class Action:
     example: str = ""
     uses_model: bool = False
     result_type: Callable[[Mapping[str, Any]], Type] | None = None
-    prepared: Any = field(default=None, init=False, repr=False, compare=False)  # what `call` works out on first use
+    prepared: Any = field(default=None, init=False, repr=False, compare=False)  # set by `call_action` on first use
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A named group of actions. A tool with one action needs no `action:` in a step.
+    """A named group of actions. A step needs no `action:` for a tool with a single action.
 
-    `aliases` are other names of actions, by the alias.
+    `aliases` maps other names to action names.
     """
 
     name: str
@@ -130,10 +129,10 @@ class Tool:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Action | None:
-        """Return the action of this name or alias."""
+        """Return the action with this name or alias."""
         return self.actions.get(self.aliases.get(name, name))
 
     @property
     def only_action(self) -> Action | None:
-        """The action that a step without `action:` means, if there is exactly one."""
+        """The action of a step without `action:`, if there is exactly one action."""
         return next(iter(self.actions.values())) if len(self.actions) == 1 else None

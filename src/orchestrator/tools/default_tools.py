@@ -1,4 +1,4 @@
-"""The tools that are there without being loaded by a project: the built-in ones, and those of installed plugins."""
+"""The tools available to every project: the built-in ones, and those of installed plugins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUILTIN = ("data", "filesystem", "http", "json", "log", "mcp", "python", "repor
 
 
 def builtin_registry() -> Registry:
-    """Return the tools that come with Orchestrator; each is made when it is first asked for."""
+    """Return the built-in tools; each is created on first use."""
     return Registry(loaders={name: partial(_builtin, name) for name in _BUILTIN})
 
 
@@ -30,8 +30,8 @@ def _builtin(name: str) -> Tool:
 def entry_point_tools() -> Registry:
     """Return the tools of installed plugins: the entry points of the group `orchestrator.tools`.
 
-    The entry point's name is the tool's. A plugin is imported when its tool is first asked for; one that is broken is
-    reported as a warning, and its tool refuses every step.
+    The name of the entry point is the name of the tool. A plugin is imported when its tool is first used. A broken
+    plugin is reported as a warning, and its tool has no actions.
     """
     return Registry(loaders={point.name: partial(_plugin, point) for point in entry_points(group=GROUP)})
 
@@ -45,6 +45,6 @@ def _plugin(point: EntryPoint) -> Tool:
             raise
         owner = point.dist.name if point.dist else point.value
         warnings.warn(
-            f"the plugin `{owner}` cannot give its tool `{point.name}`: {exception_text(error)}", stacklevel=2
+            f"the plugin `{owner}` cannot provide the tool `{point.name}`: {exception_text(error)}", stacklevel=2
         )
         return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")

@@ -1,4 +1,4 @@
-"""The seam behind which an attempt is made: in this process, or, with another implementation, elsewhere."""
+"""`ToolExecutor`: where attempts run. The default runs them in this process."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class ToolExecutor(Protocol):
-    """Makes one attempt of an action.
+    """Runs one attempt of an action.
 
     The runtime keeps everything around it: retries, the timeout, the idempotency key, the cache and the journal. It
-    stops an attempt by cancelling `call`. An executor in another process resolves the action by its name, and passes
-    on to the context what the tool reports.
+    stops an attempt by cancelling `call`. A remote executor resolves the action by its name, and forwards progress and
+    log messages to the context.
     """
 
     async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data.
 
         Raises:
-            OrchestratorError: What `orchestrator.tools.call` raises. A lost executor raises a retryable `StepError`.
+            OrchestratorError: As `call_action` does. If the executor is lost, a retryable `StepError`.
         """
 
 

@@ -1,4 +1,4 @@
-"""The optional parts that tools need, and whether they are installed."""
+"""The extras and distributions that tools require, and whether they are installed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MODULES = {"data": ("polars",), "mcp": ("mcp",), "postgres": ("psycopg",)}
 
 
 def missing_requirement(action: Action) -> MissingExtra | None:
-    """Return the error to raise for the first requirement of an action that is not installed, if there is one."""
+    """Return the error for the first requirement of an action that is not installed, if any."""
     for requirement in action.requires:
         if not _installed(requirement):
-            message = f"`{action.name}` needs `{requirement}`, which is not installed"
+            message = f"`{action.name}` requires `{requirement}`, which is not installed"
             error = MissingExtra(message, extra=requirement)
             if requirement not in _MODULES:
                 error.help, error.remedies = f"install it with: pip install {requirement}", ()

@@ -20,7 +20,7 @@ from orchestrator.tools.call import is_from_keyboard
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.functions.definition import is_marked, to_tool
 from orchestrator.tools.functions.tracebacks import exception_text, innermost_line
-from orchestrator.tools.sibling_imports import neighbours
+from orchestrator.tools.sibling_imports import sibling_imports
 from orchestrator.tools.source_files import package_root
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 def to_tools(source: Any, *, name: str | None = None, directory: Path | None = None) -> tuple[Tool, ...]:
-    """Return the tools of an object: of a module, each that `@tool` marks, or else its functions as one tool.
+    """Return the tools of an object: of a module, those marked with `@tool`, or else its functions as one tool.
 
-    That one is called `name`, or as the module. A text names what `load_tools` loads, by default for the current
+    That tool is called `name`, or like the module. A string is passed to `load_tools`, by default with the current
     directory.
     """
     if isinstance(source, str):
@@ -51,10 +51,10 @@ def _offered(item: Any, module: ModuleType) -> bool:
 def load_tools(source: str, *, directory: Path | None = None) -> tuple[Tool, ...]:
     """Load tools from `module`, `module:attribute` or the path of a Python file (which may have `:attribute` too).
 
-    Modules are found in `directory` too, by default the current one.
+    Modules are also searched in `directory`, by default the current directory.
 
     Raises:
-        ConfigurationError: ORC903 it cannot be imported; ORC904 something in it cannot be a tool.
+        ConfigurationError: ORC903 it cannot be imported; ORC904 it contains an invalid tool.
     """
     name, _, attribute = source.rpartition(":") if ":" in source[2:] else (source, "", "")
     is_file = name.endswith(".py")
@@ -67,18 +67,18 @@ def load_tools(source: str, *, directory: Path | None = None) -> tuple[Tool, ...
             found = getattr(found, part)
         except AttributeError:
             names = quoted_list(key for key in vars(module) if not key.startswith("_"))
-            raise _failed(source, f"there is no `{attribute}` in it", f"it has {names}") from None
+            raise _failed(source, f"it has no `{attribute}`", f"it has {names}") from None
     return to_tools(found)
 
 
 def _load_module(source: str, name: str, directory: Path) -> ModuleType:
-    """Import a module by its name; a console script does not search the project's directory by itself."""
-    with neighbours(directory), _explained(source, name):
+    """Import a module by name; a console script does not search the project's directory by default."""
+    with sibling_imports(directory), _explained(source, name):
         return import_module(name)
 
 
 _loading: Final = threading.RLock()
-"""Held while a file is loaded: another thread would find its module before all of it has run."""
+"""Held while a file is loaded: otherwise another thread would find its module before all of it has run."""
 
 
 def _load_file(source: str, name: str) -> ModuleType:
@@ -89,22 +89,22 @@ def _load_file(source: str, name: str) -> ModuleType:
 def _loaded_file(source: str, name: str) -> ModuleType:
     path = Path(name).absolute()
     if path_kind(path) != "file":
-        raise _failed(source, "there is no such file", "check the path")
+        raise _failed(source, "the file does not exist", "check the path")
     package = package_root(path)
     if package is not None:
         root, dotted = package
-        with neighbours(root), neighbours(path.parent), _explained(source):
+        with sibling_imports(root), sibling_imports(path.parent), _explained(source):
             return import_module(dotted)
     module_name = f"orchestrator_tools_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise _failed(source, "it is not a Python file", "give a module or a .py file")
+        raise _failed(source, "it is not a Python file", "use a module or a .py file")
     module = module_from_spec(spec)
-    sys.modules[module_name] = module  # before it runs: its dataclasses and annotations look themselves up here
+    sys.modules[module_name] = module  # before it runs: its dataclasses and annotations are looked up here
     try:
-        with neighbours(path.parent), _explained(source):
+        with sibling_imports(path.parent), _explained(source):
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[module_name]
@@ -114,24 +114,24 @@ def _loaded_file(source: str, name: str) -> ModuleType:
 
 @contextmanager
 def _explained(source: str, name: str = "") -> Iterator[None]:
-    """Turn what importing the user's code raises into an error that says what to do; `name` is the module's."""
+    """Turn an exception from importing the user's code into a ConfigurationError; `name` is the module's."""
     try:
         yield
     except ModuleNotFoundError as error:
         missing = error.name or str(error)
         if name and (name == missing or name.startswith(f"{missing}.")):
             raise _failed(
-                source, f"there is no module `{missing}`", "check the name, or give a path to a .py file"
+                source, f"unknown module `{missing}`", "check the name, or use the path of a .py file"
             ) from error
         file = missing.partition(".")[0] + ".py"
         problem = f"it imports `{missing}`, which is not installed"
-        raise _failed(source, problem, f"install `{missing}`, or put `{file}` beside the tools") from error
+        raise _failed(source, problem, f"install `{missing}`, or put `{file}` next to the tools") from error
     except BaseException as error:
         if is_from_keyboard(error):
             raise
         where = innermost_line(error)
         problem = f"importing it raised {exception_text(error)}" + (f" ({where})" if where else "")
-        raise _failed(source, problem, "ORCHESTRATOR_DEBUG=1 shows the whole traceback") from error
+        raise _failed(source, problem, "set ORCHESTRATOR_DEBUG=1 to see the whole traceback") from error
 
 
 def _failed(source: str, problem: str, help: str) -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""The reference page of the tools, written from their contract."""
+"""The reference page of the tools, generated from their contract."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 def tools_markdown(tools: Iterable[Tool]) -> str:
-    """Return a page in Markdown with every action of the tools: parameters, result, example."""
+    """Return a Markdown page with every action of the tools: parameters, result, example."""
     return "# Tools\n\n" + "\n".join(_tool(tool) for tool in tools)
 
 
 def _tool(tool: Tool) -> str:
     lines = [f"## `{tool.name}`", "", tool.description, ""]
     if tool.only_action is not None:
-        lines += [f"It has one action, so a step needs no `action:` (its name is `{tool.only_action.name}`).", ""]
+        lines += [f"It has a single action, `{tool.only_action.name}`, so a step needs no `action:`.", ""]
     return "\n".join(lines + [_action(tool, action) for action in tool.actions.values()])
 
 
 def _action(tool: Tool, action: Action) -> str:
     lines = [f"### `{tool.name}.{action.name}`", "", action.description, ""]
     for extra in action.requires:
-        lines += [f"Needs the extra `{extra}`: `{install_command(extra)}`.", ""]
+        lines += [f"Requires the extra `{extra}`: `{install_command(extra)}`.", ""]
     if action.parameters:
         lines += ["| parameter | type | default | |", "| --- | --- | --- | --- |"]
         lines += [_parameter(parameter) for parameter in action.parameters.values()]
         lines.append("")
     if action.accepts_extra:
-        lines += ["Further parameters are passed on as they are.", ""]
+        lines += ["Other parameters are passed on unchanged.", ""]
     lines += [*_result(action), ""]
     if action.example:
         lines += ["```yaml", action.example, "```", ""]
@@ -61,4 +61,4 @@ def _result(action: Action) -> list[str]:
 
 
 def _mark(name: str, action: Action) -> str:
-    return " (what `{{ step }}` stands for)" if name == action.primary else ""
+    return " (the value of `{{ step }}`)" if name == action.primary else ""

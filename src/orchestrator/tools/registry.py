@@ -1,4 +1,4 @@
-"""The tools that a pipeline may call, by name."""
+"""The tools that a pipeline can call, by name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Loader = Callable[[], Tool]
 
 _WITHOUT_NAME = "model"
-"""The tool whose actions can be named without it: what a model is asked reads like a step's own work."""
+"""The tool whose actions can be named without it, as in `action: generate_text`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Why a step's `tool` and `action` name no action: the code, which key is at fault, and the names there are.
+    """Why `tool` and `action` of a step name no action: the code, the wrong key, and the valid names.
 
     `actions` are those that can be named without their tool.
     """
@@ -38,8 +38,8 @@ class Registry:
     """An immutable set of tools.
 
     Args:
-        tools: The tools; two of one name are refused.
-        loaders: Tools that are made when they are first asked for, so that a registry of many costs nothing.
+        tools: The tools; duplicate names are refused.
+        loaders: Functions that create tools on first use, so that a registry of many costs nothing.
     """
 
     def __init__(self, tools: Iterable[Tool] = (), *, loaders: Mapping[str, Loader] | None = None) -> None:
@@ -47,13 +47,11 @@ class Registry:
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.name in self._tools or tool.name in self._loaders:
-                raise ConfigurationError(
-                    f"there are two tools of the name `{tool.name}`", help="rename one with `@tool(name=...)`"
-                )
+                raise ConfigurationError(f"duplicate tool name `{tool.name}`", help="rename one with `@tool(name=...)`")
             self._tools[tool.name] = tool
 
     def get(self, name: str) -> Tool | None:
-        """Return the tool of this name."""
+        """Return the tool with this name."""
         tool = self._tools.get(name)
         if tool is None and name in self._loaders:
             tool = self._tools[name] = self._loaders[name]()
@@ -76,16 +74,16 @@ class Registry:
         return name in self._tools or name in self._loaders
 
     def resolve(self, tool: str | None, action: str | None = None) -> tuple[Tool, Action] | Unresolved:
-        """Find what a step means by `tool` and `action`.
+        """Find the action that a step names with `tool` and `action`.
 
         Both: that action of that tool. `tool` alone: its only action. `action` alone: `tool.action`, the only action of
-        the tool of that name, or an action of the tool `model`. What another tool of that name has goes first.
+        the tool with that name, or an action of the tool `model`, in this order.
         """
         key = "tool"
         if tool is None:
             key = "action"
             if action is None:
-                return Unresolved(codes.STEP_WITHOUT_WORK, key, "the step names no tool", self.names())
+                return Unresolved(codes.STEP_WITHOUT_WORK, key, "the step has no tool", self.names())
             tool, _, rest = action.partition(".")
             action = rest or None
         found = self.get(tool)
@@ -95,22 +93,22 @@ class Registry:
             if model is not None and own is not None:
                 return model, own
             names = tuple(model.actions) if model is not None else ()
-            return Unresolved(codes.UNKNOWN_TOOL, key, f"there is no tool `{tool}`", self.names(), names)
+            return Unresolved(codes.UNKNOWN_TOOL, key, f"unknown tool `{tool}`", self.names(), names)
         if found is None:
-            return Unresolved(codes.UNKNOWN_TOOL, key, f"there is no tool `{tool}`", self.names())
+            return Unresolved(codes.UNKNOWN_TOOL, key, f"unknown tool `{tool}`", self.names())
         if action is None:
             if found.only_action is None:
-                message = f"the tool `{tool}` has several actions, and the step names none"
+                message = f"the tool `{tool}` has several actions, so the step needs an `action`"
                 return Unresolved(codes.ACTION_NOT_NAMED, key, message, tuple(found.actions))
             return found, found.only_action
         chosen = found.find(action)
         if chosen is None:
-            message = f"the tool `{tool}` has no action `{action}`"
+            message = f"unknown action `{action}` of the tool `{tool}`"
             return Unresolved(codes.UNKNOWN_ACTION, "action", message, tuple(found.actions))
         return found, chosen
 
     def __or__(self, other: Registry) -> Registry:
-        """Return the tools of both; of two with one name, the other's. Nothing is loaded by it."""
+        """Return the tools of both; on a conflict, those of the other. Loads nothing."""
         merged = Registry(loaders={**self._loaders, **other._loaders})
         merged._tools = {name: tool for name, tool in self._tools.items() if name not in other} | other._tools
         return merged
@@ -118,7 +116,7 @@ class Registry:
     def with_tools(self, *objects: Any, directory: Path | None = None) -> Registry:
         """Return a registry with more tools: functions, classes, instances, modules, or names of modules.
 
-        One that has the name of a tool of this registry takes its place. Modules are found in `directory` too, by
-        default the current one.
+        A tool replaces the one with the same name. Modules are also searched in `directory`, by default the current
+        directory.
         """
         return self | Registry(tool for item in objects for tool in to_tools(item, directory=directory))

@@ -1,4 +1,4 @@
-"""The modules beside a user's tools: found by their names, and not mixed up with those beside other tools."""
+"""Imports of the modules next to a user's tools, kept apart from modules of the same name next to other tools."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _searched: list[str] = []
-"""The directories that are searched for neighbours, in the order of `sys.path`."""
+"""The directories that are searched for sibling modules, in the order of `sys.path`."""
 
 
 def _reset_lock() -> None:
-    """In a child of `fork`: another thread of the parent may have held it."""
+    """Replace the lock after a fork: another thread of the parent may have held it."""
     global _lock
     _lock = threading.RLock()
 
@@ -31,24 +31,24 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def neighbours(directory: Path) -> Iterator[None]:
-    """Let tools in a directory import what lies beside them, while they are loaded and when they are called.
+def sibling_imports(directory: Path) -> Iterator[None]:
+    """Let tools in a directory import the modules next to them, while they are loaded and when they are called.
 
-    What is installed goes first, so a file beside the tools never takes the place of a library. Modules of the same
-    name beside other tools stay what they are for those that have imported them.
+    Installed packages take precedence, so a file next to the tools never replaces a library. Modules of the same name
+    next to other tools stay unchanged for those that have imported them.
     """
     with _lock:
         _search(str(directory))
         names = {entry.stem if entry.suffix == ".py" else entry.name for entry in python_entries(directory)}
         for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] in names and _is_beside_others(module, directory):
+            if name.partition(".")[0] in names and _is_next_to_others(module, directory):
                 del sys.modules[name]
         importlib.invalidate_caches()
         yield
 
 
 def _search(directory: str) -> None:
-    """Put a directory in front of those of other tools; one that was on the path anyway stays where it is."""
+    """Put a directory on `sys.path` before those of other tools; one that is already on the path stays in place."""
     if directory in sys.path and directory not in _searched:
         return
     if directory in _searched:
@@ -59,7 +59,7 @@ def _search(directory: str) -> None:
     _searched.insert(0, directory)
 
 
-def _is_beside_others(module: object, directory: Path) -> bool:
+def _is_next_to_others(module: object, directory: Path) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str):
         return False

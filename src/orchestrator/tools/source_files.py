@@ -31,9 +31,9 @@ def source_files(tools: Iterable[Tool]) -> tuple[Path, ...]:
 
 
 def named_sources(names: Iterable[str], directory: Path) -> tuple[Path, ...]:
-    """Return the files that are run when tools are loaded by these names: those that hold them, and those beside them.
+    """Return the files that run when tools with these names are loaded: their own, and those next to them.
 
-    Nothing is loaded for it. Modules are looked for in `directory` alone.
+    Loads nothing. Modules are searched only in `directory`.
     """
     found: dict[Path, None] = {}
     for name in names:
@@ -48,7 +48,7 @@ def named_sources(names: Iterable[str], directory: Path) -> tuple[Path, ...]:
 
 
 def searched_directories(names: Iterable[str], files: Iterable[Path], directory: Path) -> tuple[Path, ...]:
-    """Return where tools look for modules: those that are loaded by these names, and those that these files hold."""
+    """Return the directories where tools search for modules: tools with these names, and those in these files."""
     found: dict[Path, None] = {}
     files = list(files)
     for name in names:
@@ -69,18 +69,18 @@ def searched_directories(names: Iterable[str], files: Iterable[Path], directory:
 
 
 def _leads_away(entry: Path) -> bool:
-    """Whether an import may follow a link to a directory elsewhere."""
+    """Whether an import can follow a link to a directory elsewhere."""
     return entry.is_symlink() and is_importable(entry.name) and entry.is_dir()
 
 
 def _packages(directory: Path, name: str) -> Iterator[Path]:
-    """Yield what is imported on the way to a module: whole packages, and the code in directories that are none."""
+    """Yield what is imported on the way to a module: packages, and the code in namespace packages."""
     for part in name.split("."):
         directory = directory / part
         if (directory / "__init__.py").is_file() or not directory.is_dir():
             yield directory
             return
-        yield directory / "__init__.py"  # it would be run if it were there
+        yield directory / "__init__.py"  # it would run if it existed
         yield from _sources(directory)
 
 
@@ -93,7 +93,7 @@ def _is_source(entry: Path) -> bool:
 
 
 def package_root(file: Path) -> tuple[Path, str] | None:
-    """Return where the package that a file is in starts, and the file's dotted name; None if it is in no package."""
+    """Return the directory of a file's top-level package, and the dotted name of the file; None without a package."""
     parts = [file.stem]
     directory = file.parent
     while (directory / "__init__.py").is_file() and directory.name.isidentifier():

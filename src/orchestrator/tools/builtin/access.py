@@ -1,4 +1,4 @@
-"""What the built-in tools have in common: permitted places, and the system's errors in plain words."""
+"""Shared parts of the built-in tools: permitted paths, file modes, and messages for system errors."""
 
 import errno
 import re
@@ -15,26 +15,26 @@ from orchestrator.tools.sandbox.refusal import Refusal
 
 Mode = Annotated[
     str | None,
-    "Who may use the file, in octal digits as for `chmod`, such as `644`; default as before, and `600` for a new file.",
+    "The mode of the file in octal digits, such as `644`; default: unchanged, `600` for a new file.",
 ]
 
 
 def file_mode(text: str | None) -> int | None:
-    """Return a mode that is written in octal digits.
+    """Return a mode written in octal digits.
 
     Raises:
-        StepError: It is not one.
+        StepError: It is not a mode.
     """
     if text is None:
         return None
     if re.fullmatch(r"0?[0-7]{3}", text, re.ASCII) is None:
-        help = "write three octal digits: `600` for its owner alone, `644` to let all others read it"
-        raise StepError(f"`{text}` is not a mode of a file", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
+        help = "use three octal digits: `600` for the owner only, `644` to let others read it"
+        raise StepError(f"`{text}` is not a file mode", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
     return int(text, 8)
 
 
 def checks_paths(**accesses: Access) -> RefusalCheck:
-    """Return a `refusal` that checks these parameters, where they are given and are text."""
+    """Return a `refusal` that checks these parameters, if they are given and are strings."""
 
     def refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
         for parameter, access in accesses.items():
@@ -60,10 +60,10 @@ def check_access(permissions: Permissions, path: str, access: Access, parameter:
 
 
 def permitted_location(context: ToolContext, path: str, access: Access) -> Location:
-    """Return the place of a path.
+    """Return the location of a path.
 
     Raises:
-        PermissionDenied: This access to it is not permitted.
+        PermissionDenied: The access is not permitted.
     """
     refusal = check_access(context.permissions, path, access)
     place = refusal or context.permissions.locate(path, access=access)
@@ -74,28 +74,31 @@ def permitted_location(context: ToolContext, path: str, access: Access) -> Locat
 
 @contextmanager
 def file_errors(doing: str, path: str) -> Iterator[None]:
-    """Turn the system's errors into step errors: "cannot read `a.txt`: there is no such file"."""
+    """Turn system errors into step errors: "cannot read `a.txt`: no such file or directory"."""
     try:
         yield
     except OSError as error:
-        said, help = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), None))
-        raise StepError(f"cannot {doing} `{path}`: {said}", code=codes.FILE_FAILED, help=help) from error
+        reason, help = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), None))
+        raise StepError(f"cannot {doing} `{path}`: {reason}", code=codes.FILE_FAILED, help=help) from error
 
 
 _REASONS: Mapping[int, tuple[str, str | None]] = {
     errno.ENOENT: (
-        "there is no such file or directory",
-        "check the path; relative paths start in the working directory",
+        "no such file or directory",
+        "check the path; relative paths are relative to the working directory",
     ),
-    errno.EACCES: ("the system denies access", "check the owner and the mode of the file and its directories"),
-    errno.EPERM: ("the system does not permit it", "check the owner and the mode of the file and its directories"),
+    errno.EACCES: ("permission denied by the system", "check the owner and the mode of the file and its directories"),
+    errno.EPERM: (
+        "operation not permitted by the system",
+        "check the owner and the mode of the file and its directories",
+    ),
     errno.EISDIR: ("it is a directory", None),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", None),
-    errno.EEXIST: ("it exists already", "delete it first, or use another path"),
-    errno.ENOTEMPTY: ("the directory is not empty", "give `recursive: true` to delete what it holds too"),
+    errno.EEXIST: ("it already exists", "delete it first, or use another path"),
+    errno.ENOTEMPTY: ("the directory is not empty", "set `recursive: true` to delete its contents too"),
     errno.ENOSPC: ("the disk is full", "free some space and resume the run"),
     errno.EROFS: ("the file system is read-only", None),
     errno.ENAMETOOLONG: ("the name is too long", None),
-    errno.ELOOP: ("its symbolic links lead in a circle", None),
+    errno.ELOOP: ("its symbolic links form a loop", None),
     errno.EXDEV: ("it is on another file system", "copy it and delete the original"),
 }

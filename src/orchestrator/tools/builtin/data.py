@@ -1,4 +1,4 @@
-"""Tables: read, write and transform rows. Rows are a list of objects, or the path of a file that holds them."""
+"""Read, write and transform tables. Rows are a list of objects, or the path of a file."""
 
 import json
 from collections.abc import Mapping
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
-Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default by the file's name."]
-Delimiter = Annotated[
-    str | None, "What separates the cells of CSV; default a comma, or what the first lines are evenly divided by."
-]
+Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default: by the file name."]
+Delimiter = Annotated[str | None, "The CSV delimiter; default: a comma, or the one detected in the first lines."]
 SqlInputs = Annotated[
-    dict[str, Any] | None, "Values that the SQL reads as `:name`: texts, numbers, true, false and null."
+    dict[str, Any] | None, "Values that the SQL reads as `:name`: strings, numbers, booleans and null."
 ]
 Names = Annotated[str | list[str], "A column, or several."]
 
@@ -34,17 +32,17 @@ _EXTRA = ("data",)
 
 
 class RowTable(TypedDict):
-    """Rows as a list of objects, the names of the columns, and the number of rows."""
+    """Rows as a list of objects, the column names, and the number of rows."""
 
     rows: Annotated[list[Row], "The rows, as a list of objects."]
-    columns: Annotated[list[str], "The names of the columns, in their order."]
+    columns: Annotated[list[str], "The column names, in order."]
     count: Annotated[int, "The number of rows."]
 
 
 class WrittenTable(TypedDict):
     """The file that was written, the number of rows, and the size in bytes."""
 
-    path: Annotated[str, "The file that was written, as it was given."]
+    path: Annotated[str, "The path of the written file, as given."]
     count: Annotated[int, "The number of rows."]
     size: Annotated[int, "The size of the file in bytes."]
 
@@ -63,19 +61,19 @@ def read(
     path: Annotated[str, "The file."],
     context: ToolContext,
     format: Format = None,
-    columns: Annotated[list[str] | None, "The columns to keep; default all."] = None,
+    columns: Annotated[list[str] | None, "The columns to keep; default: all."] = None,
     delimiter: Delimiter = None,
     encoding: Annotated[
-        str | None, "The text encoding, such as `windows-1252`; default UTF-8, or UTF-16 by its mark."
+        str | None, "The text encoding, such as `windows-1252`; default: UTF-8, or UTF-16 with a byte order mark."
     ] = None,
     types: Annotated[
-        dict[str, Literal["string", "integer", "number", "boolean"]] | None, "The types of columns of CSV, by name."
+        dict[str, Literal["string", "integer", "number", "boolean"]] | None, "The types of CSV columns, by name."
     ] = None,
 ) -> RowTable:
-    """Read a file of rows. In CSV a column becomes numbers or booleans where that loses nothing: `007` stays text.
+    """Read a file of rows. A CSV column becomes numbers or booleans only if that loses nothing: `007` stays text.
 
-    So do `1E5`, integers of more than 18 digits and decimal numbers of more digits than a number keeps; `1.50` is a
-    number where all of the column has two decimals. `types` says otherwise. An empty cell is null, `""` the empty text.
+    So do `1E5`, integers of more than 18 digits, and decimal numbers with more digits than a float keeps; `1.50` is a
+    number if the whole column has two decimals. `types` overrides this. An empty cell is null, `""` an empty string.
 
     Example:
         - id: sales
@@ -96,13 +94,13 @@ def read(
 @tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
 def write(
     rows: Rows,
-    path: Annotated[str, "Where to write the file."],
+    path: Annotated[str, "The path of the file to write."],
     context: ToolContext,
     format: Format = None,
     mode: Mode = None,
-    delimiter: Annotated[str | None, "What separates the cells of CSV; default a comma."] = None,
+    delimiter: Annotated[str | None, "The CSV delimiter; default: a comma."] = None,
 ) -> WrittenTable:
-    """Write rows to a file, replacing it as a whole.
+    """Write rows to a file, replacing it atomically.
 
     Example:
         - id: save
@@ -129,7 +127,7 @@ async def filter(
     context: ToolContext,
     inputs: SqlInputs = None,
 ) -> RowTable:
-    """Keep the rows that meet a condition; they stay as they are, in their order.
+    """Keep the rows that match a condition, unchanged and in order.
 
     Example:
         - id: large
@@ -152,11 +150,11 @@ async def filter(
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 async def select(
     rows: Rows,
-    columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
+    columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new column names with an SQL expression each."],
     context: ToolContext,
     inputs: SqlInputs = None,
 ) -> RowTable:
-    """Choose columns, or compute new ones.
+    """Select columns, or compute new ones.
 
     Example:
         - id: net
@@ -184,9 +182,11 @@ def sort(
     rows: Rows,
     by: Names,
     context: ToolContext,
-    descending: Annotated[bool | list[bool], "Whether the largest come first; one for all, or one for each."] = False,
+    descending: Annotated[
+        bool | list[bool], "Sort in descending order; one value for all columns, or one for each."
+    ] = False,
 ) -> RowTable:
-    """Sort rows by one column or several; nulls come last, equal rows keep their order.
+    """Sort rows by one or more columns; nulls come last, and equal rows keep their order.
 
     Example:
         - id: top
@@ -214,12 +214,12 @@ def sort(
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 async def aggregate(
     rows: Rows,
-    values: Annotated[dict[str, str], "New columns, with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
+    values: Annotated[dict[str, str], "New columns with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
     context: ToolContext,
-    by: Annotated[str | list[str] | None, "The columns to group by; without them all rows are one group."] = None,
+    by: Annotated[str | list[str] | None, "The columns to group by; default: all rows are one group."] = None,
     inputs: SqlInputs = None,
 ) -> RowTable:
-    """Compute sums, counts, means and the like for each group, in the order in which the groups first appear.
+    """Compute sums, counts, means and other aggregates for each group, in order of first appearance.
 
     Example:
         - id: totals
@@ -247,8 +247,8 @@ def join(
     right: Rows,
     context: ToolContext,
     on: Annotated[str | list[str] | None, "The columns that must be equal (none for `how: cross`)."] = None,
-    how: Annotated[Literal["inner", "left", "full", "semi", "anti", "cross"], "Which rows are kept."] = "inner",
-    suffix: Annotated[str, "Added to the names of the right table's columns that the left one has too."] = "_right",
+    how: Annotated[Literal["inner", "left", "full", "semi", "anti", "cross"], "The kind of join."] = "inner",
+    suffix: Annotated[str, "Suffix for columns of the right table that the left one has too."] = "_right",
 ) -> RowTable:
     """Join two tables on columns of the same name.
 
@@ -266,14 +266,14 @@ def join(
 
     first, second = _load(left, context), _load(right, context)
     if (on is None) != (how == "cross"):
-        raise bad_data("`on` names the columns to join on", "give `on`, or `how: cross` without it")
+        raise bad_data("`on` is required, except with `how: cross`", "set `on`, or `how: cross` without it")
     if not first or not second:
         table = _join_with_nothing(first, second, how)
         return _table(table)
     with polars_errors("join"):
         frame, other = to_frame(first, "left"), to_frame(second, "right")
         pairs = 0 if how in ("semi", "anti") else joined_size(frame, other, _listed(on) if on is not None else None)
-        check_size(pairs, frame.width + other.width, "join on more columns, or filter the tables before")
+        check_size(pairs, frame.width + other.width, "join on more columns, or filter the tables first")
         result = frame.join(
             other,
             on=_listed(on) if on is not None else None,
@@ -288,12 +288,12 @@ def join(
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def pivot(
     rows: Rows,
-    index: Annotated[str | list[str], "The columns that name the new rows."],
+    index: Annotated[str | list[str], "The columns that identify the new rows."],
     columns: Annotated[str, "The column whose values become columns."],
-    values: Annotated[str, "The column whose values fill them."],
+    values: Annotated[str, "The column with the values of the new columns."],
     context: ToolContext,
     aggregate: Annotated[
-        Literal["first", "last", "sum", "min", "max", "mean", "median", "len"], "What several values become."
+        Literal["first", "last", "sum", "min", "max", "mean", "median", "len"], "How several values are combined."
     ] = "sum",
 ) -> RowTable:
     """Turn the values of one column into columns.
@@ -317,7 +317,7 @@ def pivot(
     with polars_errors("pivot"):
         frame = to_frame(table)
         groups = frame.select(_listed(index)).n_unique()
-        check_size(groups, frame.select(columns).n_unique(), "name columns with fewer values, or filter before")
+        check_size(groups, frame.select(columns).n_unique(), "use columns with fewer values, or filter the rows first")
         result = computed(
             lambda frame: frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate), frame
         )
@@ -328,10 +328,10 @@ def pivot(
 def deduplicate(
     rows: Rows,
     context: ToolContext,
-    by: Annotated[str | list[str] | None, "The columns that make rows the same; default all."] = None,
-    keep: Annotated[Literal["first", "last"], "Which of several same rows is kept."] = "first",
+    by: Annotated[str | list[str] | None, "The columns to compare; default: all."] = None,
+    keep: Annotated[Literal["first", "last"], "Which of the duplicates is kept."] = "first",
 ) -> RowTable:
-    """Leave out rows that are there already; the others stay as they are, in their order.
+    """Remove duplicate rows; the others stay unchanged and in order.
 
     Example:
         - id: unique
@@ -355,17 +355,17 @@ def deduplicate(
 
 @tool(primary="rows", requires=_EXTRA, refusal=_tables_refusal, reads=("tables",))
 async def sql(
-    query: Annotated[str, "A SELECT."],
+    query: Annotated[str, "A SELECT statement."],
     tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],
     context: ToolContext,
     inputs: SqlInputs = None,
 ) -> RowTable:
-    """Query tables with SQL. It reads the tables that are given, and no files of its own.
+    """Query tables with SQL. The query reads the given tables, and cannot read files.
 
-    Values go into `inputs`, and the query reads them as `:name`: what is in them is never read as SQL.
+    Pass values through `inputs`, and read them as `:name`: they are never interpreted as SQL.
 
-    It runs in a process that may use 4 GB of memory (at most half of the machine's) and 10 minutes; a query has at most
-    1,000 operators.
+    The query runs in a separate process, limited to 4 GB of memory (at most half of the machine's) and 10 minutes; it
+    has at most 1,000 operators.
 
     Example:
         - id: best
@@ -400,7 +400,7 @@ def _are_rows(value: Any) -> bool:
 def _load(
     rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "TextLayout | None" = None
 ) -> list[Row]:
-    """The rows themselves; a text is the path of a file."""
+    """Return rows, read from a file if `rows` is a path."""
     if isinstance(rows, list):
         return rows
     from orchestrator.text.csv_text import delimiter_name
@@ -411,7 +411,10 @@ def _load(
     )
     if guessed is not None:
         given = json.dumps(guessed)
-        context.log(f"`{rows}` was read with {delimiter_name(guessed)} between its cells; `delimiter: {given}` says so")
+        context.log(
+            f"`{rows}` was read with {delimiter_name(guessed)} as its delimiter; to make it explicit, "
+            f"set `delimiter: {given}`"
+        )
     return found
 
 
@@ -421,7 +424,7 @@ def _format(path: str, format: str | None) -> str:
     found = format or FORMATS.get(PurePath(path).suffix.lower())
     if found is None:
         raise bad_data(
-            f"the name of `{path}` does not tell its format", f"give `format`: {', '.join(FORMATS.values())}"
+            f"cannot derive the format from the name `{path}`", f"set `format`: {', '.join(FORMATS.values())}"
         )
     return found
 
@@ -436,18 +439,18 @@ def _listed(names: str | list[str]) -> list[str]:
 
 
 def _require_columns(rows: list[Row], names: list[str]) -> None:
-    """Refuse names that no row has; where there are no rows nothing is known."""
+    """Refuse unknown columns; without rows, all columns are accepted."""
     from orchestrator.tools.tables.files import bad_data
 
     known = {name: None for row in rows for name in row}
     for name in names:
         if rows and name not in known:
             help = f"the columns are {quoted_list(known)}"
-            raise bad_data(f"there is no column `{name}`", help)
+            raise bad_data(f"unknown column `{name}`", help)
 
 
 def _join_with_nothing(first: list[Row], second: list[Row], how: str) -> list[Row]:
-    """Join where one table has no rows, and so no columns that a frame could have."""
+    """Join tables of which one has no rows, and so no columns."""
     if how in ("left", "anti"):
         return first
     return first or second if how == "full" else []

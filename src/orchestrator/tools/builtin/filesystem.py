@@ -1,4 +1,4 @@
-"""Read, write and arrange files in the directories that the run may touch."""
+"""Read, write and manage files in the directories that the run may access."""
 
 import base64
 import errno
@@ -22,47 +22,47 @@ from orchestrator.tools.sandbox.trees import Kind, TreeEntry, file_kind, replaci
 
 _MAX_BYTES = 10_000_000
 
-PathText = Annotated[str, "The path; a relative one starts in the working directory."]
-Encoding = Annotated[str, "The text encoding, such as `utf-8` or `latin-1`; `base64` for binary data."]
+PathText = Annotated[str, "The path, relative to the working directory."]
+Encoding = Annotated[str, "The text encoding, such as `utf-8` or `latin-1`, or `base64` for binary data."]
 
 
 class ReadResult(TypedDict):
-    """What was read."""
+    """The content of the file."""
 
-    content: Annotated[str, "The text of the file; its bytes in base64 with `encoding: base64`."]
-    path: Annotated[str, "The path as it was given."]
+    content: Annotated[str, "The text of the file, or its bytes in base64 with `encoding: base64`."]
+    path: Annotated[str, "The path, as given."]
     size: Annotated[int, "The size of the file in bytes."]
 
 
 class WriteResult(TypedDict):
-    """What was written: the path as given, and the size of the file in bytes."""
+    """The path of the written file, and its size in bytes."""
 
-    path: Annotated[str, "The path as it was given."]
+    path: Annotated[str, "The path, as given."]
     size: Annotated[int, "The size of the file in bytes."]
 
 
 class MoveResult(TypedDict):
-    """Where something was and is."""
+    """The old and the new path."""
 
-    path: Annotated[str, "Where it was."]
-    destination: Annotated[str, "Where it is now."]
+    path: Annotated[str, "The old path."]
+    destination: Annotated[str, "The new path."]
 
 
 class DeleteResult(TypedDict):
-    """What was deleted; `deleted` is false where nothing was there."""
+    """The deleted path; `deleted` is false if it did not exist."""
 
-    path: Annotated[str, "The path as it was given."]
-    deleted: Annotated[bool, "Whether something was there."]
+    path: Annotated[str, "The path, as given."]
+    deleted: Annotated[bool, "Whether the path existed."]
 
 
 class DirectoryEntry(TypedDict):
-    """One entry of a directory. `size` in bytes, `modified` in UTC as ISO 8601."""
+    """One entry of a directory. `size` is in bytes, `modified` in UTC as ISO 8601."""
 
     name: Annotated[str, "The name without the directory."]
-    path: Annotated[str, "The path, below the one that was listed."]
-    type: Annotated[Kind, "What it is."]
+    path: Annotated[str, "The path, including the listed directory."]
+    type: Annotated[Kind, "The kind of the entry."]
     size: Annotated[int, "The size in bytes."]
-    modified: Annotated[str, "When it was last changed, in UTC as ISO 8601."]
+    modified: Annotated[str, "The time of the last modification, in UTC as ISO 8601."]
 
 
 class DirectoryListing(TypedDict):
@@ -73,18 +73,18 @@ class DirectoryListing(TypedDict):
 
 
 class GlobResult(TypedDict):
-    """The paths that match, sorted."""
+    """The matching paths, sorted."""
 
-    paths: Annotated[list[str], "The paths that match, sorted."]
+    paths: Annotated[list[str], "The matching paths, sorted."]
     count: Annotated[int, "The number of paths."]
 
 
 class ExistsResult(TypedDict):
-    """Whether something is there, and what."""
+    """Whether a path exists, and its kind."""
 
-    exists: Annotated[bool, "Whether something is there."]
-    type: Annotated[Kind | None, "What it is; null where nothing is."]
-    size: Annotated[int | None, "The size in bytes; null where nothing is."]
+    exists: Annotated[bool, "Whether the path exists."]
+    type: Annotated[Kind | None, "The kind of the entry, or null."]
+    size: Annotated[int | None, "The size in bytes, or null."]
 
 
 @tool(primary="content", refusal=checks_paths(path="read"), reads=("path",))
@@ -92,7 +92,7 @@ def read(
     path: PathText,
     context: ToolContext,
     encoding: Encoding = "utf-8",
-    max_bytes: Annotated[int, "The size over which the file is refused, in bytes."] = _MAX_BYTES,
+    max_bytes: Annotated[int, "The maximum size of the file, in bytes."] = _MAX_BYTES,
 ) -> ReadResult:
     """Read a text file, or any file as base64.
 
@@ -115,13 +115,12 @@ def write(
     content: Annotated[str, "The text to write."],
     context: ToolContext,
     encoding: Encoding = "utf-8",
-    overwrite: Annotated[bool, "Whether an existing file is replaced."] = True,
+    overwrite: Annotated[bool, "Replace an existing file."] = True,
     mode: Mode = None,
 ) -> WriteResult:
-    """Write a text file, or binary data given as base64. Missing directories are made.
+    """Write a text file, or binary data given as base64. Missing directories are created.
 
-    The file is replaced as a whole: a program that reads it at the same time sees the old content or the new, never a
-    part.
+    The file is replaced atomically: other programs see either the old or the new content.
 
     Example:
         - id: save
@@ -141,11 +140,11 @@ def write(
 @tool(primary="path", refusal=checks_paths(path="write"))
 def append(
     path: PathText,
-    content: Annotated[str, "The text to add at the end."],
+    content: Annotated[str, "The text to append."],
     context: ToolContext,
     encoding: Encoding = "utf-8",
 ) -> WriteResult:
-    """Add text at the end of a file, which is made if it is not there.
+    """Append text to a file, which is created if it does not exist.
 
     Example:
         - id: note
@@ -169,9 +168,9 @@ def copy(
     path: PathText,
     destination: Annotated[str, "The path of the copy."],
     context: ToolContext,
-    overwrite: Annotated[bool, "Whether an existing file is replaced."] = True,
+    overwrite: Annotated[bool, "Replace an existing file."] = True,
 ) -> MoveResult:
-    """Copy a file, or a directory with all that it holds. Symbolic links inside a directory stay links.
+    """Copy a file, or a directory with its contents. Symbolic links inside a directory stay links.
 
     Example:
         - id: backup
@@ -198,7 +197,7 @@ def move(
     path: PathText,
     destination: Annotated[str, "The new path."],
     context: ToolContext,
-    overwrite: Annotated[bool, "Whether an existing file is replaced."] = True,
+    overwrite: Annotated[bool, "Replace an existing file."] = True,
 ) -> MoveResult:
     """Move or rename a file or directory.
 
@@ -223,10 +222,10 @@ def move(
 def delete(
     path: PathText,
     context: ToolContext,
-    recursive: Annotated[bool, "Whether a directory is deleted with all that it holds."] = False,
-    missing_ok: Annotated[bool, "Whether it is fine when nothing is there."] = False,
+    recursive: Annotated[bool, "Delete a directory with its contents."] = False,
+    missing_ok: Annotated[bool, "Do not fail if the path does not exist."] = False,
 ) -> DeleteResult:
-    """Delete a file, a symbolic link (not what it leads to), or a directory.
+    """Delete a file, a symbolic link (not its target), or a directory.
 
     Example:
         - id: clean
@@ -251,8 +250,8 @@ def delete(
 def list_(
     context: ToolContext,
     path: PathText = ".",
-    recursive: Annotated[bool, "Whether directories below are listed too (links are not followed)."] = False,
-    hidden: Annotated[bool, "Whether names that begin with a dot are listed."] = False,
+    recursive: Annotated[bool, "Include subdirectories (links are not followed)."] = False,
+    hidden: Annotated[bool, "Include names that start with a dot."] = False,
 ) -> DirectoryListing:
     """List a directory, sorted by name.
 
@@ -273,11 +272,11 @@ def list_(
 
 @tool(primary="paths", refusal=checks_paths(path="read"))
 def glob(
-    pattern: Annotated[str, "A pattern such as `*.csv` or `**/*.md`; `**` goes through directories, not links."],
+    pattern: Annotated[str, "A pattern such as `*.csv` or `**/*.md`; `**` matches directories, but not links."],
     context: ToolContext,
     path: Annotated[str, "The directory to search."] = ".",
 ) -> GlobResult:
-    """Find the paths that match a pattern, sorted; those that lead out of the permitted directories are left out.
+    """Find the paths that match a pattern, sorted, within the permitted directories.
 
     Example:
         - id: pages
@@ -290,9 +289,9 @@ def glob(
     parts = Path(pattern).parts
     if not parts or Path(pattern).is_absolute() or ".." in parts:
         raise StepError(
-            f"`{pattern}` is no pattern below the directory",
+            f"`{pattern}` is not a pattern inside the directory",
             code=codes.INVALID_TOOL_INPUT,
-            help="leave out the leading `/` and every `..`; give the directory as `path`",
+            help="remove the leading `/` and every `..`; set the directory with `path`",
             retryable=False,
         )
     permissions = context.permissions
@@ -311,7 +310,7 @@ def glob(
 
 @tool(primary="exists", refusal=checks_paths(path="read"))
 def exists(path: PathText, context: ToolContext) -> ExistsResult:
-    """Say whether a file or directory is there.
+    """Check whether a file or directory exists.
 
     Example:
         - id: cached
@@ -321,7 +320,7 @@ def exists(path: PathText, context: ToolContext) -> ExistsResult:
             path: cache/page.html
     """
     place = permitted_location(context, path, "read")
-    with file_errors("look at", path):
+    with file_errors("check", path):
         found = path_status(place)
     if found is None:
         return {"exists": False, "type": None, "size": None}
@@ -329,20 +328,20 @@ def exists(path: PathText, context: ToolContext) -> ExistsResult:
 
 
 def read_bytes(context: ToolContext, path: str, max_bytes: int) -> bytes:
-    """Read a file on behalf of another tool, with the same checks and errors."""
+    """Read a file for another tool, with the same checks and errors."""
     place = permitted_location(context, path, "read")
     with file_errors("read", path):
         return _read_bytes(place, max_bytes)
 
 
 def write_bytes(place: Location, data: bytes, *, mode: int | None = None, overwrite: bool = True) -> None:
-    """Replace a file as a whole. It survives the end of this process, not a power cut (there is no fsync)."""
+    """Replace a file atomically. It survives the end of this process, but not a power failure (without fsync)."""
     with replacing(place, mode=mode, overwrite=overwrite) as file:
         file.write(data)
 
 
 def _append(place: Location, data: bytes) -> int:
-    """Add to a file and return its size. One with several names is replaced, so that the others keep what they had."""
+    """Append to a file and return its size. One with several hard links is replaced, and the others stay unchanged."""
     waiting = getattr(os, "O_NONBLOCK", 0)
     descriptor = open_location(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | waiting)
     with os.fdopen(descriptor, "ab") as file:
@@ -366,14 +365,14 @@ def _read_bytes(place: Location, max_bytes: int) -> bytes:
         raise StepError(
             f"`{place.text}` has {max(size, len(data)):,} bytes, more than the limit of {max_bytes:,}",
             code=codes.FILE_FAILED,
-            help="give a larger `max_bytes`",
+            help="increase `max_bytes`",
             retryable=False,
         )
     return data
 
 
 def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
-    """The place of the name itself: of a symbolic link, not of what it leads to."""
+    """Return the location of the name itself, without following a symbolic link."""
     permitted_location(context, path, access)
     text = Path(os.path.normpath(context.permissions.directory / path))
     parent = permitted_location(context, str(text.parent), "write")
@@ -388,7 +387,7 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
     try:
         return decode_text(data, encoding)
     except NotText as error:
-        help = "give the right `encoding`, such as `latin-1` or `utf-16`, or `encoding: base64` for binary data"
+        help = "set the right `encoding`, such as `latin-1` or `utf-16`, or `encoding: base64` for binary data"
         raise StepError(
             f"`{path}` cannot be read: {error}", code=codes.FILE_FAILED, help=help, retryable=False
         ) from error
@@ -407,16 +406,16 @@ def _encode(content: str, encoding: str, path: str) -> bytes:
     try:
         return content.encode(encoding)
     except UnicodeError as error:
-        character = repr(error.object[error.start]) if isinstance(error, UnicodeEncodeError) else "all of the text"
-        message = f"`{path}`: {encoding} has no character for {character}"
+        character = repr(error.object[error.start]) if isinstance(error, UnicodeEncodeError) else "the text"
+        message = f"`{path}`: {encoding} cannot encode {character}"
         raise StepError(
             message, code=codes.INVALID_TOOL_INPUT, help="use `encoding: utf-8`", retryable=False
         ) from error
 
 
 def _unknown_encoding(encoding: str) -> StepError:
-    help = "use `utf-8`, `latin-1`, another encoding that Python knows, or `base64`"
-    return StepError(f"there is no encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
+    help = "use `utf-8`, `latin-1`, another encoding supported by Python, or `base64`"
+    return StepError(f"unknown encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 def _is_hidden(node: TreeEntry) -> bool:
@@ -434,5 +433,5 @@ def _entry(node: TreeEntry) -> DirectoryEntry:
 
 
 def _readable(name: str) -> str:
-    """The name as valid Unicode: bytes that are none become a replacement mark."""
+    """Return a name as valid Unicode: invalid bytes become replacement characters."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Speak HTTP to public servers, and to private ones that are allowed."""
+"""Send HTTP requests to public servers, and to allowed private ones."""
 
 import errno
 import os
@@ -22,13 +22,13 @@ from orchestrator.tools.sandbox.trees import replacing
 if TYPE_CHECKING:
     import httpx2
 
-Url = Annotated[str, "The address, beginning with `http://` or `https://`."]
-Headers = Annotated[dict[str, str] | None, "Headers to send; they do not follow a redirect to another server."]
-Query = Annotated[dict[str, Any] | None, "Parameters to add to the address's query."]
-Timeout = Annotated[float, "Seconds for the whole exchange."]
-MaxBytes = Annotated[int, "The length over which a response is refused, in bytes."]
-Check = Annotated[bool, "Whether an error status (400 and above) is a failure."]
-Follow = Annotated[bool, "Whether redirects are followed."]
+Url = Annotated[str, "The URL, starting with `http://` or `https://`."]
+Headers = Annotated[dict[str, str] | None, "Headers to send; they are not sent after a redirect to another server."]
+Query = Annotated[dict[str, Any] | None, "Query parameters to add to the URL."]
+Timeout = Annotated[float, "The timeout of the whole request, in seconds."]
+MaxBytes = Annotated[int, "The maximum size of the response, in bytes."]
+Check = Annotated[bool, "Fail on an error status (400 and above)."]
+Follow = Annotated[bool, "Follow redirects."]
 
 _MAX_BYTES = 10_000_000
 _EXCERPT = 300
@@ -36,26 +36,26 @@ _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class HttpResult(TypedDict):
-    """The response. `body` is its text, `json` the data where it is JSON (else null), `content` the data or the text.
+    """The response. `body` is its text, `json` its data if it is JSON (else null), `content` the data or the text.
 
-    `url` is where the last redirect led, without its query; the names of `headers` are in lower case.
+    `url` is the final URL after redirects, without its query; the names of `headers` are in lower case.
     """
 
     status_code: Annotated[int, "The status of the response, such as 200."]
-    headers: Annotated[dict[str, str], "The headers of the response; their names are in lower case."]
+    headers: Annotated[dict[str, str], "The response headers, with names in lower case."]
     body: Annotated[str, "The response as text."]
-    json: Annotated[Any, "The response as data where it is JSON, else null."]
-    content: Annotated[Any, "The data where the response is JSON, else its text."]
-    url: Annotated[str, "The address of the response, after redirects and without its query."]
+    json: Annotated[Any, "The response as data if it is JSON, else null."]
+    content: Annotated[Any, "The data if the response is JSON, else its text."]
+    url: Annotated[str, "The final URL after redirects, without its query."]
 
 
 class DownloadResult(TypedDict):
-    """The file that was written, its size in bytes, and the response's status and headers."""
+    """The written file, its size in bytes, and the status and headers of the response."""
 
-    path: Annotated[str, "The file that was written, as it was given."]
+    path: Annotated[str, "The path of the written file, as given."]
     size: Annotated[int, "The size of the file in bytes."]
     status_code: Annotated[int, "The status of the response, such as 200."]
-    headers: Annotated[dict[str, str], "The headers of the response; their names are in lower case."]
+    headers: Annotated[dict[str, str], "The response headers, with names in lower case."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
@@ -71,7 +71,7 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return None  # no address at all: the call itself says so
+        return None  # not a URL: the call itself reports it
     return permissions.check_host(host, port, parameter="url") if host else None
 
 
@@ -83,7 +83,7 @@ async def request(
     headers: Headers = None,
     params: Query = None,
     json: Annotated[Any, "Data to send as JSON."] = None,
-    data: Annotated[dict[str, Any] | str | None, "A form's fields, or a text, to send."] = None,
+    data: Annotated[dict[str, Any] | str | None, "Form fields or a string to send."] = None,
     timeout: Timeout = 30,  # noqa: ASYNC109 - the name that pipelines use
     max_bytes: MaxBytes = _MAX_BYTES,
     check: Check = True,
@@ -91,8 +91,8 @@ async def request(
 ) -> HttpResult:
     """Send a request with any method.
 
-    An error status fails the step; after 408, 425, 429 and most 5xx another attempt may be made, no sooner than the
-    server's `Retry-After` says.
+    An error status fails the step. After 408, 425, 429 and most 5xx it can be retried, not before the `Retry-After` of
+    the server.
 
     Example:
         - id: rename
@@ -126,7 +126,7 @@ async def get(
     check: Check = True,
     follow_redirects: Follow = True,
 ) -> HttpResult:
-    """Fetch an address.
+    """Fetch a URL.
 
     Example:
         - id: fetch
@@ -153,7 +153,7 @@ async def post(
     url: Url,
     context: ToolContext,
     json: Annotated[Any, "Data to send as JSON."] = None,
-    data: Annotated[dict[str, Any] | str | None, "A form's fields, or a text, to send."] = None,
+    data: Annotated[dict[str, Any] | str | None, "Form fields or a string to send."] = None,
     headers: Headers = None,
     params: Query = None,
     timeout: Timeout = 30,  # noqa: ASYNC109 - the name that pipelines use
@@ -161,7 +161,7 @@ async def post(
     check: Check = True,
     follow_redirects: Follow = True,
 ) -> HttpResult:
-    """Send data to an address.
+    """Send data to a URL.
 
     Example:
         - id: publish
@@ -189,7 +189,7 @@ async def post(
 @tool(primary="path", refusal=_refusal)
 async def download(
     url: Url,
-    path: Annotated[str, "Where to write the file."],
+    path: Annotated[str, "The path of the file to write."],
     context: ToolContext,
     headers: Headers = None,
     params: Query = None,
@@ -197,7 +197,7 @@ async def download(
     max_bytes: MaxBytes = 1_000_000_000,
     mode: Mode = None,
 ) -> DownloadResult:
-    """Fetch an address into a file, which appears only when it is complete.
+    """Download a URL to a file, which appears only when it is complete.
 
     Example:
         - id: archive
@@ -242,7 +242,7 @@ async def _exchange(
     data: dict[str, Any] | str | None = None,
     follow: bool = True,
 ) -> "AsyncIterator[httpx2.Response]":
-    """Send a request, give its response for reading, and turn what goes wrong meanwhile into step errors."""
+    """Send a request, yield its response, and turn errors into step errors."""
     import asyncio
 
     import httpx2
@@ -261,20 +261,18 @@ async def _exchange(
             finally:
                 await response.aclose()
     except (TimeoutError, httpx2.TimeoutException) as error:
-        raise StepTimeout(f"{safe_url(url)} did not answer within {timeout:g} s", seconds=timeout) from error
+        raise StepTimeout(f"{safe_url(url)} did not respond within {timeout:g} s", seconds=timeout) from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-        raise StepError(
-            f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False
-        ) from error
+        raise StepError(f"{safe_url(url)} is not a valid URL", code=codes.INVALID_PARAMETER, retryable=False) from error
     except httpx2.HTTPError as error:
-        help = "check the address, and that the server runs and can be reached from here"
+        help = "check the URL, and that the server is running and reachable from here"
         raise StepError(
             f"{safe_url(url)} cannot be reached: {_reason(error)}", code=codes.HTTP_FAILED, help=help
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """What the system said of a connection, which libraries keep to themselves: "connection refused"."""
+    """Return the system's error for a connection, which libraries hide: "connection refused"."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):
@@ -292,14 +290,12 @@ def _check_url(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise StepError(
-            f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False
-        ) from error
+        raise StepError(f"{safe_url(url)} is not a valid URL", code=codes.INVALID_PARAMETER, retryable=False) from error
     if parts.scheme.lower() not in ("http", "https"):
-        help = "begin it with `https://`"
-        raise StepError(f"{safe_url(url)} is no HTTP address", code=codes.INVALID_PARAMETER, help=help, retryable=False)
+        help = "start it with `https://`"
+        raise StepError(f"{safe_url(url)} is not an HTTP URL", code=codes.INVALID_PARAMETER, help=help, retryable=False)
     if not host or any(sign in host for sign in " %\\"):
-        raise StepError(f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False)
+        raise StepError(f"{safe_url(url)} is not a valid URL", code=codes.INVALID_PARAMETER, retryable=False)
 
 
 def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
@@ -320,9 +316,9 @@ def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> H
 
 
 def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_mark: bool) -> str:
-    """Decode a body. What cannot be decoded is replaced, and the run's log says so.
+    """Decode a body. Invalid bytes are replaced, with a warning in the log of the run.
 
-    JSON is UTF-8, whatever else is stated, or has a byte order mark.
+    JSON is decoded as UTF-8 or by its byte order mark, regardless of the declared charset.
     """
     from orchestrator.text.content import ENCODING_SAMPLE, NotText, decode_text, encoding_of
     from orchestrator.tools.sandbox.network import safe_url
@@ -336,10 +332,10 @@ def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_
         reason = str(error)
     try:
         text = body.decode(encoding_of(b"", stated) if stated else marked, "replace").removeprefix("\ufeff")
-        context.log(f"{what} is damaged: {reason}; what could not be read is replaced", "warning")
+        context.log(f"{what} is damaged: {reason}; invalid bytes were replaced", "warning")
     except (NotText, UnicodeError):
         text = body.decode("utf-8-sig", "replace")
-        context.log(f"{what} states the charset `{stated}`, which cannot be used: it was read as UTF-8", "warning")
+        context.log(f"{what} declares the unknown charset `{stated}`, so it was decoded as UTF-8", "warning")
     return text
 
 
@@ -350,26 +346,28 @@ def _json(context: ToolContext, text: str) -> tuple[Any, bool]:
         return read_json(text), True
     except ValueError as error:
         if text.strip():
-            context.log(f"the body is not the JSON that its type promises: {error}", "warning")
+            context.log(f"the content type is JSON, but the body is not valid JSON: {error}", "warning")
         return None, False
 
 
 def _check_headers(headers: dict[str, str] | None) -> None:
-    """Refuse headers that cannot be sent. Their values may be secrets and are not shown."""
+    """Refuse invalid headers. Their values may be secrets, so they are not shown."""
     for name, value in (headers or {}).items():
         if _HEADER_NAME.match(name) is None:
-            help = "names of headers are letters, digits and hyphens"
+            help = "use letters, digits and hyphens in header names"
             raise StepError(
-                f"`{name}` cannot be the name of a header", code=codes.INVALID_PARAMETER, help=help, retryable=False
+                f"`{name}` is not a valid header name", code=codes.INVALID_PARAMETER, help=help, retryable=False
             )
         wrong = _NOT_IN_HEADERS.search(value)
         if wrong is not None:
             sign = "a line break" if wrong[0] in "\r\n" else f"the character U+{ord(wrong[0]):04X}"
             help = (
-                "remove it with `| trim`" if not wrong[0].strip() else "headers are ASCII; `| urlencode` encodes others"
+                "remove it with `| trim`"
+                if not wrong[0].strip()
+                else "headers are ASCII; encode other characters with `| urlencode`"
             )
             raise StepError(
-                f"the header `{name}` cannot be sent: its value has {sign} in it",
+                f"invalid header `{name}`: its value contains {sign}",
                 code=codes.INVALID_PARAMETER,
                 help=help,
                 retryable=False,
@@ -390,12 +388,12 @@ def _check_status(response: "httpx2.Response", body: bytes) -> None:
         return
     from orchestrator.tools.sandbox.network import safe_url
 
-    said = " ".join(body.decode(errors="replace").split())
-    excerpt = f": {said if len(said) <= _EXCERPT else said[:_EXCERPT] + '…'}" if said else ""
+    text = " ".join(body.decode(errors="replace").split())
+    excerpt = f": {text if len(text) <= _EXCERPT else text[:_EXCERPT] + '…'}" if text else ""
     raise StepError(
-        f"{safe_url(str(response.url))} answered {status} {response.reason_phrase}{excerpt}",
+        f"{safe_url(str(response.url))} returned {status} {response.reason_phrase}{excerpt}",
         code=codes.HTTP_FAILED,
-        help=_STATUS_HELP.get(status, "give `check: false` to go on with whatever the server answers"),
+        help=_STATUS_HELP.get(status, "set `check: false` to accept any status"),
         retryable=status in _TRY_AGAIN,
         retry_after=retry_after(response.headers.get("retry-after", "")) if status in _TRY_AGAIN else None,
     )
@@ -403,17 +401,17 @@ def _check_status(response: "httpx2.Response", body: bytes) -> None:
 
 _STATUS_HELP = {
     401: "check the credentials in `headers`",
-    403: "check the credentials in `headers`, and what they are allowed to do",
-    404: "check the address",
-    429: "make fewer requests, or give the step a `retry`",
-    503: "give the step a `retry`",
+    403: "check the credentials in `headers` and their permissions",
+    404: "check the URL",
+    429: "send fewer requests, or add a `retry` to the step",
+    503: "add a `retry` to the step",
 }
 
 
 def retry_after(value: str) -> float | None:
-    """Return the seconds that a `Retry-After` asks to wait, in either form of the header; None for anything else.
+    """Return the seconds of a `Retry-After` header, in either form; None for anything else.
 
-    Infinity stands for a number of hundreds of digits.
+    A number of hundreds of digits returns infinity.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():

@@ -1,4 +1,4 @@
-"""Leave a line in the run's journal."""
+"""Write messages to the journal of the run."""
 
 from typing import Annotated, Literal
 
@@ -10,9 +10,9 @@ from orchestrator.tools.functions.definition import tool
 async def write(
     message: Annotated[str, "The text to record."],
     context: ToolContext,
-    level: Annotated[Literal["debug", "info", "warning", "error"], "How much it matters."] = "info",
+    level: Annotated[Literal["debug", "info", "warning", "error"], "The log level."] = "info",
 ) -> str:
-    """Record a message; it shows while the run goes on, and in `orchestrator events`. The result is the message.
+    """Record a message, shown during the run and by `orchestrator events`. The result is the message.
 
     Example:
         - id: tell

@@ -1,4 +1,4 @@
-"""Call tools of the servers that `orchestrator.toml` names under `[mcp]`."""
+"""Call tools of the MCP servers configured under `[mcp]` in `orchestrator.toml`."""
 
 from typing import Annotated, Any, TypedDict
 
@@ -8,17 +8,17 @@ from orchestrator.tools.mcp.servers import McpServers
 
 
 class CallResult(TypedDict):
-    """What the tool returned: its text, and the data if it gave some."""
+    """The result of the tool: its text, and structured data if any."""
 
-    text: Annotated[str, "The text that the tool returned."]
-    data: Annotated[Any, "The data that the tool returned, else null."]
+    text: Annotated[str, "The text returned by the tool."]
+    data: Annotated[Any, "The structured data returned by the tool, or null."]
 
 
 class OfferedTool(TypedDict):
     """A tool of a server, with the JSON Schema of its arguments."""
 
     name: Annotated[str, "The name of the tool."]
-    description: Annotated[str, "What the tool does, in the words of the server."]
+    description: Annotated[str, "The description of the tool by the server."]
     parameters: Annotated[dict[str, Any], "The JSON Schema of its arguments."]
 
 
@@ -32,10 +32,10 @@ class OfferedTools(TypedDict):
 async def call(
     context: ToolContext,
     server: Annotated[str, "The server: the NAME of a table `[mcp.NAME]` in orchestrator.toml."],
-    tool: Annotated[str, "The tool's name; the action `list` lists them."],
-    arguments: Annotated[dict[str, Any] | None, "What the tool is given."] = None,
+    tool: Annotated[str, "The name of the tool; the action `list` lists them."],
+    arguments: Annotated[dict[str, Any] | None, "The arguments of the tool."] = None,
 ) -> CallResult:
-    """Call a tool of a server. The value is the text that it returns.
+    """Call a tool of a server and return its text.
 
     Example:
         - id: readme

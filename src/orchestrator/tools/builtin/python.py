@@ -1,4 +1,4 @@
-"""Run Python code in a process of its own, with JSON data in and out."""
+"""Run Python code in a separate process, with JSON input and output."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
@@ -12,11 +12,11 @@ from orchestrator.tools.sandbox.refusal import Refusal
 
 
 class PythonResult(TypedDict):
-    """The value of the variable `result` when the code has ended, and what it printed."""
+    """The value of the variable `result` when the code has ended, and its output."""
 
-    result: Annotated[Any, "What the code assigned to `result`."]
-    stdout: Annotated[str, "What the code printed."]
-    stderr: Annotated[str, "What the code wrote to its error output."]
+    result: Annotated[Any, "The value that the code assigned to `result`."]
+    stdout: Annotated[str, "The standard output of the code."]
+    stderr: Annotated[str, "The standard error of the code."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
@@ -32,17 +32,17 @@ async def execute(
     code: Annotated[str, "The code. It reads `inputs` and assigns `result`, which must be JSON data."],
     context: ToolContext,
     inputs: Annotated[Any, "The value of the variable `inputs`."] = None,
-    cwd: Annotated[str, "The directory to run in."] = ".",
-    env: Annotated[dict[str, str] | None, "Environment variables; no others but `PATH`, `HOME` and the like."] = None,
+    cwd: Annotated[str, "The working directory."] = ".",
+    env: Annotated[dict[str, str] | None, "Environment variables, in addition to `PATH`, `HOME` and the like."] = None,
     timeout: Annotated[  # noqa: ASYNC109 - the name that pipelines use
-        float | None, "Seconds after which the process and all it started are ended."
+        float | None, "Seconds after which the process and its child processes are stopped."
     ] = None,
-    max_output: Annotated[int, "Bytes of each output that are kept."] = 1_000_000,
+    max_output: Annotated[int, "The maximum number of bytes kept of each output."] = 1_000_000,
 ) -> PythonResult:
     """Run Python code in a separate process, with the interpreter and the packages that run Orchestrator.
 
-    Needs `--allow-run`, or `run = ["python"]` under `[allow]` in orchestrator.toml. The process is isolated from the
-    environment (no `PYTHONPATH`, no secrets in variables), but it may do what this user may do.
+    Requires `--allow-run`, or `run = ["python"]` under `[allow]` in orchestrator.toml. The process does not inherit
+    the environment (no `PYTHONPATH`, no secrets in variables), but it has the permissions of the current user.
 
     Example:
         - id: mean

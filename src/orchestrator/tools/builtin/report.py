@@ -1,4 +1,4 @@
-"""Make reports for people."""
+"""Create HTML reports."""
 
 import re
 from html import escape
@@ -11,11 +11,11 @@ from orchestrator.tools.functions.definition import tool
 
 
 class ReportResult(TypedDict):
-    """The whole page, its title, and where it was written (null without `path`)."""
+    """The page, its title, and its path (null without `path`)."""
 
     html: Annotated[str, "The page."]
     title: Annotated[str, "The title of the page."]
-    path: Annotated[str | None, "The file that was written; null where none was asked for."]
+    path: Annotated[str | None, "The path of the written file, or null."]
 
 
 _PAGE = """<!DOCTYPE html>
@@ -46,16 +46,16 @@ img {{ max-width: 100%; }}
 
 @tool(primary="html", refusal=checks_paths(path="write"))
 def html(
-    markdown: Annotated[str, "The text, in CommonMark with tables and strikethrough."],
+    markdown: Annotated[str, "The text in CommonMark, with tables and strikethrough."],
     context: ToolContext,
-    title: Annotated[str | None, "The page's title; default its first heading."] = None,
-    path: Annotated[str | None, "Where to write the page, if it is to be a file."] = None,
+    title: Annotated[str | None, "The title of the page; default: its first heading."] = None,
+    path: Annotated[str | None, "The path of the file to write; default: none."] = None,
     language: Annotated[str, "The language of the text, such as `en` or `de-CH`."] = "en",
     mode: Mode = None,
 ) -> ReportResult:
-    """Turn Markdown into one self-contained HTML page, readable in light and dark.
+    """Render Markdown as a self-contained HTML page for light and dark mode.
 
-    HTML in the text is shown as text and no script runs, so the text may come from a model or a stranger.
+    HTML in the text is escaped and scripts do not run, so the text can come from an untrusted source.
 
     Example:
         - id: page

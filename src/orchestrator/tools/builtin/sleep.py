@@ -1,4 +1,4 @@
-"""Wait."""
+"""Wait for some time."""
 
 import asyncio
 import time
@@ -14,8 +14,8 @@ _LONGEST = 31 * 86_400.0
 
 
 @tool
-async def wait(seconds: Annotated[float, "How long to wait, in seconds."], context: ToolContext) -> float:
-    """Wait for some time, without holding a thread. The result is the number of seconds.
+async def wait(seconds: Annotated[float, "The time to wait, in seconds."], context: ToolContext) -> float:
+    """Wait without blocking a thread. The result is the number of seconds.
 
     Example:
         - id: cool_down

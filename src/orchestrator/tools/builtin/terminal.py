@@ -1,4 +1,4 @@
-"""Run commands, in a process group of their own that does not outlive the step."""
+"""Run commands, whose processes do not outlive the step."""
 
 import math
 import os
@@ -21,21 +21,21 @@ _SHOWN = 2_000
 
 
 class CommandResult(TypedDict):
-    """How the command ended. `exit_code` is minus the signal's number where a signal ended it; `duration` in seconds.
+    """The result of a command. `exit_code` is the negative signal number after a signal; `duration` is in seconds.
 
-    `truncated` says that there was more output than `max_output`.
+    `truncated` is true if there was more output than `max_output`.
     """
 
-    stdout: Annotated[str, "What the command printed."]
-    stderr: Annotated[str, "What the command wrote to its error output."]
+    stdout: Annotated[str, "The standard output of the command."]
+    stderr: Annotated[str, "The standard error of the command."]
     exit_code: Annotated[int, "The exit code; 0 is success."]
-    duration: Annotated[float, "How long the command ran, in seconds."]
-    truncated: Annotated[bool, "Whether an output was longer than `max_output`, and cut."]
+    duration: Annotated[float, "The running time of the command, in seconds."]
+    truncated: Annotated[bool, "Whether an output exceeded `max_output` and was cut."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
     command = known.get("command")
-    if command is None:  # not known yet: refuse now only where no command at all is allowed
+    if command is None:  # not known yet: refuse only if no commands are allowed
         return None if permissions.allow_run else permissions.check_run("", parameter=None)
     if not isinstance(command, str | list):
         return None
@@ -46,7 +46,7 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
     if permissions.allow_run is not True and isinstance(environment, dict):
         for name in environment:
             if name.upper() == "PATH" or name.upper().startswith(_LOADER_VARIABLES[1:]):
-                message = f"setting `{name}` could put another program in the place of the allowed ones"
+                message = f"setting `{name}` could replace the allowed programs"
                 return Refusal("env", message, "--allow-run")
     directory = known.get("cwd")
     if isinstance(directory, str):
@@ -57,20 +57,20 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
 @tool(primary="stdout", refusal=_refusal)
 async def execute(
     command: Annotated[
-        str | list[str], "A list of the program and its arguments (safe with any value), or a text for the shell."
+        str | list[str], "A list of the program and its arguments (safe with any value), or a string for the shell."
     ],
     context: ToolContext,
-    cwd: Annotated[str, "The directory to run in."] = ".",
-    env: Annotated[dict[str, str] | None, "Environment variables to add to those of this process."] = None,
-    stdin: Annotated[str, "Text for the command's standard input."] = "",
-    timeout: Annotated[float | None, "Seconds after which the command and all it started are ended."] = None,  # noqa: ASYNC109 - the name that pipelines use
-    max_output: Annotated[int, "Bytes of each output that are kept."] = 10_000_000,
-    check: Annotated[bool, "Whether an exit status other than 0 is a failure."] = True,
+    cwd: Annotated[str, "The working directory."] = ".",
+    env: Annotated[dict[str, str] | None, "Environment variables, in addition to those of this process."] = None,
+    stdin: Annotated[str, "The standard input of the command."] = "",
+    timeout: Annotated[float | None, "Seconds after which the command and its child processes are stopped."] = None,  # noqa: ASYNC109 - the name that pipelines use
+    max_output: Annotated[int, "The maximum number of bytes kept of each output."] = 10_000_000,
+    check: Annotated[bool, "Fail if the exit status is not 0."] = True,
 ) -> CommandResult:
     """Run a command and capture its output.
 
-    Needs `--allow-run`, or `run` under `[allow]` in orchestrator.toml. Of too much standard output the beginning is
-    kept, of too much standard error the end.
+    Requires `--allow-run`, or `run` under `[allow]` in orchestrator.toml. If the output is too long, the start of
+    standard output and the end of standard error are kept.
 
     Example:
         - id: count
@@ -85,7 +85,7 @@ async def execute(
     if isinstance(command, list):
         if not command:
             raise StepError(
-                "`command` is an empty list", code=codes.INVALID_PARAMETER, help="name a program", retryable=False
+                "`command` is an empty list", code=codes.INVALID_PARAMETER, help="add a program", retryable=False
             )
         command = [context.permissions.find_program(command[0]), *command[1:]]
     try:
@@ -102,16 +102,18 @@ async def execute(
         raise StepError(
             f"`{name}` cannot be started: {reason}",
             code=codes.COMMAND_FAILED,
-            help="check the program's name, that it is installed, and `cwd`",
+            help="check the name of the program, that it is installed, and `cwd`",
             retryable=False,
         ) from error
     if done.timed_out and timeout is not None:
-        raise StepTimeout(f"`{name}` ran longer than {timeout:g} s and was ended{_ending(done)}", seconds=timeout)
+        raise StepTimeout(
+            f"`{name}` ran longer than {timeout:g} s and was stopped{_output_tail(done)}", seconds=timeout
+        )
     if check and done.exit_code != 0:
         raise StepError(
-            f"`{name}` {_how_it_ended(done.exit_code)}{_ending(done)}",
+            f"`{name}` {_exit_text(done.exit_code)}{_output_tail(done)}",
             code=codes.COMMAND_FAILED,
-            help="mend the command, or give `check: false` to go on whatever its exit status",
+            help="fix the command, or set `check: false` to ignore its exit status",
         )
     return {
         "stdout": done.stdout.decode(errors="replace"),
@@ -122,16 +124,16 @@ async def execute(
     }
 
 
-def _how_it_ended(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code >= 0:
-        return f"ended with exit status {code}"
+        return f"failed with exit status {code}"
     try:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
-        return f"was ended by signal {-code}"
+        return f"was killed by signal {-code}"
 
 
-def _ending(done: CompletedProcess) -> str:
-    """The end of what the command said, for the message."""
-    said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
-    return f":\n{said if len(said) <= _SHOWN else '…' + said[-_SHOWN:]}" if said else ""
+def _output_tail(done: CompletedProcess) -> str:
+    """Return the end of the output, for the message."""
+    output = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
+    return f":\n{output if len(output) <= _SHOWN else '…' + output[-_SHOWN:]}" if output else ""

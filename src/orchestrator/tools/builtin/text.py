@@ -1,4 +1,4 @@
-"""Work on text: fill in templates, cut it up, search and replace."""
+"""Process text: render templates, split, search and replace."""
 
 import re
 from collections.abc import Iterator
@@ -23,29 +23,29 @@ from orchestrator.tools.functions.definition import tool
 class SplitResult(TypedDict):
     """The parts, in order."""
 
-    parts: Annotated[list[str], "The parts, in their order."]
+    parts: Annotated[list[str], "The parts, in order."]
     count: Annotated[int, "The number of parts."]
 
 
 class TextMatch(TypedDict):
-    """One match: its text, where it starts and ends, its groups in order, and the named ones by name."""
+    """One match: its text, its start and end, its groups in order, and the named groups."""
 
-    text: Annotated[str, "The text that matched."]
-    start: Annotated[int, "Where the match begins, in characters from 0."]
-    end: Annotated[int, "Where the match ends."]
-    groups: Annotated[list[str | None], "What each group matched; null for a group without a part in it."]
-    named: Annotated[dict[str, str | None], "The same by the names of the groups."]
+    text: Annotated[str, "The matched text."]
+    start: Annotated[int, "The start of the match, in characters from 0."]
+    end: Annotated[int, "The end of the match."]
+    groups: Annotated[list[str | None], "The text of each group; null for a group that did not match."]
+    named: Annotated[dict[str, str | None], "The named groups, by name."]
 
 
 class RegexResult(TypedDict):
     """All matches, in order."""
 
-    matches: Annotated[list[TextMatch], "The matches, in their order."]
+    matches: Annotated[list[TextMatch], "The matches, in order."]
     count: Annotated[int, "The number of matches."]
 
 
 class ReplaceResult(TypedDict):
-    """The new text, and how many matches were replaced."""
+    """The new text, and the number of replacements."""
 
     text: Annotated[str, "The text after the replacement."]
     count: Annotated[int, "The number of replacements."]
@@ -54,12 +54,12 @@ class ReplaceResult(TypedDict):
 @tool
 def template(
     template: Annotated[str, "The template, for example the content of a file."],
-    values: Annotated[dict[str, Any] | None, "The names that the template reads."] = None,
+    values: Annotated[dict[str, Any] | None, "The values that the template can read, by name."] = None,
 ) -> str:
-    """Give a text. The `{{ }}` in it are the step's own and are filled in before the tool is called.
+    """Return a text. Its `{{ }}` belong to the step and are evaluated before the tool is called.
 
-    With `values` the text is a template once more, which reads these values and nothing else: for a template that is
-    known no sooner than in the run, such as the content of a file. Without them it is data, whatever it contains.
+    With `values` the text is then rendered as a template that can read only these values: for a template known only at
+    run time, such as the content of a file. Without `values` it is returned unchanged.
 
     Example:
         - id: letter
@@ -76,7 +76,7 @@ def template(
     parsed = parse_template(template)
     for problem in parsed.problems:
         line = template.count("\n", 0, problem.start) + 1
-        message = f"the template is wrong in line {line}: {problem.message}"
+        message = f"invalid template in line {line}: {problem.message}"
         raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=problem.help, retryable=False)
     return parsed.render(Scope(values, datetime.now(UTC)))
 
@@ -91,13 +91,13 @@ _UNITS = {
 
 @tool(primary="parts")
 def split(
-    text: Annotated[str, "The text to cut."],
-    by: Annotated[Literal["lines", "paragraphs", "sentences", "words"], "Where it may be cut."] = "paragraphs",
-    separator: Annotated[str | None, "A text to cut at, instead of `by`."] = None,
-    size: Annotated[int | None, "Join neighbours up to this many characters; longer ones are cut."] = None,
-    overlap: Annotated[int, "With `size`: characters of the previous part that each part begins with."] = 0,
+    text: Annotated[str, "The text to split."],
+    by: Annotated[Literal["lines", "paragraphs", "sentences", "words"], "The units to split into."] = "paragraphs",
+    separator: Annotated[str | None, "A separator to split at, instead of `by`."] = None,
+    size: Annotated[int | None, "Join adjacent units up to this many characters; longer ones are cut."] = None,
+    overlap: Annotated[int, "With `size`: the number of characters repeated from the previous part."] = 0,
 ) -> SplitResult:
-    """Cut a text into parts, of a size that a model can take if `size` is given.
+    """Split a text into parts, with `size` into chunks that fit a model.
 
     Example:
         - id: chunks
@@ -110,7 +110,7 @@ def split(
     """
     if separator == "":
         raise StepError(
-            "`separator` is empty", code=codes.INVALID_PARAMETER, help="give a text, or `by`", retryable=False
+            "`separator` is empty", code=codes.INVALID_PARAMETER, help="set a separator, or `by`", retryable=False
         )
     if size is not None and not 0 <= overlap < size:
         message = f"`overlap` must be from 0 to less than `size` ({size})"
@@ -132,7 +132,7 @@ def split(
 
 
 def _packed(units: list[str], size: int, overlap: int) -> list[str]:
-    """Join units up to `size` characters; each part begins with the last `overlap` characters of the one before."""
+    """Join units up to `size` characters; each part starts with the last `overlap` characters of the previous one."""
     parts: list[str] = []
     current, fresh = "", False
     for unit in units:
@@ -150,20 +150,22 @@ def _packed(units: list[str], size: int, overlap: int) -> list[str]:
 
 
 def _trimmed(units: list[str], by: str) -> list[str]:
-    """The units without the spaces around them; of lines, also the empty ones."""
+    """Return the units stripped of surrounding spaces; empty lines are kept."""
     if by == "lines":
         return [unit.rstrip("\n") for unit in units]
     return [unit.strip() for unit in units if unit.strip()]
 
 
 def _tail(text: str, length: int, size: int) -> str:
-    """The last characters of a part, with one of the spaces that follow, and room for at least one more."""
+    """Return the last characters of a part, with one following space, leaving room for at least one more character."""
     words = text.rstrip()
     return (words[-length:] + text[len(words) :][:1])[-size + 1 :] if length else ""
 
 
-Expression = Annotated[str, "A regular expression, in the syntax of Python's `re`."]
-Flags = Annotated[str, "Any of `i` (ignore case), `m` (^ and $ at lines), `s` (. matches line ends), `x` (verbose)."]
+Expression = Annotated[str, "A regular expression in the syntax of Python's `re`."]
+Flags = Annotated[
+    str, "Any of `i` (ignore case), `m` (^ and $ match at lines), `s` (. matches line breaks), `x` (verbose)."
+]
 
 
 @tool(primary="matches")
@@ -188,9 +190,9 @@ def regex(text: Annotated[str, "The text to search."], pattern: Expression, flag
 def replace(
     text: Annotated[str, "The text to search."],
     pattern: Expression,
-    replacement: Annotated[str, "What takes the place of each match; `\\1` or `\\g<name>` is a group."],
+    replacement: Annotated[str, "The replacement of each match; `\\1` or `\\g<name>` is a group."],
     flags: Flags = "",
-    count: Annotated[int, "How many matches to replace; 0: all."] = 0,
+    count: Annotated[int, "The number of matches to replace; 0: all."] = 0,
 ) -> ReplaceResult:
     """Replace the matches of a regular expression.
 
@@ -210,7 +212,7 @@ def replace(
             result, number = written.replaced(text, count, most=_LONGEST, seconds=_SECONDS)
     except ReplacementError as error:
         raise StepError(
-            f"the replacement `{replacement}` is wrong: {error}", code=codes.INVALID_TOOL_INPUT, retryable=False
+            f"invalid replacement `{replacement}`: {error}", code=codes.INVALID_TOOL_INPUT, retryable=False
         ) from error
     except OverflowError as error:
         message = f"the text would have more than {_LONGEST:,} characters"
@@ -220,7 +222,7 @@ def replace(
 
 _LONGEST = 100_000_000
 _SECONDS = 60.0
-"""Processor time of one search. Other steps are not held up: the tool runs in a thread of its own."""
+"""CPU seconds of one search. It does not block other steps: the tool runs in a separate thread."""
 
 
 def _compiled(pattern: str, flags: str) -> Pattern:

@@ -1,1 +1,1 @@
-"""How a Python function becomes a tool: annotations, docstrings, results, threads."""
+"""Turns Python functions into tools: annotations, docstrings, results, threads."""

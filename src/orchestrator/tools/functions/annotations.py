@@ -1,7 +1,7 @@
-"""From a Python annotation to the type of a JSON value, and to the conversion that the function expects.
+"""Converts Python annotations to the types of JSON values, and to the conversions that functions expect.
 
-The common annotations are read here; for the rest (dates, sets, models, constraints) Pydantic is asked, and loaded,
-only when one occurs, because it costs more than all built-in tools together.
+The common annotations are handled here. The rest (dates, sets, models, constraints) is left to Pydantic, which
+is loaded only when needed, because loading it takes longer than loading all built-in tools.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from orchestrator.expressions.types.value_types import (
 from orchestrator.tools.functions.dataframes import dataframe_type
 
 Direction = Literal["in", "out"]
-"""Whether the annotation is of a parameter or of a result."""
+"""Whether the annotation belongs to a parameter or to a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationType:
-    """What an annotation says: the JSON type, how to convert a value to it, and a description."""
+    """What an annotation means: the JSON type, the conversion of a value, and a description."""
 
     type: Type
     convert: Callable[[Any], Any] | None = None
@@ -56,16 +56,16 @@ _PLAIN: Mapping[Any, Type] = {
     dict: OBJECT,
     Mapping: OBJECT,
     Sequence: ARRAY,
-    typing.Dict: OBJECT,  # noqa: UP006 - users write it
+    typing.Dict: OBJECT,  # noqa: UP006 - users may write it
     typing.List: ARRAY,  # noqa: UP006
 }
 
 
 def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any, ...] = ()) -> AnnotationType:
-    """Read one annotation.
+    """Return the type that an annotation describes.
 
     Raises:
-        TypeError: The annotation describes no JSON data; the message says why.
+        TypeError: The annotation does not describe JSON data; the message gives the reason.
     """
     try:
         plain = _PLAIN.get(annotation)
@@ -138,13 +138,13 @@ def _union(
 
 
 def _converting(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make a frame or an array; what its library says of a value that it cannot take is the problem."""
+    """Return a conversion to a frame or an array, which raises ValueError with the message of the library."""
 
     def converted(value: Any) -> Any:
         try:
             return make(value)
         except Exception as error:
-            raise ValueError(f"cannot be taken: {type(error).__name__}: {error}") from error
+            raise ValueError(f"cannot be converted: {type(error).__name__}: {error}") from error
 
     return converted
 
@@ -169,14 +169,14 @@ def _typed_dict(annotation: type, direction: Direction, within: tuple[Any, ...])
 
 
 def _field(dataframe_type: AnnotationType) -> Type:
-    """The type of a field of a result, with what the field is."""
+    """Return the type of a field of a result, with its description."""
     if not dataframe_type.description:
         return dataframe_type.type
     return dataclasses.replace(dataframe_type.type, description=dataframe_type.description)
 
 
 def _bare(hint: Any) -> Any:
-    """The annotation inside `Required[...]` or `NotRequired[...]`."""
+    """Return the annotation inside `Required[...]` or `NotRequired[...]`."""
     return get_args(hint)[0] if get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
@@ -190,7 +190,7 @@ def _dataclass(annotation: type, within: tuple[Any, ...]) -> AnnotationType:
 
 
 def _from_pydantic(annotation: Any, direction: Direction) -> AnnotationType:
-    """Ask Pydantic for the schema and the conversion."""
+    """Return the type and the conversion that Pydantic derives."""
     from pydantic import PydanticUserError, TypeAdapter, ValidationError
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
@@ -198,7 +198,7 @@ def _from_pydantic(annotation: Any, direction: Direction) -> AnnotationType:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         schema = adapter.json_schema(mode="validation" if direction == "in" else "serialization")
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise TypeError(f"`{annotation_name(annotation)}` describes no JSON data") from error
+        raise TypeError(f"`{annotation_name(annotation)}` does not describe JSON data") from error
 
     def convert(value: Any) -> Any:
         try:
@@ -213,7 +213,7 @@ def _from_pydantic(annotation: Any, direction: Direction) -> AnnotationType:
 
 
 def _with_descriptions(type_: Type, schema: Mapping[str, Any]) -> Type:
-    """The type of a result with what each field of it is, as its JSON Schema says."""
+    """Return the type of a result with the descriptions of its fields from its JSON Schema."""
     fields = schema.get("properties")
     if not isinstance(fields, Mapping) or type_.kind != "object":
         return type_
@@ -225,13 +225,13 @@ def _with_descriptions(type_: Type, schema: Mapping[str, Any]) -> Type:
 
 
 def _in_words(problem: Any) -> str:
-    """One finding as a clause without a subject: "must be greater than 0"."""
+    """Return one validation error as a clause without a subject: "must be greater than 0"."""
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
-    said = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    said = said[:1].lower() + said[1:]
-    return f"`{where}` {said}" if where else said
+    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = message[:1].lower() + message[1:]
+    return f"`{where}` {message}" if where else message
 
 
 def annotation_name(annotation: Any) -> str:
-    """The annotation as a person would write it."""
+    """Return the annotation as it is written in source code."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -1,4 +1,4 @@
-"""Data frames, series and arrays of pandas, Polars, NumPy and Arrow, known by their names: none of these is loaded."""
+"""Data frames, series and arrays of pandas, Polars, NumPy and Arrow, detected by name, so that none is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Type, array_of
 
 NOT_A_FRAME: Final = object()
-"""What `rows_of` returns for everything else."""
+"""What `rows_of` returns for any other value."""
 
 _LIBRARIES: Final = frozenset({"pandas", "polars", "numpy", "pyarrow"})
 _FRAMES: Final = frozenset({"pandas.DataFrame", "polars.DataFrame"})
@@ -20,15 +20,15 @@ Convert = Callable[[Any], Any]
 
 
 def library_class(kind: type) -> str:
-    """Return the library and the name of a class of one of the libraries, such as `pandas.DataFrame`; else nothing."""
+    """Return the library and the name of a class, such as `pandas.DataFrame`; empty for other libraries."""
     library = kind.__module__.partition(".")[0]
     return f"{library}.{kind.__name__}" if library in _LIBRARIES else ""
 
 
 def rows_of(value: Any) -> Any:
-    """Return a frame as a list of its rows, a series or an array as a list, a scalar as itself in plain Python.
+    """Return a frame as a list of rows, a series or an array as a list, a scalar as a Python value.
 
-    What is missing (null, NA, NaT, and pandas' NaN) is None. Everything else gives `NOT_A_FRAME`.
+    Missing values (null, NA, NaT, and NaN of pandas) become None. Returns `NOT_A_FRAME` for anything else.
     """
     match library_class(type(value)):
         case "":
@@ -53,7 +53,7 @@ def rows_of(value: Any) -> Any:
 
 
 def _plain_array(value: Any) -> Any:
-    """A NumPy array or scalar, or an index; times as Python's, which have microseconds."""
+    """Return a NumPy array or scalar, or an index, as Python values; times have microseconds."""
     kind = getattr(value.dtype, "kind", "")
     if kind in ("M", "m") and library_class(type(value)).startswith("numpy."):
         value = value.astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
@@ -61,7 +61,7 @@ def _plain_array(value: Any) -> Any:
 
 
 def dataframe_type(annotation: type) -> tuple[Type, Convert] | None:
-    """Return the JSON type of an annotation of one of the libraries, and how a value becomes what it names."""
+    """Return the JSON type of an annotation of one of the libraries, and the conversion of a value."""
     name = library_class(annotation)
     if not name:
         return None

@@ -1,4 +1,4 @@
-"""The `@tool` decorator, and how functions, classes and modules become tools."""
+"""The `@tool` decorator, and the conversion of functions, classes and modules to tools."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ def tool(
     reads: Iterable[str] = (),
     version: str = "1",
 ) -> Any:
-    """Make a typed function or class a tool. It stays callable in Python as before.
+    """Make a typed function or class a tool. It stays callable in Python.
 
-    A function is a tool with one action; a class one whose actions are its public methods, on an instance made
-    without arguments. Parameters and the result's type come from the signature, descriptions from the docstring.
+    A function is a tool with one action. The actions of a class are its public methods, on an instance created without
+    arguments. Parameters and the type of the result come from the signature, descriptions from the docstring.
 
     Args:
-        function: The function or class, when the decorator is written without parentheses.
-        name: The tool's (or action's) name; default that of the function, or of the class in `snake_case`.
-        primary: The field of the result that `{{ step }}` stands for; default the whole result.
+        function: The function or class, if the decorator is used without parentheses.
+        name: The name of the tool (or action); by default that of the function, or of the class in `snake_case`.
+        primary: The field of the result that `{{ step }}` refers to; by default the whole result.
         requires: Extras of Orchestrator, or other distributions, that must be installed.
         refusal: Decides from the known parameters and the permissions whether a call is permitted.
-        reads: The parameters that name a file which must be there.
-        version: Changes when the same parameters give another result.
+        reads: The parameters that name a file which must exist.
+        version: Change it when the same parameters give another result.
 
     Example:
         >>> @tool
@@ -90,7 +90,7 @@ def tool(
             setattr(target, _MARK, options)
         except (AttributeError, TypeError) as error:
             raise _wrong(
-                repr(target), "it is neither a function nor a class", "decorate a function or class"
+                repr(target), "it is neither a function nor a class", "decorate a function or a class"
             ) from error
         return target
 
@@ -98,15 +98,15 @@ def tool(
 
 
 def is_marked(obj: Any) -> bool:
-    """Whether `@tool` was put on this very object (not on a base class of it)."""
+    """Whether this object itself (not a base class) is decorated with `@tool`."""
     return _MARK in getattr(obj, "__dict__", {})
 
 
 def to_tool(obj: Any, *, name: str | None = None) -> Tool:
-    """Return the tool that a function, class, instance, module or `Tool` stands for.
+    """Return the tool for a function, class, instance, module or `Tool`.
 
     Raises:
-        ConfigurationError: It cannot be a tool as it is written; the message names the place and the remedy.
+        ConfigurationError: It is not a valid tool; the message names the place and how to fix it.
     """
     if isinstance(obj, Tool):
         return obj
@@ -121,20 +121,20 @@ def to_tool(obj: Any, *, name: str | None = None) -> Tool:
         except TypeError as error:
             raise _wrong(
                 _place(obj),
-                f"it cannot be made without arguments: {error}",
-                "give an instance of it instead of the class",
+                f"it cannot be created without arguments: {error}",
+                "pass an instance instead of the class",
             ) from error
         return _from_instance(instance, name)
     if callable(obj) and not _public_methods(obj):
-        raise _wrong(repr(obj), "it is callable but has no signature of its own", "wrap it in a typed function")
+        raise _wrong(repr(obj), "it is callable but has no typed signature", "wrap it in a typed function")
     return _from_instance(obj, name)
 
 
 def to_action(function: Callable[..., Any]) -> Action:
-    """Return the action that a typed function stands for."""
+    """Return the action for a typed function."""
     options, place = _options(function), _place(function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise _wrong(place, "it yields values one by one", "return a list instead")
+        raise _wrong(place, "it is a generator", "return a list instead")
     documentation = parse_docstring(inspect.getdoc(function) or "")
     hints = _hints(function, place)
     parameters: dict[str, Parameter] = {}
@@ -146,7 +146,7 @@ def to_action(function: Callable[..., Any]) -> Action:
         elif given.kind is inspect.Parameter.VAR_KEYWORD:
             accepts_extra = True
         elif given.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-            raise _wrong(place, f"`{given.name}` can only be given by position", "make it an ordinary named parameter")
+            raise _wrong(place, f"`{given.name}` is positional-only", "make it a normal named parameter")
         else:
             parameters[given.name] = _parameter(given, annotation, documentation, place)
     returns = _returns(hints.get("return", inspect.Parameter.empty), place)
@@ -172,14 +172,12 @@ def to_action(function: Callable[..., Any]) -> Action:
 def _parameter(given: inspect.Parameter, annotation: Any, documentation: Docstring, place: str) -> Parameter:
     if annotation is inspect.Parameter.empty:
         raise _wrong(
-            place, f"the parameter `{given.name}` has no type", f"annotate it, for example `{given.name}: str`"
+            place, f"the parameter `{given.name}` has no annotation", f"annotate it, for example `{given.name}: str`"
         )
     try:
         described = describe_annotation(annotation, "in")
     except TypeError as error:
-        raise _wrong(
-            place, f"the type of the parameter `{given.name}` cannot come from YAML: {error}", _TYPES_HELP
-        ) from error
+        raise _wrong(place, f"the parameter `{given.name}` has an unsupported type: {error}", _TYPES_HELP) from error
     required = given.default is inspect.Parameter.empty
     default = None
     if not required:
@@ -197,18 +195,18 @@ def _returns(annotation: Any, place: str) -> Type:
     try:
         return describe_annotation(annotation, "out").type
     except TypeError as error:
-        raise _wrong(place, f"its result cannot become JSON data: {error}", _TYPES_HELP) from error
+        raise _wrong(place, f"its result cannot be converted to JSON data: {error}", _TYPES_HELP) from error
 
 
 def _field_default(default: Any) -> Any:
-    """The default inside `= Field(default=..., description=...)`."""
+    """Return the default inside `= Field(default=..., description=...)`."""
     return default.get_default(call_default_factory=True) if type(default).__name__ == "FieldInfo" else default
 
 
 def _check_primary(primary: str | None, returns: Type, place: str) -> None:
     if primary is not None and returns.closed and primary not in returns.properties:
         fields = quoted_list(returns.properties)
-        raise _wrong(place, f"its result has no field `{primary}` to be the primary one", f"the fields are {fields}")
+        raise _wrong(place, f"its result has no field `{primary}`, the `primary` one", f"the fields are {fields}")
 
 
 def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
@@ -218,11 +216,11 @@ def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
     except NameError as error:
         raise _wrong(
             place,
-            f"its annotation `{error.name}` cannot be found",
-            f"import `{error.name}` at the top of the module, outside of `if TYPE_CHECKING`, and not inside a function",
+            f"its annotation `{error.name}` is not defined",
+            f"import `{error.name}` at the top of the module, not in `if TYPE_CHECKING` or inside a function",
         ) from error
     except TypeError as error:
-        raise _wrong(place, f"its annotations cannot be read: {error}", "mend the annotation") from error
+        raise _wrong(place, f"invalid annotations: {error}", "fix the annotation") from error
 
 
 def _is_context(annotation: Any) -> bool:
@@ -230,7 +228,7 @@ def _is_context(annotation: Any) -> bool:
 
 
 def _with_context(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The function with its context parameter under the name that calls use."""
+    """Return the function with its context parameter renamed to `context`."""
 
     @wraps(function)
     def renamed(*, context: ToolContext, **parameters: Any) -> Any:
@@ -244,7 +242,7 @@ def _from_instance(instance: Any, name: str | None) -> Tool:
     options, place = _options(kind), _place(kind)
     methods = _public_methods(instance)
     if not methods:
-        raise _wrong(place, "it has no public methods", "give it a typed method for each action")
+        raise _wrong(place, "it has no public methods", "add a typed method for each action")
     actions = {action.name: action for action in map(to_action, methods)}
     tool_name = _checked_name(name or options.name or _snake(kind.__name__), place)
     description = parse_docstring(inspect.cleandoc(kind.__doc__ or "")).description
@@ -268,7 +266,7 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     ]
     functions = [item for item in own if is_marked(item)] or own
     if not functions:
-        raise _wrong(place, "the module has no public functions", "write a typed function for each action")
+        raise _wrong(place, "the module has no public functions", "add a typed function for each action")
     actions = {action.name: action for action in map(to_action, functions)}
     tool_name = _checked_name(name or module.__name__.rpartition(".")[2], place)
     description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
@@ -284,7 +282,7 @@ def _options(obj: Any) -> _Options:
 def _checked_name(name: str, place: str) -> str:
     if not _NAME.fullmatch(name):
         raise _wrong(
-            place, f"`{name}` is not a name for a tool", "use letters, digits, `_` and `-`; give it with `name=`"
+            place, f"`{name}` is not a valid tool name", "use letters, digits, `_` and `-`; set it with `name=`"
         )
     return name
 
@@ -294,9 +292,9 @@ def _snake(name: str) -> str:
 
 
 def _place(obj: Any) -> str:
-    """Where something is defined: "`notify` (tools.py, line 12)"."""
+    """Return where an object is defined: "`notify` (tools.py, line 12)"."""
     label = f"`{getattr(obj, '__qualname__', annotation_name(obj))}`"
-    # The code knows it. To look for a class in its source, as `inspect` does, is slow, and not safe in threads.
+    # `inspect` would search the source, which is slow and not thread-safe.
     code = getattr(obj, "__code__", None) or next(_codes(obj), None)
     if code is None:
         return label
@@ -304,7 +302,7 @@ def _place(obj: Any) -> str:
 
 
 def _codes(kind: Any) -> Iterator[CodeType]:
-    """Yield the code of a class's own methods, in their order."""
+    """Return the code of the methods of a class, in order."""
     functions = (getattr(item, "__func__", item) for item in vars(kind).values()) if isinstance(kind, type) else ()
     return (
         item.__code__ for item in functions if isinstance(item, FunctionType) and item.__module__ == kind.__module__
@@ -315,6 +313,6 @@ _TYPES_HELP = "use str, int, float, bool, list, dict, Literal, Path, a TypedDict
 
 
 def _wrong(place: str, problem: str, help: str) -> ConfigurationError:
-    error = ConfigurationError(f"{place} cannot be a tool: {problem}", help=help)
+    error = ConfigurationError(f"{place} is not a valid tool: {problem}", help=help)
     error.code = codes.INVALID_TOOL
     return error

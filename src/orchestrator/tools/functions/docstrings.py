@@ -13,7 +13,7 @@ _ARGUMENT = re.compile(r"( *)\*{0,2}(\w+)(?: *\([^)]*\))?: *(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """What the text says: the description, each parameter's own, and the example."""
+    """The parts of a docstring: the description, that of each parameter, and the example."""
 
     description: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -21,7 +21,7 @@ class Docstring:
 
 
 def parse_docstring(text: str) -> Docstring:
-    """Read a docstring whose indentation has been removed."""
+    """Parse a dedented docstring."""
     sections: dict[str, list[str]] = {"": []}
     current = sections[""]
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""From what a Python function returns to JSON data, or to a sentence that says what is in the way and where."""
+"""Converts the result of a Python function to JSON data, or reports which part cannot be converted."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from uuid import UUID
 from orchestrator.tools.functions.dataframes import NOT_A_FRAME, rows_of
 
 _LARGEST_INTEGER = 10**4000
-"""Python refuses to read back a number of more than 4,300 digits."""
+"""Python does not parse numbers of more than 4,300 digits."""
 
 _DEEPEST = 200
 
 
 class NotJson(ValueError):
-    """A part of a result is no JSON data; the message names the part."""
+    """A part of a result is not JSON data; the message names the part."""
 
 
 def json_result(value: Any, place: str = "the result") -> Any:
-    """Return `value` as JSON data of its own: nothing in it is shared with the original.
+    """Return a copy of `value` as JSON data.
 
     Dataclasses and models become objects; tuples and sets arrays (sets in sorted order); data frames arrays of objects,
-    with null for what is missing; paths, dates, durations (ISO 8601), `Decimal` and `UUID` text; enumeration members
+    with null for missing values; paths, dates, durations (ISO 8601), `Decimal` and `UUID` strings; enumeration members
     their values.
 
     Raises:
-        NotJson: Some part is no JSON data, such as bytes, NaN or infinity.
+        NotJson: A part is not JSON data, such as bytes, NaN or infinity.
     """
     try:
         return _copy(value, 0)
@@ -41,11 +41,11 @@ def json_result(value: Any, place: str = "the result") -> Any:
 
 
 class _NotPlain(Exception):
-    """The value is more than plain JSON data, or less: it is gone through again with the place of each part."""
+    """The value is not plain JSON data, so it is converted again with the path of each part."""
 
 
 def _copy(value: Any, depth: int) -> Any:
-    """Copy plain data. Most results are nothing else, and without places this is three times as fast."""
+    """Copy plain data. Most results are plain, and without paths this is three times as fast."""
     kind = type(value)
     if kind is str:
         if value.isascii() or _is_unicode(value):
@@ -98,7 +98,7 @@ def _object(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
     for key, item in value.items():
         name = _key(key, place)
         if name in found:
-            raise NotJson(f"{place} has two keys that are both `{name}` as text, such as {key!r}")
+            raise NotJson(f"{place} has two keys that both become `{name}`, such as {key!r}")
         found[name] = _convert(item, f"{place}[{key!r}]", depth + 1)
     return found
 
@@ -126,10 +126,10 @@ def _convert_other(value: Any, place: str, depth: int) -> Any:
         except TypeError:
             return sorted(items, key=repr)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise NotJson(f"{place} is binary data; decode it to text, encode it with base64, or write it to a file")
+        raise NotJson(f"{place} is binary data; decode it, encode it with base64, or write it to a file")
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise NotJson(
-        f"{place} is a Python `{name}`, which is not JSON data; return text, numbers, true or false, null, lists, "
+        f"{place} is a Python `{name}`, which is not JSON data; return strings, numbers, booleans, None, lists, "
         "dicts, dates, data frames, or a dataclass of those"
     )
 
@@ -138,7 +138,7 @@ _NOT_SIMPLE = object()
 
 
 def _simple(value: Any, place: str) -> Any:
-    """Values that become one text or number, and the marker for those that do not."""
+    """Return a value that becomes a single string or number, or the marker for other values."""
     match value:
         case Enum():
             return _convert(value.value, place, 0)
@@ -156,7 +156,7 @@ def _simple(value: Any, place: str) -> Any:
             return _text(str(value), place)
         case Decimal():
             if not value.is_finite():
-                raise NotJson(f"{place} is {value}, which JSON cannot hold; return null or text instead")
+                raise NotJson(f"{place} is {value}, which JSON does not support; return null or a string instead")
             return str(value)
     return _NOT_SIMPLE
 
@@ -164,7 +164,7 @@ def _simple(value: Any, place: str) -> Any:
 def _text(value: str, place: str) -> str:
     if value.isascii() or _is_unicode(value):
         return value
-    raise NotJson(f"{place} is text that is not valid Unicode; decode it with `errors='replace'`")
+    raise NotJson(f"{place} is a string that is not valid Unicode; decode it with `errors='replace'`")
 
 
 def _is_unicode(value: str) -> bool:
@@ -178,14 +178,14 @@ def _is_unicode(value: str) -> bool:
 def _integer(value: int, place: str) -> int:
     if -_LARGEST_INTEGER < value < _LARGEST_INTEGER:
         return value
-    raise NotJson(f"{place} is a number of more than 4,000 digits; return it as text")
+    raise NotJson(f"{place} is a number of more than 4,000 digits; return it as a string")
 
 
 def _number(value: float, place: str) -> float:
     if isfinite(value):
         return value
     shown = "NaN" if isnan(value) else "infinity"
-    raise NotJson(f"{place} is {shown}, which JSON cannot hold; return null or text instead")
+    raise NotJson(f"{place} is {shown}, which JSON does not support; return null or a string instead")
 
 
 def _key(key: Any, place: str) -> str:
@@ -195,7 +195,7 @@ def _key(key: Any, place: str) -> str:
         return _key(key.value, place)
     if isinstance(key, str | PurePath | UUID | date) or (isinstance(key, int) and not isinstance(key, bool)):
         return key.isoformat() if isinstance(key, date) else _text(str(key), f"a key of {place}")
-    raise NotJson(f"{place} has the key {key!r}; the keys of an object are text")
+    raise NotJson(f"{place} has the key {key!r}; the keys of an object must be strings")
 
 
 def _duration(value: timedelta) -> str:

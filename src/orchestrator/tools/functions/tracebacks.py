@@ -1,4 +1,4 @@
-"""Where a user's code failed: its innermost line for a message, and its traceback as text."""
+"""Where user code failed: the innermost line for a message, and the traceback as text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Final
 
 MOST_FRAMES: Final = 40
 MOST_CHARACTERS: Final = 16_000
-"""How much of a traceback is kept: its innermost frames, and the end of its text."""
+"""How much of a traceback is kept: the innermost frames, and the end of the text."""
 
 _PACKAGE: Final = str(Path(__file__).parents[2])
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def innermost_line(error: BaseException) -> str | None:
-    """Return the last line that an exception passed through in code that is neither ours nor a library's.
+    """Return the innermost line of user code in a traceback, as `line 12 of tools.py`; None if there is none.
 
-    It is written `line 12 of tools.py`. None where there is no such code.
+    Code of Orchestrator and of libraries is not user code.
     """
     found = None
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -36,7 +36,7 @@ def exception_text(error: BaseException) -> str:
 
 
 def exception_message(error: BaseException) -> str:
-    """Return the message of an exception; its own code may fail to make it."""
+    """Return the message of an exception, or a placeholder if creating it fails."""
     try:
         return str(error)
     except Exception:
@@ -44,7 +44,7 @@ def exception_message(error: BaseException) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the traceback of an exception as Python prints it, without the frames that called the user's code."""
+    """Return the traceback of an exception as Python prints it, starting at user code."""
     whole = traceback.TracebackException.from_exception(error, limit=-MOST_FRAMES, compact=True)
     seen: set[int] = set()
     parts: list[traceback.TracebackException | None] = [whole]
@@ -58,11 +58,11 @@ def traceback_text(error: BaseException) -> str:
     text = "".join(whole.format()).rstrip("\n")
     if len(text) <= MOST_CHARACTERS:
         return text
-    return f"... {len(text) - MOST_CHARACTERS} characters left out\n{text[-MOST_CHARACTERS:]}"
+    return f"... {len(text) - MOST_CHARACTERS} characters omitted\n{text[-MOST_CHARACTERS:]}"
 
 
 def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """The frames from the first one that is not ours."""
+    """Return the frames from the first one outside Orchestrator."""
     for number, frame in enumerate(stack):
         if not frame.filename.startswith(_PACKAGE):
             return list(stack[number:])

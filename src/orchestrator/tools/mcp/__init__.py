@@ -1,4 +1,4 @@
-"""Servers of tools that speak the Model Context Protocol (MCP): which there are, and calling what they offer."""
+"""MCP (Model Context Protocol) servers: their settings, connections and tools."""
 
 from orchestrator.tools.mcp.servers import McpServers
 from orchestrator.tools.mcp.settings import McpServer, load_servers

@@ -1,4 +1,4 @@
-"""One connection to a server of tools, on the official SDK. Imported with the first call only."""
+"""One connection to an MCP server, with the official SDK. Imported on the first call only."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from orchestrator.tools.mcp.settings import McpServer
 
 _MOST_PAGES = 100
-_SAID_CHARACTERS = 500
+_EXCERPT = 500
 _CLOSED = ("Connection closed", "SSE stream")
-"""How the SDK's own errors begin where a connection over HTTP has ended."""
+"""Prefixes of the SDK's errors for an ended HTTP connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class McpTool:
-    """A tool of a server: its name, what it does, the JSON Schema of its arguments."""
+    """A tool of a server: its name, its description, and the JSON Schema of its arguments."""
 
     name: str
     description: str
@@ -54,37 +54,37 @@ class McpTool:
 
 @dataclass(frozen=True, slots=True)
 class McpResult:
-    """What a tool of a server returned: its text, and data if it gave some."""
+    """The result of a server's tool: its text, and structured data if any."""
 
     text: str
     data: Any = None
 
 
 class McpConnection:
-    """A server that is in use. It is begun with the first call, and ended by `close` or when the server ends."""
+    """A connection to a server. It opens on the first call, and ends with `close` or with the server."""
 
     def __init__(self, server: McpServer, directory: Path, working: Path) -> None:
-        """The relative path of a program starts in `directory`; the program runs in `working`."""
+        """A relative path of a program is relative to `directory`; the program runs in `working`."""
         self._server = server
         self._directory = directory
         self._working = working
-        self._said: IO[str] | None = None
-        self._link = MessageRelay()
+        self._log: IO[str] | None = None
+        self._relay = MessageRelay()
         self._stop = asyncio.Event()
-        # Not `Task.cancel`: the SDK ends its program in a scope that is shielded, which only scopes respect.
+        # Not `Task.cancel`: the SDK ends its program in a shielded scope, which only scopes respect.
         self._scope = anyio.CancelScope()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._serve(), name=f"server of tools {server.name}")
+        self._task = asyncio.create_task(self._serve(), name=f"MCP server {server.name}")
         self.ended = False
-        """Whether it is of no use any more: a new one is to be made."""
+        """Whether the connection is unusable, so that a new one is needed."""
 
     async def tools(self) -> tuple[McpTool, ...]:
-        """Return what the server offers."""
+        """Return the tools of the server."""
         found: list[mcp_types.Tool] = []
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             client = await self._client()
-            page = await self._asked(client.list_tools(cursor=cursor), "its tools")
+            page = await self._request(client.list_tools(cursor=cursor), "its tools")
             found += page.tools
             cursor = page.next_cursor
             if cursor is None:
@@ -92,9 +92,9 @@ class McpConnection:
         return tuple(McpTool(tool.name, tool.description or tool.title or "", tool.input_schema) for tool in found)
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> McpResult:
-        """Call a tool. When that is cancelled, the server is told so."""
+        """Call a tool. Cancelling this cancels the call on the server."""
         client = await self._client()
-        result = await self._asked(client.call_tool(tool, dict(arguments)), f"`{tool}`")
+        result = await self._request(client.call_tool(tool, dict(arguments)), f"`{tool}`")
         text = "\n".join(_text_of(block) for block in result.content)
         if result.is_error:
             raise await self._failed(tool, text)
@@ -102,17 +102,17 @@ class McpConnection:
         return McpResult(text or ("" if data is None else json.dumps(data, ensure_ascii=False)), data)
 
     async def _failed(self, tool: str, text: str) -> McpError:
-        """Return the error of a call that failed: a tool that the server does not have is told with those it has."""
+        """Return the error of a failed call; for an unknown tool it lists those of the server."""
         name, offered = self._server.name, [each.name for each in await self.tools()]
         if tool not in offered:
             near = suggest(tool, offered)
-            help = f"did you mean `{near}`?" if near else f"it has: {quoted_list(offered)}"
-            return McpError(f"`{name}` has no tool `{tool}`", server=name, help=help)
-        message = f"`{tool}` of `{name}` failed: {shorten(text, _SAID_CHARACTERS) or 'it says no more'}"
-        return McpError(message, server=name, help="fix what it is given, or the server")
+            help = f"did you mean `{near}`?" if near else f"its tools are {quoted_list(offered)}"
+            return McpError(f"unknown tool `{tool}` of the server `{name}`", server=name, help=help)
+        message = f"`{tool}` of `{name}` failed: {shorten(text, _EXCERPT) or 'no details'}"
+        return McpError(message, server=name, help="fix its arguments, or the server")
 
     async def close(self) -> None:
-        """End the connection, and the program that was started for it."""
+        """End the connection and its program."""
         self.ended = True
         self._stop.set()
         if not self._ready.done():
@@ -121,10 +121,10 @@ class McpConnection:
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of it is left, also no program that is still being ended."""
+        """Whether the connection and its program have ended."""
         return self._task.done()
 
-    # --- the life of the connection: one task, as the SDK asks for
+    # --- the connection: one task, as the SDK requires
 
     async def _serve(self) -> None:
         failure: McpError | None = None
@@ -138,15 +138,15 @@ class McpConnection:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            failure = None if self._ready.done() else self._not_ready(error)  # later, callers hear of it from the SDK
+            failure = None if self._ready.done() else self._not_ready(error)  # later, the SDK reports it to callers
         finally:
             self.ended = True
             if not self._ready.done():
                 name = self._server.name
                 self._ready.set_exception(failure or McpError(f"`{name}` was stopped", server=name))
-                self._ready.exception()  # it may be that nobody waits for it any more
-            if self._said is not None:
-                self._said.close()
+                self._ready.exception()  # mark it as retrieved, in case nothing waits for it
+            if self._log is not None:
+                self._log.close()
 
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[Any]:
@@ -156,8 +156,8 @@ class McpConnection:
             async with create_mcp_http_client(headers=headers) as http:
                 yield streamable_http_client(server.url, http_client=http)
             return
-        # What a server writes to its standard error is its log: kept, for when it cannot start.
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by _serve
+        # The standard error of a server is its log, which is kept for errors.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by _serve
         environment = {**server.env, **{name: self._variable(name) for name in server.pass_env}}
         self._require_program(environment)
         command, *arguments = guarded([self._program, *server.command[1:]])
@@ -168,10 +168,10 @@ class McpConnection:
             cwd=self._working,
             encoding_error_handler="replace",
         )
-        yield self._link.over(stdio_client(program, errlog=self._said))
+        yield self._relay.over(stdio_client(program, errlog=self._log))
 
     def _require_program(self, environment: Mapping[str, str]) -> None:
-        """Refuse a program that is not there; a guardian would only say so in its log."""
+        """Refuse a program that does not exist; a guardian would only log that."""
         path = environment.get("PATH", os.environ.get("PATH"))
         if shutil.which(self._program, path=path) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._server.command[0])
@@ -185,7 +185,7 @@ class McpConnection:
         value = os.environ.get(name)
         if value is None:
             raise McpError(
-                f"`{self._server.name}` needs the variable `{name}`, which is not set",
+                f"`{self._server.name}` requires the environment variable `{name}`, which is not set",
                 server=self._server.name,
                 help=f"set it: export {name}=...",
                 retryable=False,
@@ -193,22 +193,22 @@ class McpConnection:
         return value
 
     async def _client(self) -> Client:
-        """The client, once the server is ready."""
+        """Return the client when the server is ready."""
         seconds = self._server.start_timeout
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(self._ready)
         except TimeoutError:
             self.ended = True
-            words = self._last_words()
+            output = self._last_output()
             self._scope.cancel()
             raise McpError(
-                f"`{self._server.name}` was not ready within {seconds:g} s{words}",
+                f"`{self._server.name}` was not ready within {seconds:g} s{output}",
                 server=self._server.name,
-                help=f"see that it speaks MCP, or give it longer: `start_timeout` below `[mcp.{self._server.name}]`",
+                help=f"check that it is an MCP server, or increase `start_timeout` under `[mcp.{self._server.name}]`",
             ) from None
 
-    async def _asked(self, work: Coroutine[Any, Any, Any], what: str) -> Any:
+    async def _request(self, work: Coroutine[Any, Any, Any], what: str) -> Any:
         name = self._server.name
         try:
             return await work
@@ -216,41 +216,41 @@ class McpConnection:
             if self._is_lost(error):
                 self._give_up()
                 raise McpError(
-                    f"`{name}` did not give {what}: {self._how_lost(error)}{self._last_words()}",
+                    f"`{name}` failed to return {what}: {self._how_lost(error)}{self._last_output()}",
                     server=name,
-                    help="it is started again with the next call",
+                    help="the next call starts it again",
                     retryable=True,
                 ) from error
             unreadable = error.code == mcp_types.PARSE_ERROR
             raise McpError(
-                f"`{name}` did not give {what}: {shorten(error.message, _SAID_CHARACTERS)}",
+                f"`{name}` failed to return {what}: {shorten(error.message, _EXCERPT)}",
                 server=name,
-                help="fix the server" if unreadable else "see what the server can do with `list`",
+                help="fix the server" if unreadable else "list the tools of the server with `list`",
                 retryable=False,
             ) from error
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self._give_up()
             raise McpError(
-                f"`{name}` did not give {what}: the connection is lost{self._last_words()}", server=name
+                f"`{name}` failed to return {what}: the connection is lost{self._last_output()}", server=name
             ) from error
-        except ValueError as error:  # what it sent is not as the protocol, or its own schema, says
+        except ValueError as error:  # its response does not match the protocol or its own schema
             raise McpError(
-                f"`{name}` did not give {what}: {shorten(str(error), _SAID_CHARACTERS)}",
+                f"`{name}` failed to return {what}: {shorten(str(error), _EXCERPT)}",
                 server=name,
                 help="fix the server",
             ) from error
 
     def _is_lost(self, error: MCPError) -> bool:
-        """Whether an error says that the connection has ended. Servers use the SDK's code for that for other errors."""
+        """Whether an error means that the connection has ended. Servers also use the SDK's code for other errors."""
         if error.code != mcp_types.CONNECTION_CLOSED:
             return False
-        return error.message.startswith(_CLOSED) if self._server.url else self._link.ended
+        return error.message.startswith(_CLOSED) if self._server.url else self._relay.ended
 
     def _how_lost(self, error: MCPError) -> str:
         return (
-            f"the connection is lost: {shorten(error.message, _SAID_CHARACTERS)}"
+            f"the connection is lost: {shorten(error.message, _EXCERPT)}"
             if self._server.url
-            else "the server has ended"
+            else "the server has exited"
         )
 
     def _give_up(self) -> None:
@@ -258,7 +258,7 @@ class McpConnection:
         self._stop.set()
 
     def _not_ready(self, error: BaseException) -> McpError:
-        """Why the server could not be made ready, from whatever the SDK raised."""
+        """Return the error for a server that did not start, from the exception of the SDK."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, McpError):
@@ -266,32 +266,29 @@ class McpConnection:
         server = self._server
         if server.url:
             what = f"`{server.name}` cannot be reached at {urlsplit(server.url).hostname}"
-            help = "see that it runs, and that its `url` in orchestrator.toml is right"
+            help = "check that it is running, and its `url` in orchestrator.toml"
         else:
             what = f"`{server.name}` cannot be started"
-            help = f"see that this works in a shell: {shlex.join(server.command)}"
+            help = f"check that this works in a shell: {shlex.join(server.command)}"
         if isinstance(error, FileNotFoundError):
             return McpError(
-                f"{what}: there is no program `{server.command[0]}`", server=server.name, help=help, retryable=False
+                f"{what}: the program `{server.command[0]}` is not found",
+                server=server.name,
+                help=help,
+                retryable=False,
             )
         lost = isinstance(error, MCPError) and error.code == mcp_types.CONNECTION_CLOSED
-        said = (
-            "it has ended" if lost and not server.url else shorten(str(error), _SAID_CHARACTERS) or type(error).__name__
-        )
-        return McpError(f"{what}: {said}{self._last_words()}", server=server.name, help=help)
+        reason = "it has exited" if lost and not server.url else shorten(str(error), _EXCERPT) or type(error).__name__
+        return McpError(f"{what}: {reason}{self._last_output()}", server=server.name, help=help)
 
-    def _last_words(self) -> str:
-        """The end of what the program wrote to its standard error, or among its messages."""
-        if self._said is not None and not self._said.closed:
-            self._said.seek(0)
-            lines = self._said.read()[-4 * _SAID_CHARACTERS :].strip().splitlines()
+    def _last_output(self) -> str:
+        """Return the last output of the program on its standard error, or among its messages."""
+        if self._log is not None and not self._log.closed:
+            self._log.seek(0)
+            lines = self._log.read()[-4 * _EXCERPT :].strip().splitlines()
             if lines:
-                return f"; the last line of its log: {shorten(lines[-1], _SAID_CHARACTERS)}"
-        return (
-            f"; its standard output has no message but: {shorten(self._link.noise, _SAID_CHARACTERS)}"
-            if self._link.noise
-            else ""
-        )
+                return f"; the last line of its log: {shorten(lines[-1], _EXCERPT)}"
+        return f"; its standard output is not MCP: {shorten(self._relay.noise, _EXCERPT)}" if self._relay.noise else ""
 
 
 def _text_of(block: Any) -> str:

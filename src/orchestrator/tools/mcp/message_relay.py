@@ -1,4 +1,4 @@
-"""The messages of a server's program: its end is noticed, and an answer that cannot be read fails its call."""
+"""Relays the messages of a server process: detects its end, and fails the call of an unreadable response."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _ID = re.compile(r'"id"\s*:\s*(?:(\d{1,18})|"([^"\\]{1,100})")')
 _SHOWN = 200
 
-# It would print each line that it cannot read with a traceback, where nobody has configured logging.
+# Without a handler it would print each unreadable line with a traceback.
 logging.getLogger("mcp.client.stdio").addHandler(logging.NullHandler())
 
 
 class MessageRelay:
-    """What is known of the messages of one program.
+    """Relays the messages of one process.
 
-    `ended`: it sends no more. `noise`: the last line that it wrote among its messages and that is none.
+    `ended`: it has stopped sending. `noise`: the last line of its output that is not a message.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class MessageRelay:
 
     @asynccontextmanager
     async def over(self, transport: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
-        """Open a transport of the SDK, and pass its messages on."""
+        """Open a transport of the SDK, and relay its messages."""
         async with transport as (raw_read, raw_write):
             incoming, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
             write, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
@@ -88,7 +88,7 @@ class MessageRelay:
             outgoing.close()
 
     def _unreadable(self, error: Exception) -> list[SessionMessage]:
-        """The failures of those calls that a line which is no message was to answer."""
+        """Return failures for the calls that an unreadable line should have answered."""
         found = _read(error)
         if isinstance(found, dict):
             known = found.get("id")
@@ -102,7 +102,7 @@ class MessageRelay:
                 return []
         shown = shorten(text, _SHOWN)
         failure = mcp_types.ErrorData(
-            code=mcp_types.PARSE_ERROR, message=f"its answer is not a message of the protocol: {shown}"
+            code=mcp_types.PARSE_ERROR, message=f"its response is not an MCP message: {shown}"
         )
         return self._failed([known] if known in self._waiting else list(self._waiting), failure)
 
@@ -113,7 +113,7 @@ class MessageRelay:
 
 
 def _read(error: Exception) -> Any:
-    """The line that could not be read: its text, or its data where it is JSON."""
+    """Return the unreadable line: its text, or its data if it is JSON."""
     if not isinstance(error, ValidationError):
         return str(error)
     inputs = [each["input"] for each in error.errors(include_url=False)]

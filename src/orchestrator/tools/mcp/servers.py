@@ -1,6 +1,6 @@
-"""The servers of tools of one project while they are in use: started when first needed, ended together.
+"""The MCP servers of one project: started when first needed, and closed together.
 
-They live on an event loop of their own, in a thread of its own, so that runs on any loop share them.
+They run on a separate event loop in a separate thread, so that runs on any loop share them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLOSE_SECONDS = 8.0
-"""For all servers to end; a program that does not is killed, with all that it started, after half of that."""
+"""Seconds for all servers to end; after half of that, their processes are killed."""
 
 
 class McpServers:
-    """Calls the servers that `orchestrator.toml` in a directory names. Safe to use from any thread and event loop.
+    """Calls the servers in the `orchestrator.toml` of a directory. Safe to use from any thread and event loop.
 
-    Their programs run in `working`, by default that directory, where relative paths of programs start in any case.
+    Their programs run in `working`, by default that directory, which relative paths of programs are always relative to.
     """
 
     def __init__(self, directory: Path, *, working: Path | None = None) -> None:
@@ -45,25 +45,25 @@ class McpServers:
         self._ending: set[McpConnection] = set()
 
     async def tools(self, server: str) -> tuple[McpTool, ...]:
-        """Return what a server offers.
+        """Return the tools of a server.
 
         Raises:
-            McpError: There is no such server, it cannot be reached, or it refuses.
+            McpError: The server is unknown, cannot be reached, or refuses.
         """
         found = self._server(server)
         return await self._on_loop(self._tools(found), found)
 
     async def call(self, server: str, tool: str, arguments: Mapping[str, Any]) -> McpResult:
-        """Call a tool of a server. When this is cancelled, the server is told so.
+        """Call a tool of a server. Cancelling this cancels the call on the server.
 
         Raises:
-            McpError: There is no such server, it cannot be reached, or the tool failed.
+            McpError: The server is unknown, cannot be reached, or the tool failed.
         """
         found = self._server(server)
         return await self._on_loop(self._call(found, tool, arguments), found)
 
     def close(self) -> None:
-        """End all servers. Nothing can be called any more."""
+        """Close all servers. No more calls are possible."""
         with self._lock:
             self._closed = True
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
@@ -80,17 +80,17 @@ class McpServers:
         if found is None:
             near = suggest(name, self._settings)
             raise McpError(
-                f"there is no server of tools `{name}`",
+                f"unknown MCP server `{name}`",
                 server=name,
                 help=f"did you mean `{near}`?" if near else f"add a table `[mcp.{name}]` to orchestrator.toml",
                 retryable=False,
             )
         return found
 
-    # --- on the servers' own loop
+    # --- on the loop of the servers
 
     async def _on_loop(self, work: Coroutine[Any, Any, T], server: McpServer) -> T:
-        """Have something done on the servers' loop, and wait for it on the caller's."""
+        """Run a coroutine on the loop of the servers, and wait for it on the caller's loop."""
         try:
             loop = self._started(server)
         except BaseException:
@@ -101,7 +101,7 @@ class McpServers:
     def _started(self, server: McpServer) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._closed:
-                raise McpError(f"`{server.name}` cannot be called: its orchestrator is closed", server=server.name)
+                raise McpError(f"`{server.name}` cannot be called: the orchestrator is closed", server=server.name)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
@@ -133,7 +133,7 @@ class McpServers:
         return await self._connection(server).call(tool, arguments)
 
     def _connection(self, server: McpServer) -> McpConnection:
-        """The connection to a server; a new one if the last one has ended."""
+        """Return the connection to a server, or a new one if it has ended."""
         from orchestrator.tools.mcp.connection import McpConnection
 
         connection = self._connections.get(server.name)

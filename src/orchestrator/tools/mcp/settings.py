@@ -1,4 +1,4 @@
-"""What `orchestrator.toml` says about servers of tools: a table `[mcp.NAME]` for each."""
+"""The MCP servers in `orchestrator.toml`: a table `[mcp.NAME]` for each."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _REMOTE = ("url", "headers_env")
 _SERVER = (*_PROGRAM, *_REMOTE, "start_timeout")
 
 START_SECONDS = 30.0
-"""How long a server may take to be ready."""
+"""Seconds that a server may take to start."""
 
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """One server: a program that is started (`command`), or an address that is called (`url`).
+    """One server: a program that is started (`command`), or a URL that is called (`url`).
 
-    A program has the variables `env` and those of ours that `pass_env` names, besides a few harmless ones such as
-    PATH. `headers_env` gives, for each header that is sent to the address, the variable that holds its value.
+    A program gets the variables in `env`, those of this process named in `pass_env`, and a few harmless ones such as
+    PATH. `headers_env` maps each header that is sent to the URL to the environment variable with its value.
     """
 
     name: str
@@ -44,10 +44,10 @@ class McpServer:
 
 
 def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
-    """Read the servers from `orchestrator.toml` in `directory`, by their names.
+    """Read the servers from `orchestrator.toml` in `directory`, by name.
 
     Raises:
-        ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+        ConfigurationError: The file is not valid TOML, or a setting is unknown or has the wrong type.
     """
     whole = read_configuration(directory).table("mcp")
     return {name: _server(whole, name) for name in whole.values}
@@ -56,7 +56,7 @@ def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
 def _server(whole: Table, name: str) -> McpServer:
     if not _NAME.fullmatch(name):
         raise whole.wrong(
-            f"`{whole.path(name)}`: a server cannot be named so", "take a letter, then letters, digits, `-` and `_`"
+            f"`{whole.path(name)}`: invalid server name", "start with a letter, then use letters, digits, `-` and `_`"
         )
     table = whole.table(name)
     table.only(_SERVER)
@@ -65,14 +65,14 @@ def _server(whole: Table, name: str) -> McpServer:
     if bool(command) == bool(url):
         raise table.wrong(
             f"`{table.name}` must have either a `command` or a `url`",
-            'write `command = ["npx", "a-server"]` to start a program, `url = "https://..."` to call an address',
+            'write `command = ["npx", "a-server"]` to start a program, or `url = "https://..."` to call a URL',
         )
     for key in _REMOTE if command else _PROGRAM:
         if key in table.values:
             other = "url" if command else "command"
-            raise table.wrong(f"`{table.path(key)}` means something only with `{other}`", f"remove `{key}`")
+            raise table.wrong(f"`{table.path(key)}` is only valid with `{other}`", f"remove `{key}`")
     if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise table.wrong(f"`{table.path('url')}` must be an address", 'write `url = "https://tools.example.com/mcp"`')
+        raise table.wrong(f"`{table.path('url')}` must be a URL", 'write `url = "https://tools.example.com/mcp"`')
     seconds = table.number("start_timeout", "30")
     return McpServer(
         name,
@@ -95,7 +95,7 @@ def _texts_by_name(table: Table, key: str, name: str, value: str) -> dict[str, s
     inner = table.table(key)
     for each, found in inner.values.items():
         if not isinstance(found, str):
-            raise inner.wrong(f"`{inner.path(each)}` must be a text", f'write for example `{name} = "{value}"`')
+            raise inner.wrong(f"`{inner.path(each)}` must be a string", f'write for example `{name} = "{value}"`')
     return dict(inner.values)
 
 
@@ -104,7 +104,7 @@ def _variables(table: Table, key: str, names: Iterable[str]) -> tuple[str, ...]:
     for name in found:
         if not _VARIABLE.fullmatch(name):
             raise table.wrong(
-                f"`{table.path(key)}` must name variables, and never hold a secret itself",
-                "put the secret into a variable of the environment, and name that",
+                f"`{table.path(key)}` must name environment variables, not contain a secret",
+                "put the secret into an environment variable, and use its name",
             )
     return found

@@ -1,15 +1,15 @@
-"""Runs programs and ends all that they start: a script of its own, executed next to the process that wants them run.
+"""Runs programs and ends all of their child processes: a separate script, run next to the process that needs them.
 
-    python -I -S guardian.py FD OWNER            programs are asked for through the socket FD, one guardian for each
-    python -I -S guardian.py - OWNER PROGRAM...  one program, named here, which SIGTERM ends
+    python -I -S guardian.py FD OWNER            receives requests through the socket FD; one guardian per program
+    python -I -S guardian.py - OWNER PROGRAM...  runs the given program, until it ends or SIGTERM arrives
 
-On Linux a guardian adopts what loses its parent (a subreaper), so that whatever its program starts stays below it, in a
-session of its own or not; where control groups may be made, the program gets one. It ends the program also when its
-owner has gone, however that ended. The server adopts and ends what is left of a guardian that was killed itself. See
+On Linux a guardian is a subreaper: it adopts orphaned processes, so that all processes of its program stay below it,
+even in a new session. If control groups can be created, the program gets one. A guardian also ends its program when its
+owner has exited for any reason. The server adopts and ends the processes of a guardian that was killed. See
 docs/decisions/0025-programs.md.
 """
 
-# This starts with every program, and pathlib takes as long to load as all the rest.
+# This runs for every program, and importing pathlib takes as long as everything else.
 # ruff: noqa: PTH102, PTH106, PTH110, PTH123, PTH208
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 
-_LOOK = 0.5  # seconds between two looks at whether the owner is there, should another process hold its socket open
-_SHORT = 0.05  # seconds; to move a process into a control group takes the kernel longer than most programs run
-_LIMIT = 5.0  # seconds for all to be gone after SIGKILL
+_LOOK = 0.5  # seconds between checks that the owner is alive, in case another process holds its socket open
+_SHORT = 0.05  # seconds; moving a process into a control group takes longer than most programs run
+_LIMIT = 5.0  # seconds for all processes to end after SIGKILL
 _LINUX = sys.platform == "linux"
-_LIBC = ctypes.CDLL(None) if _LINUX else ctypes.pythonapi  # the second is not used
+_LIBC = ctypes.CDLL(None) if _LINUX else ctypes.pythonapi  # the second is unused
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _NOT_STARTED = 127
 
 
 class Program:
-    """The program and all that it has started. `code` is its exit status, minus the signal's number for a signal."""
+    """The program and its child processes. `code` is its exit status, or the negative number of a signal."""
 
     def __init__(self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes) -> None:
         self.code: int | None = None
@@ -60,7 +60,7 @@ class Program:
             raise OSError(int(failure), os.strerror(int(failure)))
 
     def reap(self) -> bool:
-        """Take in what has ended; return whether anything is left."""
+        """Reap ended processes; return whether any are left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -73,7 +73,7 @@ class Program:
                 self.ended = time.monotonic()
 
     def confine(self) -> None:
-        """Move all of it into a control group, where that is possible."""
+        """Move all processes into a control group, if possible."""
         self.group = _control_group()
         if self.group is None:
             return
@@ -82,14 +82,14 @@ class Program:
                 members.write(str(pid))
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of it."""
+        """Send a signal to all processes."""
         with suppress(OSError):
             os.killpg(self.pid, number)
         for pid in _descendants():
             _kill(pid, number)
 
     def end(self) -> None:
-        """Kill what is left. What starts others while it is killed is stopped first."""
+        """Kill the remaining processes. They are stopped first, so that they cannot start others."""
         limit = time.monotonic() + _LIMIT
         if self.group is not None:
             with suppress(OSError), open(f"{self.group}/cgroup.kill", "w") as order:
@@ -103,18 +103,18 @@ class Program:
             self.signal(signal.SIGKILL)
             time.sleep(0.002)
         if not _LINUX:
-            self.signal(signal.SIGKILL)  # what is not our child is not waited for
+            self.signal(signal.SIGKILL)  # only children can be waited for
         self.remove_group()
 
     def remove_group(self) -> None:
-        """Remove the control group, which is empty now."""
+        """Remove the empty control group."""
         if self.group is not None:
             with suppress(OSError):
                 os.rmdir(self.group)
 
 
 def _execute(command: list[bytes], environment: dict[bytes, bytes], directory: bytes, failures: int) -> None:
-    """In the new process: become the program, or report why that is not possible."""
+    """In the new process: execute the program, or report the error."""
     try:
         try:
             os.setsid()
@@ -146,12 +146,12 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _kill(pid: int, number: int) -> None:
-    with suppress(OSError):  # it has gone, or is another user's
+    with suppress(OSError):  # it has ended, or belongs to another user
         os.kill(pid, number)
 
 
-def _descendants(*, besides: Collection[int] = ()) -> set[int]:
-    """All processes below this one; `besides` are children of it that are left out, with what is below them."""
+def _descendants(*, exclude: Collection[int] = ()) -> set[int]:
+    """Return all descendants of this process, except the children in `exclude` and their descendants."""
     if not _LINUX:
         return set()
     own = os.getpid()
@@ -159,7 +159,7 @@ def _descendants(*, besides: Collection[int] = ()) -> set[int]:
         children_of = _children if _children(own) is not None else _scanned().get
     except OSError:
         return set()
-    found = {child for child in children_of(own) or () if child not in besides}
+    found = {child for child in children_of(own) or () if child not in exclude}
     waiting = list(found)
     while waiting:
         for child in children_of(waiting.pop()) or ():
@@ -170,7 +170,7 @@ def _descendants(*, besides: Collection[int] = ()) -> set[int]:
 
 
 def _children(pid: int) -> list[int] | None:
-    """The children of one process, as the kernel lists them; None where it does not."""
+    """Return the children of a process, as the kernel lists them; None if it does not."""
     found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -182,7 +182,7 @@ def _children(pid: int) -> list[int] | None:
 
 
 def _scanned() -> dict[int, list[int]]:
-    """The children of all processes, from a look at each: slower, and so more likely to miss one that was just made."""
+    """Return the children of all processes, by scanning each: slower, and more likely to miss a new one."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -196,7 +196,7 @@ def _scanned() -> dict[int, list[int]]:
 
 
 def _control_group() -> str | None:
-    """Make a control group for the program, in that of this process; None where that is not possible."""
+    """Create a control group below that of this process; None if that is not possible."""
     if not _LINUX:
         return None
     with suppress(OSError, StopIteration):
@@ -216,8 +216,8 @@ def _is_unified(mounted: str) -> bool:
     return os.path.exists(mounted + "/cgroup.controllers")
 
 
-def _asked(fd: int) -> tuple[socket.socket, list[bytes], dict[bytes, bytes], bytes]:
-    """Read the program from the socket: a line of JSON, whose texts are bytes written as Latin-1."""
+def _read_request(fd: int) -> tuple[socket.socket, list[bytes], dict[bytes, bytes], bytes]:
+    """Read the request from the socket: a line of JSON, whose strings are bytes decoded as Latin-1."""
     control = socket.socket(fileno=fd)
     control.set_inheritable(False)
     text = bytearray()
@@ -226,14 +226,14 @@ def _asked(fd: int) -> tuple[socket.socket, list[bytes], dict[bytes, bytes], byt
         if not piece:
             os._exit(_NOT_STARTED)
         text += piece
-    asked = json.loads(text)
-    environment = {name.encode("latin-1"): value.encode("latin-1") for name, value in asked["environment"].items()}
-    command = [word.encode("latin-1") for word in asked["command"]]
-    return control, command, environment, asked["directory"].encode("latin-1")
+    request = json.loads(text)
+    environment = {name.encode("latin-1"): value.encode("latin-1") for name, value in request["environment"].items()}
+    command = [word.encode("latin-1") for word in request["command"]]
+    return control, command, environment, request["directory"].encode("latin-1")
 
 
-def _watch(program: Program, control: socket.socket | None, owner: int, wake: int, told: list[bool]) -> None:
-    """Wait for the end of the program, or for the order to end it."""
+def _watch(program: Program, control: socket.socket | None, owner: int, wake: int, terminated: list[bool]) -> None:
+    """Wait until the program ends, or until it has to be ended."""
     watched: list[int | socket.socket] = [wake] if control is None else [wake, control]
     limit: float | None = None
     confined = False
@@ -250,8 +250,8 @@ def _watch(program: Program, control: socket.socket | None, owner: int, wake: in
             os.read(wake, 4096)
         ordered = control is not None and control in ready
         if control is not None and ordered:
-            watched.remove(control)  # an order, or the end of the owner
-        if limit is None and (ordered or told or os.getppid() != owner):
+            watched.remove(control)  # a request to end, or the end of the owner
+        if limit is None and (ordered or terminated or os.getppid() != owner):
             limit = time.monotonic() + GRACE
             program.signal(signal.SIGTERM)
 
@@ -259,18 +259,18 @@ def _watch(program: Program, control: socket.socket | None, owner: int, wake: in
 def guard(
     control: socket.socket | None, command: list[bytes], environment: dict[bytes, bytes], directory: bytes
 ) -> None:
-    """Run a program to its end, report how it ended, and exit."""
+    """Run a program until it ends, report how it ended, and exit."""
     owner = os.getppid() if control is not None else int(sys.argv[2])
     if _LINUX:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    told: list[bool] = []
+    terminated: list[bool] = []
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if control is not None else lambda *_: told.append(True))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if control is not None else lambda *_: terminated.append(True))
     try:
         program = Program(command, environment, directory)
     except OSError as error:
@@ -280,18 +280,18 @@ def guard(
         control.sendall(json.dumps({"errno": error.errno}).encode() + b"\n")
         os._exit(0)
     _release_pipes()
-    _watch(program, control, owner, wake, told)
+    _watch(program, control, owner, wake, terminated)
     program.end()
     code: int = -signal.SIGKILL if program.code is None else program.code
     if control is None:
         os._exit(code if code >= 0 else 128 - code)
-    with suppress(OSError):  # nobody may be there to read it
+    with suppress(OSError):  # the owner may have exited
         control.sendall(json.dumps({"code": code, "seconds": program.ended - program.started}).encode() + b"\n")
     os._exit(0)
 
 
 def _release_pipes() -> None:
-    """Let go of the pipes of a program, which are closed when all of it has ended."""
+    """Close this process's copies of the program's pipes."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -299,23 +299,25 @@ def _release_pipes() -> None:
 
 
 def _end_orphans(guardians: Collection[int]) -> None:
-    """Kill what this process has adopted: nothing, unless somebody has killed a guardian."""
+    """Kill the processes that this process has adopted, which happens only if a guardian was killed."""
     limit = time.monotonic() + _LIMIT
-    while (found := _descendants(besides=guardians)) and time.monotonic() < limit:
+    while (found := _descendants(exclude=guardians)) and time.monotonic() < limit:
         seen: set[int] = set()
         while not found <= seen and time.monotonic() < limit:
             for pid in found - seen:
                 _kill(pid, signal.SIGSTOP)
             seen |= found
-            found = _descendants(besides=guardians)
+            found = _descendants(exclude=guardians)
         for pid in seen:
             _kill(pid, signal.SIGKILL)
         time.sleep(0.002)
 
 
 def serve(fd: int, owner: int) -> None:
-    """Fork a guardian for each program that is asked for, until the owner has gone."""
-    for name in os.listdir("/dev/fd"):  # what the owner left open for its own children is not for programs
+    """Fork a guardian for each request, until the owner has exited."""
+    for name in os.listdir(
+        "/dev/fd"
+    ):  # programs must not inherit descriptors that the owner left open for its children
         if int(name) > 2 and int(name) != fd:
             with suppress(OSError):
                 os.close(int(name))
@@ -323,7 +325,7 @@ def serve(fd: int, owner: int) -> None:
     requests.set_inheritable(False)
     with suppress(OSError):
         os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a guardian
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are not waited for
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if _LINUX:
@@ -346,7 +348,7 @@ def serve(fd: int, owner: int) -> None:
                 for standard, descriptor in enumerate(descriptors[:3]):
                     os.dup2(descriptor, standard)
                     os.close(descriptor)
-                guard(*_asked(descriptors[3]))
+                guard(*_read_request(descriptors[3]))
             finally:
                 os._exit(_NOT_STARTED)
         guardians.add(pid)

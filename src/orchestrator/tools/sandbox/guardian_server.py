@@ -1,4 +1,4 @@
-"""The process that makes guardians for this one: started with the first program, since starting one takes longest."""
+"""The server process that forks guardians. It starts with the first program, because starting it is slow."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SCRIPT: tuple[str, ...] = (sys.executable, "-I", "-S", guardian.__file__)
 
 _lock = threading.Lock()
 _servers: dict[tuple[str, ...], tuple[int, socket.socket]] = {}
-"""The id of the server that a script makes, and a socket to it."""
+"""The process id of the server of a script, and the socket to it."""
 
 
 def start_guardian(descriptors: Sequence[int]) -> None:
-    """Have a guardian made that gets these descriptors: stdin, stdout and stderr of its program, and a socket to us.
+    """Start a guardian with these descriptors: stdin, stdout and stderr of its program, and a socket to this process.
 
     Raises:
-        OSError: No process can be started.
+        OSError: The process cannot be started.
     """
     with _lock:
         try:
             socket.send_fds(_server(), [b"+"], list(descriptors))
-        except ConnectionError:  # somebody has killed it: once more
+        except ConnectionError:  # the server was killed: start another one
             _forget()
             socket.send_fds(_server(), [b"+"], list(descriptors))
 
@@ -40,7 +40,7 @@ def _server() -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             actions = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-            # Duplicated onto itself it would stay closed on exec, so it gets a number that is certainly another one.
+            # Duplicated onto itself, it would be closed on exec, so it gets a different number.
             number = theirs.fileno() + 1
             pid = os.posix_spawn(
                 SCRIPT[0],
@@ -53,7 +53,7 @@ def _server() -> socket.socket:
 
 
 def _after_fork() -> None:
-    """In a process that was forked: another thread may have held the lock, and the servers are the parent's."""
+    """Reset after a fork: another thread may have held the lock, and the servers belong to the parent."""
     global _lock
     _lock = threading.Lock()
     for _, ours in _servers.values():

@@ -1,4 +1,4 @@
-"""Running Python code in a process of its own: for the user's code, and for work of ours that must be stoppable."""
+"""Runs Python code in a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN = 2_000
 
 @dataclass(frozen=True, slots=True)
 class PythonOutcome:
-    """What the code left behind: the value of `result`, and what it printed."""
+    """The result of the code: the value of `result`, and its output."""
 
     result: Any
     stdout: str
@@ -40,11 +40,11 @@ async def run_python(
     timeout: float | None = None,  # noqa: ASYNC109 - the process must have ended before this returns
     max_output: int = 1_000_000,
 ) -> PythonOutcome:
-    """Execute code that reads `inputs` and assigns `result`, in a fresh interpreter without this one's variables.
+    """Execute code that reads `inputs` and assigns `result`, in a new interpreter without this environment.
 
     Raises:
         StepTimeout: It ran longer than `timeout` seconds and was ended.
-        StepError: ORC707 it raised an exception or ended the process; ORC705 `result` is no JSON data.
+        StepError: ORC707 it raised an exception or exited; ORC705 `result` is not JSON data.
     """
     variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
@@ -59,31 +59,31 @@ async def run_python(
             max_output=max_output,
         )
         if done.timed_out and timeout is not None:
-            raise StepTimeout(f"the code ran longer than {timeout:g} s and was ended", seconds=timeout)
+            raise StepTimeout(f"the code ran longer than {timeout:g} s and was stopped", seconds=timeout)
         result = _result(report, done)
     return PythonOutcome(result, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def _result(report: Path, done: CompletedProcess) -> Any:
-    """Read what the process reported, and raise what went wrong in it."""
+    """Return the result that the process reported, or raise its error."""
     try:
         outcome: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        said = done.stderr.decode(errors="replace").strip()[-_SHOWN:]
-        message = f"the process ended by itself with exit status {done.exit_code}{': ' + said if said else ''}"
-        raise StepError(message, code=codes.COMMAND_FAILED, help="let the code run to its end") from error
+        stderr = done.stderr.decode(errors="replace").strip()[-_SHOWN:]
+        message = f"the process exited with status {done.exit_code}{': ' + stderr if stderr else ''}"
+        raise StepError(message, code=codes.COMMAND_FAILED, help="do not exit the process in the code") from error
     if "not_json" in outcome:
         raise StepError(
-            f"`result` is no JSON data: {outcome['not_json']}",
+            f"`result` is not JSON data: {outcome['not_json']}",
             code=codes.RESULT_NOT_JSON,
-            help="assign text, numbers, booleans, None, lists or dicts of these",
+            help="assign strings, numbers, booleans, None, or lists or dicts of these",
             retryable=False,
         )
     if "error" in outcome:
         raised = outcome["error"]
         place = f"line {raised['line']} of the code" if raised["line"] else "the code"
         text = f" (`{raised['text']}`)" if raised["text"] else ""
-        said = f": {raised['message']}" if raised["message"] else ""
+        message = f": {raised['message']}" if raised["message"] else ""
         names = tuple(raised["names"])
-        raise StepError(f"{place}{text} raised {names[0]}{said}", code=codes.COMMAND_FAILED, raised=names)
+        raise StepError(f"{place}{text} raised {names[0]}{message}", code=codes.COMMAND_FAILED, raised=names)
     return outcome["result"]

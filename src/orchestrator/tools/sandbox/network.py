@@ -1,7 +1,7 @@
-"""HTTP that can only reach permitted addresses: each connection goes to an address that was checked after resolving.
+"""HTTP that can only reach permitted addresses: each connection uses an address that was checked after resolving.
 
-The check sits below the client, where the socket is opened, so that redirects, and names whose address changes between
-two look-ups, meet it too. Importing this module loads httpx2.
+The check is below the client, where the socket is opened, so that it also applies to redirects, and to names whose
+address changes between two lookups. Importing this module loads httpx2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """The trusted certificates; loading them takes longer than a request, so once."""
+    """Return the trusted certificates, loaded once because loading takes longer than a request."""
     return httpx2.create_ssl_context()
 
 
@@ -51,7 +51,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         end = None if timeout is None else time.monotonic() + timeout
-        failure: Exception = httpcore2.ConnectError("its name has no address")
+        failure: Exception = httpcore2.ConnectError("the name has no address")
         for address in await self._permitted(host, port):
             left = None if end is None else max(end - time.monotonic(), 0.001)
             try:
@@ -63,11 +63,11 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         raise failure
 
     async def _permitted(self, host: str, port: int) -> list[str]:
-        """Resolve a name; the addresses that may be reached, or PermissionDenied where none of them may."""
+        """Resolve a name and return its permitted addresses. Raises PermissionDenied if none is permitted."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore2.ConnectError("its name cannot be resolved") from error
+            raise httpcore2.ConnectError("the name cannot be resolved") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         judged = [(address, self._permissions.check_host(host, port, [address])) for address in addresses]
         permitted = [address for address, refusal in judged if refusal is None]
@@ -81,22 +81,22 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's transport over connections that the permissions judge. Proxies of the environment are not used."""
+    """httpx2's transport over permitted connections. Proxies from the environment are not used."""
 
     def __init__(self, permissions: Permissions) -> None:
-        # The base class has no argument for the network, so its one attribute is set here instead of by it.
+        # The base class has no parameter for the network backend, so its only attribute is set here.
         self._pool = httpcore2.AsyncConnectionPool(ssl_context=_tls(), network_backend=_GuardedBackend(permissions))
 
 
 def guarded_client(permissions: Permissions, timeout: float) -> httpx2.AsyncClient:
-    """Return a client that reaches permitted addresses only."""
+    """Return a client that can only reach permitted addresses."""
     return httpx2.AsyncClient(transport=GuardedTransport(permissions), timeout=timeout, trust_env=False)
 
 
 async def send_request(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: bool) -> httpx2.Response:
-    """Send a request and follow redirects; the body is still to be read.
+    """Send a request and follow redirects; the caller reads the body.
 
-    A redirect to another origin loses every header that the pipeline gave: keys do not travel to strangers.
+    A redirect to another origin drops all headers from the pipeline, which may contain keys.
     """
     given = [name for name in request.headers if name not in _HARMLESS]
     for _ in range(_MOST_REDIRECTS + 1):
@@ -107,7 +107,7 @@ async def send_request(client: httpx2.AsyncClient, request: httpx2.Request, *, f
         await response.aclose()
         if following.url.scheme not in ("http", "https"):
             raise StepError(
-                f"{safe_url(str(request.url))} redirects to a `{following.url.scheme}:` address",
+                f"{safe_url(str(request.url))} redirects to a `{following.url.scheme}:` URL",
                 code=codes.HTTP_FAILED,
                 retryable=False,
             )
@@ -121,10 +121,10 @@ async def send_request(client: httpx2.AsyncClient, request: httpx2.Request, *, f
 
 
 def _redirected(request: httpx2.Request, following: httpx2.Request, status: int) -> httpx2.Request:
-    """Return the request that follows a redirect, with the method and the content that RFC 9110, 15.4 asks for.
+    """Return the request that follows a redirect, with the method and the content required by RFC 9110, 15.4.
 
-    After 303 it is a GET (a HEAD stays one), and so it is for a POST after 301 and 302; all others keep both. httpx
-    turns whatever meets a 302 into a GET, as browsers do, so that a DELETE would end as a successful GET.
+    After 303, and for a POST after 301 and 302, it is a GET (or still a HEAD); all others keep method and content.
+    httpx turns any request into a GET after a 302, as browsers do, so a DELETE would end as a successful GET.
     """
     method = request.method
     changed = method not in ("GET", "HEAD") and (status == 303 or (status in (301, 302) and method == "POST"))
@@ -142,8 +142,8 @@ def _redirected(request: httpx2.Request, following: httpx2.Request, status: int)
 
 
 async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterator[bytes]:
-    """Give the decoded body in pieces, and refuse it when it gets longer than `max_bytes`."""
-    if "," in response.headers.get("content-encoding", ""):  # each layer may blow up a thousandfold
+    """Yield the decoded body in pieces, and refuse a body longer than `max_bytes`."""
+    if "," in response.headers.get("content-encoding", ""):  # each layer can expand a thousandfold
         raise StepError("the response is compressed more than once", code=codes.HTTP_FAILED, retryable=False)
     size = 0
     async for piece in response.aiter_bytes():
@@ -152,14 +152,14 @@ async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterat
             raise StepError(
                 f"the response of {safe_url(str(response.url))} is longer than the limit of {max_bytes:,} bytes",
                 code=codes.HTTP_FAILED,
-                help="give a larger `max_bytes`, or download it to a file",
+                help="increase `max_bytes`, or download it to a file",
                 retryable=False,
             )
         yield piece
 
 
 def public_url(url: httpx2.URL) -> str:
-    """An address for a record: without user, password, query and fragment, and with the host's name in Unicode."""
+    """Return a URL for records: without user, password, query and fragment, with the host name in Unicode."""
     host = f"[{url.host}]" if ":" in url.host else url.host
     port = f":{url.port}" if url.port else ""
     path = url.raw_path.partition(b"?")[0].decode("ascii")
@@ -167,7 +167,7 @@ def public_url(url: httpx2.URL) -> str:
 
 
 def safe_url(url: str) -> str:
-    """An address for messages: without user, password, query and fragment, where keys may stand."""
+    """Return a URL for messages: without user, password, query and fragment, which may contain keys."""
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL:

@@ -1,4 +1,4 @@
-"""Opening exactly the file that was permitted, even if somebody swaps a symbolic link in between."""
+"""Opens exactly the file that was permitted, even if a symbolic link is swapped in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DIRECTORY_MODE = 0o700
-"""The mode of directories that are made on the way to a file."""
+"""The mode of parent directories that are created for a file."""
 
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 # O_PATH walks through directories that may be entered but not listed.
@@ -27,15 +27,15 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BY_DESCRIPTOR = os.open in os.supports_dir_fd and sys.platform != "win32"
 
 _TRIES = 100
-_SWAPPED_HELP = "let no other program change links inside the working directory during a run"
+_SWAPPED_HELP = "do not change symbolic links inside the working directory during a run"
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A permitted place: the real path of an allowed directory, and the way from there, free of links when checked.
+    """A permitted path: the real path of an allowed directory, and the parts below it, free of links when checked.
 
-    `text` is the path as the pipeline gave it, for messages. `guard` has what must not be reached on the way or at its
-    end, and is asked again when the place is opened.
+    `text` is the path in the pipeline, for messages. `guard` has what must not be accessed on the way or at the end; it
+    is checked again when the path is opened.
     """
 
     root: Path
@@ -45,33 +45,32 @@ class Location:
 
     @property
     def path(self) -> Path:
-        """The whole real path."""
+        """The full real path."""
         return self.root.joinpath(*self.parts)
 
     def child(self, *names: str) -> Location:
-        """Return a place below this directory."""
+        """Return a location below this directory."""
         text = "/".join(names if self.text in ("", ".") else (self.text.rstrip("/"), *names))
         return replace(self, parts=(*self.parts, *names), text=text)
 
 
 def real_path(path: str | Path) -> str:
-    """Return the real path, with every symbolic link resolved; what is not there stays as it is.
+    """Return the real path, with every symbolic link resolved; missing parts stay unchanged.
 
     Raises:
-        PermissionDenied: It changes all the time.
+        PermissionDenied: It keeps changing.
     """
     for _ in range(_TRIES):
-        with suppress(OSError):  # a link was removed between two looks at it
+        with suppress(OSError):  # a link was removed meanwhile
             return os.path.realpath(path)
-    raise PermissionDenied(f"`{path}` changes while it is looked at", flag="", help=_SWAPPED_HELP)
+    raise PermissionDenied(f"`{path}` keeps changing while it is resolved", flag="", help=_SWAPPED_HELP)
 
 
 def open_location(location: Location, flags: int, mode: int = 0o600) -> int:
-    """Open a permitted place and return the file descriptor; every component is opened without following links.
+    """Open a permitted path and return the file descriptor; no component is followed if it is a link.
 
     Raises:
-        PermissionDenied: A component has become a symbolic link since the path was checked, or what is there now must
-            not be reached.
+        PermissionDenied: A component has become a symbolic link since the path was checked, or the file is protected.
         OSError: As `os.open` does.
     """
     if not location.parts:
@@ -95,12 +94,12 @@ def open_location(location: Location, flags: int, mode: int = 0o600) -> int:
 
 @contextmanager
 def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
-    """Give a descriptor of the directory that holds the place, and the last name; `create` makes missing directories.
+    """Yield a descriptor of the parent directory, and the last name; `create` creates missing directories.
 
-    Where the system has no such descriptors the first is None and the second the whole path.
+    On systems without such descriptors the first is None and the second the whole path.
 
     Raises:
-        PermissionDenied: A component has become a symbolic link, or what is there now must not be reached.
+        PermissionDenied: A component has become a symbolic link, or is protected.
     """
     if not location.parts:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), location.text)
@@ -128,7 +127,7 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
 
 
 def list_location(location: Location) -> list[os.DirEntry[str]]:
-    """Return the entries of a permitted directory, sorted by name; the status of each is that of a link itself."""
+    """Return the entries of a permitted directory, sorted by name; links are not followed."""
     if not _BY_DESCRIPTOR:
         with os.scandir(location.path) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -137,14 +136,14 @@ def list_location(location: Location) -> list[os.DirEntry[str]]:
         with os.scandir(descriptor) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
-            entry.stat(follow_symlinks=False)  # read now: it is cached, and the descriptor is closed below
+            entry.stat(follow_symlinks=False)  # cached now, because the descriptor is closed below
         return listed
     finally:
         os.close(descriptor)
 
 
 def path_status(location: Location) -> os.stat_result | None:
-    """Return what a permitted place is, of a link the link itself; None where nothing is there."""
+    """Return the status of a permitted path, without following a link; None if it does not exist."""
     try:
         if not location.parts:
             return location.root.stat()
@@ -155,12 +154,12 @@ def path_status(location: Location) -> os.stat_result | None:
 
 
 def protected_error(location: Location) -> PermissionDenied:
-    """Return the error for what must not be reached."""
+    """Return the error for a protected path."""
     if location.guard.names:
-        message = f"`{location.text}` belongs to Orchestrator; no pipeline may change it"
+        message = f"`{location.text}` belongs to Orchestrator and cannot be changed by a pipeline"
     else:
-        message = f"`{location.text}` holds the keys of providers; no pipeline may use it"
-    help = "use another place; no option allows this one"
+        message = f"`{location.text}` contains provider keys and cannot be used by a pipeline"
+    help = "use another path; no option allows this one"
     if location.guard.refuses_module(str(location.path)):
         help = CODE_ADVICE
     return PermissionDenied(message, flag="", help=help)

@@ -1,4 +1,4 @@
-"""What tools may touch: files, commands and network addresses. Everything is denied that is not listed here."""
+"""What tools may access: files, commands and network addresses. Everything not listed here is denied."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Permissions:
     """What the tools of a run may do.
 
-    Files: inside `directory` (where relative paths start), `output_directory` and `allow_paths`, after every symbolic
-    link is resolved. Commands: none, all (`allow_run=True`) or those named; a named command is found on this process's
-    `PATH`, and what it does with its arguments is its own affair. Hosts: public addresses, and the private ones listed
-    in `allow_hosts` as `host`, `host:port`, an address, or a network such as `10.0.0.0/8`.
+    Files: inside `directory` (the base of relative paths), `output_directory` and `allow_paths`, after every symbolic
+    link is resolved. Commands: none, all (`allow_run=True`) or those named; a named command is found on the `PATH` of
+    this process, and its arguments are not restricted. Hosts: public addresses, and the private ones in `allow_hosts`:
+    `host`, `host:port`, an address, or a network such as `10.0.0.0/8`.
 
-    Whatever is allowed, no step changes anything called `orchestrator.toml` or `.orchestrator`, providers' keys, the
-    code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools. In the
-    `searched` directories, where tools look for modules, and in those below that an import can name, no step puts one.
+    Regardless of these, no step can change anything named `orchestrator.toml` or `.orchestrator`, provider keys, the
+    code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools. No step
+    can put a module into the `searched` directories, where tools look for modules, or below them where an import finds
+    it.
     """
 
     directory: Path
@@ -63,10 +64,10 @@ class Permissions:
 
     @classmethod
     def load(cls, directory: str | Path = ".") -> Permissions:
-        """Read the `[allow]` table of `orchestrator.toml` in `directory`; without the file nothing is allowed.
+        """Read the `[allow]` table of `orchestrator.toml` in `directory`; without the file, nothing is allowed.
 
         Raises:
-            ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+            ConfigurationError: The file is not valid TOML, or a setting is unknown or has the wrong type.
         """
         return _from_table(cls(Path(directory).absolute()), read_configuration(directory).table("allow"))
 
@@ -78,7 +79,7 @@ class Permissions:
         hosts: str | Iterable[str] = (),
         output_directory: str | Path | None = None,
     ) -> Permissions:
-        """Return these permissions with more allowed: what the options `--allow-...` mean."""
+        """Return these permissions extended as by the options `--allow-...`."""
         run = (run,) if isinstance(run, str) else run
         hosts = (hosts,) if isinstance(hosts, str) else hosts
         paths = (paths,) if isinstance(paths, str | Path) else paths
@@ -100,7 +101,7 @@ class Permissions:
         )
 
     def protecting(self, *paths: Path, searched: Iterable[Path] = ()) -> Permissions:
-        """Return these permissions with more files or directories that no step may change, or put modules into."""
+        """Return these permissions with more files or directories that no step can change, or put modules into."""
         return replace(
             self,
             protected=tuple(dict.fromkeys((*self.protected, *paths))),
@@ -109,32 +110,30 @@ class Permissions:
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """The directories and files that may be touched, with symbolic links resolved."""
+        """The directories and files that may be accessed, with symbolic links resolved."""
         listed = (self.directory, *((self.output_directory,) if self.output_directory else ()), *self.allow_paths)
         return tuple(Path(real_path(path)) for path in listed)
 
     @property
     def own_paths(self) -> tuple[str, ...]:
-        """The files and directories that no step may change, as they are named: some may be links, or absent."""
+        """The files and directories that no step can change. Some may be links, or missing."""
         home = str(self.directory)
         code = (path for path in running_code() if not lies_in(home, path))
-        project = (os.path.join(home, CONFIGURATION_FILE), os.path.join(home, HOME))  # noqa: PTH118 - asked often
+        project = (os.path.join(home, CONFIGURATION_FILE), os.path.join(home, HOME))  # noqa: PTH118 - called often
         return (*project, str(keys_file()), *code, *map(str, self.protected))
 
     def locate(self, path: str | Path, *, access: Access = "read", parameter: str | None = None) -> Location | Refusal:
-        """Resolve every symbolic link of `path` and find the allowed directory that holds it, or refuse."""
+        """Resolve every symbolic link of `path` and find the allowed directory that contains it, or refuse it."""
         text = os.fspath(path)
         if "\0" in text:
-            return Refusal(parameter, "the path holds a NUL character", "")
+            return Refusal(parameter, "the path contains a NUL character", "")
         try:
             os.fsencode(text)
         except UnicodeEncodeError:
-            return Refusal(
-                parameter, "the path holds half a character (a lone surrogate), which no file's name can", ""
-            )
+            return Refusal(parameter, "the path contains a lone surrogate, which is not valid in a file name", "")
         real, keys = Path(real_path(self.directory / text)), str(keys_file())
         if str(real) == real_path(keys):
-            return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")
+            return Refusal(parameter, f"`{text}` contains provider keys and cannot be used by a pipeline", "")
         if access == "read":
             guard = Guard(identities([keys]))
         else:
@@ -145,28 +144,28 @@ class Permissions:
             if real.is_relative_to(root):
                 return Location(root, real.relative_to(root).parts, text, guard)
         allowed = quoted_list(self.roots)
-        through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (really `{real}`)"
-        message = f"`{text}`{through} is outside of what this run may touch: {allowed}"
+        through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (which is `{real}`)"
+        message = f"`{text}`{through} is outside the directories that this run may access: {allowed}"
         return Refusal(parameter, message, f"--allow-path {shlex.quote(str(real))}")
 
     def check_read(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
-        """Refuse a path that leads out of the allowed directories."""
+        """Refuse a path outside the allowed directories."""
         place = self.locate(path, parameter=parameter)
         return place if isinstance(place, Refusal) else None
 
     def check_write(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
-        """Refuse as `check_read` does, and protect the files by which a pipeline could allow itself more."""
+        """Refuse as `check_read` does, and also protected files, which would let a pipeline extend its permissions."""
         place = self.locate(path, access="write", parameter=parameter)
         if isinstance(place, Refusal):
             return place
-        message = f"`{place.text}` belongs to Orchestrator; no pipeline may change it"
+        message = f"`{place.text}` belongs to Orchestrator and cannot be changed by a pipeline"
         lexical = os.path.normpath(self.directory / place.text)
         if place.guard.refuses_module(str(place.path)) or place.guard.refuses_module(lexical):
             return Refusal(parameter, message, "", CODE_ADVICE)
         return Refusal(parameter, message, "") if self._is_own(place, lexical) else None
 
     def _is_own(self, place: Location, lexical: str) -> bool:
-        """Whether a place, or the name that led to it, is one by which a pipeline could allow itself more."""
+        """Whether a location, or the name that led to it, is protected."""
         bases = (str(base) for base in (self.directory, *self.roots))
         below = next((lexical[len(base) :] for base in bases if lies_in(lexical, base)), Path(lexical).name)
         if any(map(is_reserved, (*place.parts, *Path(below).parts))):
@@ -178,25 +177,29 @@ class Permissions:
         return not place.guard.identities.isdisjoint(identities([*way, lexical]))
 
     def check_remove(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
-        """Refuse as `check_write` does, and to remove a directory that this run works in, or one that holds it."""
+        """Refuse as `check_write` does, and refuse a directory that this run works in, or a parent of it."""
         refusal = self.check_write(path, parameter=parameter)
         if refusal:
             return refusal
         real = real_path(self.directory / os.fspath(path))
         if any(lies_in(str(root), real) and root.is_dir() for root in self.roots):
-            return Refusal(parameter, f"`{path}` holds a directory that this run works in; it is not removed", "")
+            return Refusal(
+                parameter, f"`{path}` contains a directory that this run works in, so it cannot be removed", ""
+            )
         if any(lies_in(real_path(own), real) and os.path.lexists(own) for own in self.own_paths):
-            return Refusal(parameter, f"`{path}` holds what belongs to Orchestrator; no pipeline may change it", "")
+            return Refusal(
+                parameter, f"`{path}` contains files of Orchestrator and cannot be changed by a pipeline", ""
+            )
         return None
 
     def check_replace(self, place: Location) -> Refusal | None:
-        """Refuse a place where a link, or a directory with links, would lead an allowed directory to elsewhere."""
+        """Refuse a location where a link, or a directory with links, would redirect an allowed directory."""
         if any(root.is_relative_to(place.path) for root in self.roots):
-            return Refusal(None, f"`{place.text}` is a directory that this run works in, or would hold it", "")
+            return Refusal(None, f"`{place.text}` is, or would contain, a directory that this run works in", "")
         return None
 
     def check_run(self, command: str | Sequence[str], *, parameter: str | None = None) -> Refusal | None:
-        """Refuse a command that is not allowed. A text is a shell's, which can run anything: it needs them all."""
+        """Refuse a command that is not allowed. A string runs in a shell, so it requires `allow_run=True`."""
         if self.allow_run is True:
             return None
         if isinstance(command, str):
@@ -204,11 +207,11 @@ class Permissions:
         program = command[0] if command else ""
         if self.allow_run and program in self.allow_run:
             return None
-        named = f"; allowed are {quoted_list(self.allow_run)}" if self.allow_run else ""
+        named = f"; allowed: {quoted_list(self.allow_run)}" if self.allow_run else ""
         return Refusal(parameter, f"running `{program}` is not allowed{named}", "--allow-run")
 
     def find_program(self, program: str) -> str:
-        """Return the file to execute for `program`, so that a step's `env` or `cwd` cannot put another in its place."""
+        """Return the file to execute for `program`, so that `env` or `cwd` of a step cannot replace it."""
         if self.allow_run is True or os.sep in program:
             return program
         return shutil.which(program) or program
@@ -218,11 +221,11 @@ class Permissions:
     ) -> Refusal | None:
         """Refuse private, loopback, link-local and other non-public addresses that are not allowed.
 
-        `addresses` are those that the name was resolved to. Without them (before anything is resolved) only names and
-        literal addresses that are certainly not public are refused.
+        `addresses` are those that the name was resolved to. Without them, before resolving, only names and literal
+        addresses that are certainly not public are refused.
         """
         name = _host_name(host)
-        host = name if "xn--" in host else host  # a secret in a name is not found in its encoded form
+        host = name if "xn--" in host else host  # a secret in a name is not redacted in its encoded form
         rules = [_parse_host(entry) for entry in self.allow_hosts]
         if any(rule.name == name and rule.port in (None, port) for rule in rules):
             return None
@@ -264,7 +267,7 @@ def _parse_host(entry: str) -> _HostRule:
 
 
 def _host_name(host: str) -> str:
-    """The name of a host as it is compared: in lower case, and in Unicode where it is encoded for the network."""
+    """Return a host name as it is compared: in lower case, with IDNA decoded to Unicode."""
     name = host.strip("[]").rstrip(".").lower()
     if "xn--" in name:
         import idna
@@ -275,13 +278,13 @@ def _host_name(host: str) -> str:
 
 
 def _host_problem(entry: str) -> str | None:
-    """Say what is wrong with an entry of `hosts`, if anything."""
+    """Describe what is wrong with an entry of `hosts`; None if it is valid."""
     try:
         rule = _parse_host(entry)
     except ValueError:
-        return "it is no host, `host:port`, address or network such as `10.0.0.0/8`"
+        return "it is not a host, `host:port`, address or network such as `10.0.0.0/8`"
     if not rule.name or "//" in entry or rule.name.count("*"):
-        return "it is no host; write the name alone, without `http://` and without `*`"
+        return "it is not a host; write only the name, without `http://` and without `*`"
     return None
 
 
@@ -294,7 +297,7 @@ def _literal_address(name: str) -> Address | None:
         return _address(name)
     except ValueError:
         pass
-    # The C library also takes `127.1`, `0x7f.1` and `2130706433` for addresses, so they are judged as such.
+    # The C library also accepts `127.1`, `0x7f.1` and `2130706433` as addresses, so they are treated as such.
     if name[:1].isdigit():
         try:
             return ipaddress.IPv4Address(socket.inet_aton(name))
@@ -304,7 +307,7 @@ def _literal_address(name: str) -> Address | None:
 
 
 def _is_public(address: Address) -> bool:
-    """Whether the address is of the public internet; addresses that embed an IPv4 address are judged by that."""
+    """Whether an address is public; for an address that embeds an IPv4 address, that one decides."""
     if isinstance(address, ipaddress.IPv6Address):
         embedded = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if embedded is None and address in _NAT64:

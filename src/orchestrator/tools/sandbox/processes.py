@@ -1,4 +1,4 @@
-"""Running a program so that it and all that it started is gone when the call is over, however that ends."""
+"""Runs a program so that all of its processes have ended when the call returns, however it ends."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 _GRACE = guardian.GRACE
 _GUARDIAN_SECONDS = 10.0
-"""Seconds for a guardian to kill what is left; it takes a few milliseconds, unless the machine is overloaded."""
+"""Seconds for a guardian to kill remaining processes; usually a few milliseconds suffice."""
 
 _KILLED = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 _REST = 0.3
-"""Seconds for what is left in the pipes after SIGKILL: a step that is cancelled has ended within two seconds."""
+"""Seconds to read the pipes after SIGKILL: a cancelled step must end within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedProcess:
-    """How a program ended. `exit_code` is minus the signal's number where a signal ended it; `duration` in seconds.
+    """How a program ended. `exit_code` is the negative signal number if a signal ended it; `duration` is in seconds.
 
-    Of too much standard output the beginning is kept, of too much standard error the end.
+    If the output is too long, the start of standard output and the end of standard error are kept.
     """
 
     stdout: bytes
@@ -53,13 +53,13 @@ async def run_program(
     directory: Path,
     environment: Mapping[str, str],
     stdin: bytes = b"",
-    timeout: float | None = None,  # noqa: ASYNC109 - all must have ended before this returns
+    timeout: float | None = None,  # noqa: ASYNC109 - all processes must have ended before this returns
     max_output: int = 10_000_000,
 ) -> CompletedProcess:
-    """Run a list of arguments, or a text in the system's shell, and wait for its end.
+    """Run a list of arguments, or a string in the system shell, and wait until it ends.
 
-    When the program ends, is cancelled or runs longer than `timeout` seconds, or when this process dies, whatever the
-    program started and left running is ended too: SIGTERM to all of it, SIGKILL a second later.
+    When the program ends, is cancelled or runs longer than `timeout` seconds, or when this process dies, all of its
+    child processes are ended too: SIGTERM first, SIGKILL a second later.
 
     Raises:
         OSError: The program cannot be started.
@@ -80,12 +80,12 @@ async def run_program(
 
 
 def has_guardian() -> bool:
-    """Whether a guardian runs programs, and ends all that they start: not on Windows, nor where Python is frozen."""
+    """Whether programs run under a guardian, which ends their child processes: not on Windows or in a frozen Python."""
     return sys.platform != "win32" and bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def guarded(command: Sequence[str]) -> list[str]:
-    """Return a command that runs another one under a guardian, which SIGTERM, or the death of this process, ends."""
+    """Return a command that runs another one under a guardian, which ends with SIGTERM or with this process."""
     return [*guardian_server.SCRIPT, "-", str(os.getpid()), *command] if has_guardian() else list(command)
 
 
@@ -110,11 +110,11 @@ async def _run_guarded(
         control, transport = await _guardian(watch, stack)
         try:
             async with asyncio.timeout(timeout):
-                with suppress(ConnectionError):  # it has ended, which is noticed below
+                with suppress(ConnectionError):  # it has ended, which is detected below
                     await loop.sock_sendall(control, json.dumps(asked).encode() + b"\n")
                 if stdin:
                     transport.write(stdin)
-                transport.close()  # after what was written has gone out
+                transport.close()  # after the written data is flushed
                 report = await _report(control)
         except TimeoutError:
             timed_out = True
@@ -128,7 +128,7 @@ async def _run_guarded(
 
 
 async def _guardian(watch: _Watch, stack: AsyncExitStack) -> tuple[socket.socket, asyncio.WriteTransport]:
-    """Get a guardian; return the socket to it, and where to write what its program is to read."""
+    """Start a guardian; return its socket, and the transport to the standard input of its program."""
     loop = asyncio.get_running_loop()
     with ExitStack() as theirs:
         ours, control = socket.socketpair()
@@ -151,18 +151,18 @@ async def _guardian(watch: _Watch, stack: AsyncExitStack) -> tuple[socket.socket
 
 
 async def _report(control: socket.socket) -> dict[str, Any]:
-    """What a guardian says at its end: nothing if it was killed."""
+    """Return the final report of a guardian: empty if it was killed."""
     loop = asyncio.get_running_loop()
-    said = bytearray()
+    received = bytearray()
     with suppress(ConnectionError):
-        while not said.endswith(b"\n") and (piece := await loop.sock_recv(control, 1 << 16)):
-            said += piece
-    report: dict[str, Any] = json.loads(said or b"{}")
+        while not received.endswith(b"\n") and (piece := await loop.sock_recv(control, 1 << 16)):
+            received += piece
+    report: dict[str, Any] = json.loads(received or b"{}")
     return report
 
 
 async def _ended(control: socket.socket) -> dict[str, Any]:
-    """Have a guardian end its program, and wait for its end."""
+    """Tell a guardian to end its program, and return its report."""
     with suppress(OSError):
         control.send(b"end")
     try:
@@ -173,7 +173,7 @@ async def _ended(control: socket.socket) -> dict[str, Any]:
 
 
 def _bytes(text: str) -> str:
-    """The bytes of a text as the system wants them, written as Latin-1."""
+    """Return the bytes of a text in the file system encoding, decoded as Latin-1."""
     raw = os.fsencode(text)
     if b"\0" in raw:
         raise ValueError("embedded null byte")
@@ -204,7 +204,7 @@ async def _wait(
     stdin: bytes,
     timeout: float | None,  # noqa: ASYNC109 - as above
 ) -> bool:
-    """Wait for the end; return whether the time was over before."""
+    """Wait until the program ends; return whether it timed out."""
     _feed(transport, stdin)
     try:
         async with asyncio.timeout(timeout):
@@ -215,7 +215,7 @@ async def _wait(
 
 
 class _Input(asyncio.BaseProtocol):
-    """Knows when the pipe that a program reads from is closed."""
+    """Tracks whether the pipe to a program is closed."""
 
     lost = False
 
@@ -224,7 +224,7 @@ class _Input(asyncio.BaseProtocol):
 
 
 class _Pipe(asyncio.Protocol):
-    """Hands on what comes out of one pipe."""
+    """Forwards the output of one pipe."""
 
     def __init__(self, watch: _Watch, number: int) -> None:
         self._watch = watch
@@ -238,7 +238,7 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Watch(asyncio.SubprocessProtocol):
-    """Collects the output, and knows when the program has exited (its children may still hold the pipes open)."""
+    """Collects the output, and tracks whether the program has exited (its children may still hold the pipes open)."""
 
     def __init__(self, max_output: int) -> None:
         self.stdout = bytearray()
@@ -269,7 +269,7 @@ class _Watch(asyncio.SubprocessProtocol):
         self.exited.set()
 
     def completed(self, exit_code: int, timed_out: bool, duration: float) -> CompletedProcess:
-        """Return what has been collected."""
+        """Return the collected result."""
         return CompletedProcess(bytes(self.stdout), bytes(self.stderr), exit_code, self.truncated, timed_out, duration)
 
 
@@ -278,11 +278,11 @@ def _feed(process: asyncio.SubprocessTransport, data: bytes) -> None:
     if pipe is not None:
         if data:
             pipe.write(data)
-        pipe.close()  # after what was written has gone out
+        pipe.close()  # after the written data is flushed
 
 
 async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> None:
-    """End whatever is left of the group, then take in what is left in the pipes."""
+    """End the remaining processes of the group, then read the rest of the pipes."""
     try:
         if not watch.exited.is_set():
             _signal(process, signal.SIGTERM)
@@ -294,7 +294,7 @@ async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> Non
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event for a while; a process that left the group may hold a pipe open for longer."""
+    """Wait for an event for a limited time; a process that left the group may hold a pipe open longer."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -309,4 +309,4 @@ def _signal(process: asyncio.SubprocessTransport, number: int) -> None:
         else:
             process.kill()
     except (ProcessLookupError, PermissionError):
-        pass  # the group has ended (macOS says so with the second)
+        pass  # the group has ended (macOS raises the second)

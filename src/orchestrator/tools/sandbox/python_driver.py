@@ -1,6 +1,6 @@
-"""Runs inside the python tool's own process, without Orchestrator: executes the user's code and reports its result.
+"""Runs in the process of the python tool, without Orchestrator: executes the user's code and reports its result.
 
-Standard input is a JSON object with `code`, `inputs` and the path `report` where the outcome is written as JSON.
+Standard input is a JSON object with `code`, `inputs` and the path `report`, where the outcome is written as JSON.
 """
 
 import json
@@ -12,13 +12,13 @@ FILE_NAME = "<code>"
 
 
 def run_code() -> None:
-    """Execute the code that standard input holds."""
+    """Execute the code in standard input."""
     task = json.load(sys.stdin)
     sys.argv = [FILE_NAME]
     report = {}
     names = {"__name__": "__main__", "inputs": task["inputs"]}
     try:
-        exec(compile(task["code"], FILE_NAME, "exec"), names)  # noqa: S102 - it is what this program is for
+        exec(compile(task["code"], FILE_NAME, "exec"), names)  # noqa: S102 - the purpose of this program
         report = outcome(names.get("result"))
     except SystemExit as error:
         if error.code not in (None, 0):
@@ -32,7 +32,7 @@ def run_code() -> None:
 
 
 def outcome(result: object) -> dict[str, object]:
-    """Check that the result is JSON data."""
+    """Return the result, or the error if it is not JSON data."""
     try:
         json.dumps(result, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -41,7 +41,7 @@ def outcome(result: object) -> dict[str, object]:
 
 
 def describe_exception(error: BaseException, code: str) -> dict[str, object]:
-    """Describe an exception by the names of its classes and the line of the user's code that it came from."""
+    """Describe an exception by the names of its classes and the line of the user's code that raised it."""
     line = line_of(error)
     lines = code.splitlines()
     text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
@@ -54,7 +54,7 @@ def describe_exception(error: BaseException, code: str) -> dict[str, object]:
 
 
 def line_of(error: BaseException) -> int:
-    """The last line of the user's code on the way to the error; 0 if there is none."""
+    """Return the last line of the user's code in the traceback; 0 if there is none."""
     if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
         return error.lineno or 0
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]

@@ -1,4 +1,4 @@
-"""Why a call of a tool is not permitted, as data."""
+"""`Refusal`: why a tool call is not permitted, as data."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is not permitted: the parameter at fault, what is wrong, and the option that would allow it.
+    """Why a call is not permitted: the parameter, the reason, and the option that would allow it.
 
-    `flag` is empty where no option allows it; `advice` then says what to do instead.
+    `flag` is empty if no option allows it; `advice` then tells what to do instead.
     """
 
     parameter: str | None
     message: str
     flag: str
-    advice: str = "use another place; no option allows this one"
+    advice: str = "use another path; no option allows this one"
 
     @property
     def help(self) -> str:
-        """How to go on."""
+        """How to allow the call, or what to do instead."""
         if not self.flag:
             return self.advice
         in_python = "in Python with `Orchestrator(permissions=...)`"

@@ -1,7 +1,7 @@
-"""Directory trees: walked, searched, copied, moved and deleted through descriptors, so that no link leads elsewhere.
+"""Walks, searches, copies, moves and deletes directory trees through descriptors, so that no link leads elsewhere.
 
-Before anything is changed the whole tree is checked for what must not be reached, under its old names and its new ones;
-every change is checked again when it is made.
+Before a change, the whole tree is checked for protected files, under its old and its new names; each change is checked
+again when it is made.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 Kind = Literal["file", "directory", "link", "other"]
 
 MOST_ENTRIES = 100_000
-"""Entries of the largest tree that a step goes through."""
+"""The maximum number of entries of a tree that a step walks."""
 
 NEW_FILE = 0o600
-"""The mode of a file that a step makes: what a run produces is for its user, unless the step says otherwise."""
+"""The mode of a file that a step creates: accessible only to its user, unless the step sets another."""
 
 _MOST_DEPTH = 200
 _CHUNK = 1 << 20
@@ -48,7 +48,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """Something in a tree: `names` lead to it from the top, `status` is that of a link itself."""
+    """An entry in a tree: `names` lead to it from the top; `status` does not follow a link."""
 
     place: Location
     names: tuple[str, ...]
@@ -56,12 +56,12 @@ class TreeEntry:
 
     @property
     def kind(self) -> Kind:
-        """What it is."""
+        """The kind of the entry."""
         return file_kind(self.status.st_mode)
 
 
 def file_kind(mode: int) -> Kind:
-    """Return what a file is, by its mode."""
+    """Return the kind of a file, by its mode."""
     if stat.S_ISLNK(mode):
         return "link"
     if stat.S_ISDIR(mode):
@@ -70,12 +70,12 @@ def file_kind(mode: int) -> Kind:
 
 
 def walk_tree(top: Location, *, enter: Callable[[TreeEntry], bool] = lambda _: True) -> Iterator[TreeEntry]:
-    """Yield what is below a directory, a directory before what it holds; links are not followed.
+    """Yield the entries below a directory, parents first; links are not followed.
 
-    `enter` decides about each directory.
+    `enter` decides whether a directory is entered.
 
     Raises:
-        StepError: There is too much, or it is too deep.
+        StepError: The tree is too large or too deep.
     """
     waiting: list[tuple[Location, tuple[str, ...]]] = [(top, ())]
     count = 0
@@ -94,12 +94,12 @@ def walk_tree(top: Location, *, enter: Callable[[TreeEntry], bool] = lambda _: T
 def find_matches(
     top: Location, pattern: Sequence[str], *, directories: bool, follow: Callable[[Location], Location | None]
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the names of what matches a pattern, given part by part; `**` stands for any directories, and no links.
+    """Yield the entries that match a pattern, given by its parts; `**` matches any directories, but no links.
 
-    With `directories` only they match. `follow` gives the place that a link leads to, or None where none may be used.
+    With `directories` only directories match. `follow` returns the target of a link, or None if it is not permitted.
 
     Raises:
-        StepError: There is too much to go through.
+        StepError: The tree is too large.
     """
     waiting: list[tuple[Location, tuple[str, ...], int]] = [(top, (), 0)]
     seen: set[tuple[tuple[str, ...], int]] = {((), 0)}
@@ -139,7 +139,7 @@ def find_matches(
 
 
 def _puts_module(source: Location, status: os.stat_result, target: Location) -> bool:
-    """Whether tools could import at its new place what is copied or moved, or what a link may lead to."""
+    """Whether tools could import the copied or moved file, or the target of a link, at its new path."""
     path = str(target.path)
     if target.guard.refuses_module(path):
         return True
@@ -154,10 +154,10 @@ def _puts_module(source: Location, status: os.stat_result, target: Location) -> 
 
 
 def require_free(top: Location) -> None:
-    """Refuse a tree that holds what must not be reached.
+    """Refuse a tree that contains protected files.
 
     Raises:
-        PermissionDenied: It holds the project's configuration, its store, modules of its tools, or the like.
+        PermissionDenied: It contains the configuration of the project, its store, modules of its tools, or the like.
     """
     status = path_status(top)
     if status is None or not stat.S_ISDIR(status.st_mode):
@@ -171,13 +171,13 @@ def require_free(top: Location) -> None:
 
 
 def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Location], Refusal | None]) -> None:
-    """Copy a directory with all that it holds into another, which may be there; links stay links.
+    """Copy a directory and its contents into another, which may exist; links stay links.
 
-    `refuse_link` decides whether a link may be put at a place.
+    `refuse_link` decides whether a link may be created at a location.
 
     Raises:
-        PermissionDenied: A target must not be changed. Nothing is copied.
-        StepError: Something is no file, directory or link.
+        PermissionDenied: A target is protected. Nothing is copied.
+        StepError: An entry is not a file, directory or link.
     """
     require_apart(source, target, "copied")
     nodes = list(walk_tree(source))
@@ -206,7 +206,7 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
 
 
 def copy_file(source: Location, target: Location, *, overwrite: bool = True) -> None:
-    """Copy a file, as a whole or not at all; a new one gets the mode of the old one."""
+    """Copy a file atomically; a new file gets the mode of the source."""
     descriptor = open_location(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as original:
         require_file(descriptor, source.text)
@@ -216,10 +216,10 @@ def copy_file(source: Location, target: Location, *, overwrite: bool = True) -> 
 
 
 def move_entry(source: Location, target: Location, *, overwrite: bool) -> None:
-    """Rename something, a link itself and not what it leads to.
+    """Rename an entry; a link is not followed.
 
     Raises:
-        PermissionDenied: It holds what must not be moved.
+        PermissionDenied: It contains protected files.
     """
     require_apart(source, target, "moved")
     require_free(source)
@@ -233,10 +233,10 @@ def move_entry(source: Location, target: Location, *, overwrite: bool) -> None:
 
 
 def remove_entry(place: Location, *, recursive: bool) -> None:
-    """Remove a file, a link itself, or a directory; `recursive` with what it holds.
+    """Remove a file, a link (not its target), or a directory; with `recursive` also its contents.
 
     Raises:
-        PermissionDenied: It holds what must not be removed. Nothing is.
+        PermissionDenied: It contains protected files. Nothing is removed.
     """
     if recursive:
         require_free(place)
@@ -251,7 +251,7 @@ def remove_entry(place: Location, *, recursive: bool) -> None:
 
 
 def make_directory(place: Location, mode: int) -> None:
-    """Make a directory where none is."""
+    """Create a directory if it does not exist."""
     if not place.parts:
         place.root.mkdir(mode=mode, parents=True, exist_ok=True)
         return
@@ -267,9 +267,9 @@ def make_directory(place: Location, mode: int) -> None:
 def replacing(
     place: Location, *, mode: int | None = None, new: int = NEW_FILE, overwrite: bool = True
 ) -> Iterator[BinaryIO]:
-    """Give a new file that takes the place when all is written, and leaves nothing behind when it is not.
+    """Yield a temporary file that replaces the target when it is complete, and is removed on an error.
 
-    `mode` is that of the file; without it a file that is replaced keeps its own, and `new` is that of another.
+    `mode` is the mode of the file; by default a replaced file keeps its mode, and a new file gets the mode `new`.
     """
     with open_parent(place, create=True) as (parent, name):
         kept = _mode_of(name, parent) if mode is None else mode
@@ -289,7 +289,7 @@ def replacing(
 
 
 def require_file(descriptor: int, path: str) -> int:
-    """Return the size of an open file; devices and pipes are refused, because reading them may never end."""
+    """Return the size of an open file. Devices and pipes are refused, because reading them may never end."""
     found = os.fstat(descriptor)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -301,24 +301,24 @@ def require_file(descriptor: int, path: str) -> int:
 
 
 def require_apart(source: Location, target: Location, done: str) -> None:
-    """Refuse a directory that is to be copied or moved into itself."""
+    """Refuse to copy or move a directory into itself."""
     if target.path.is_relative_to(source.path) and stat.S_ISDIR(getattr(path_status(source), "st_mode", 0)):
         raise StepError(
             f"`{source.text}` cannot be {done} into itself, to `{target.text}`",
             code=codes.INVALID_TOOL_INPUT,
-            help="use a destination outside of the directory",
+            help="use a destination outside the directory",
             retryable=False,
         )
 
 
 def tree_too_large(path: str) -> StepError:
-    """Return the error for a tree that no step goes through."""
-    message = f"`{path}` holds more than {MOST_ENTRIES:,} entries, or is more than {_MOST_DEPTH} directories deep"
-    return StepError(message, code=codes.FILE_FAILED, help="name a directory further down", retryable=False)
+    """Return the error for a tree that is too large to walk."""
+    message = f"`{path}` has more than {MOST_ENTRIES:,} entries, or is nested more than {_MOST_DEPTH} levels deep"
+    return StepError(message, code=codes.FILE_FAILED, help="use a subdirectory", retryable=False)
 
 
 def _entries(directory: Location, *, tolerant: bool) -> list[os.DirEntry[str]]:
-    """List a directory; one that is closed to us, or has gone, has no entries where that is tolerable."""
+    """List a directory; with `tolerant`, an unreadable or missing directory has no entries."""
     try:
         return list_location(directory)
     except OSError:
@@ -337,9 +337,9 @@ def _copy_link(source: Location, target: Location) -> None:
 
 @contextmanager
 def _temporary(name: str, parent: int | None) -> Iterator[str]:
-    """Give a name next to another, and remove what has it when that fails."""
+    """Yield a temporary name next to another, and remove the file with that name on an error."""
     head, tail = os.path.split(name)
-    temporary = os.path.join(head, f".{tail[:60]}.{secrets.token_hex(6)}.tmp")  # noqa: PTH118 - next to the name
+    temporary = os.path.join(head, f".{tail[:60]}.{secrets.token_hex(6)}.tmp")  # noqa: PTH118 - in the same directory
     try:
         yield temporary
     except BaseException:
@@ -349,7 +349,7 @@ def _temporary(name: str, parent: int | None) -> Iterator[str]:
 
 
 def _add(temporary: str, name: str, parent: int | None) -> None:
-    """Give a file its name if nothing has it; of two that try at once one succeeds."""
+    """Rename a file if the name is free; of two concurrent attempts one succeeds."""
     try:
         os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
     except (NotImplementedError, PermissionError):  # a file system without hard links
@@ -374,7 +374,7 @@ def _exists(name: str, parent: int | None) -> bool:
 
 
 def _mode_of(name: str, parent: int | None) -> int | None:
-    """The mode of the file that is replaced, if there is one."""
+    """Return the mode of the file that is replaced, if there is one."""
     try:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:

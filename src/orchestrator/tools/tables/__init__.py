@@ -1,1 +1,1 @@
-"""Tables: rows in files, their column types, and transformations by SQL."""
+"""Tables: rows in files, column types, and SQL transformations."""

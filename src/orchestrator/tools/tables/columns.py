@@ -1,4 +1,4 @@
-"""The types of the columns of a CSV file: a column becomes numbers or booleans only where that loses nothing."""
+"""The types of CSV columns: a column becomes numbers or booleans only if that loses nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ ColumnType = Literal["string", "integer", "number", "boolean"]
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.(?P<decimals>[0-9]+))?(?P<exponent>[eE][-+]?[0-9]{1,3})?\Z")
 _EXACT_DIGITS: Final = 15
-"""Digits that every number of 64 bits keeps."""
+"""Digits that every 64-bit number preserves."""
 
 
 def column_values(cells: Sequence[str | None], type: ColumnType | None = None) -> list[Any]:
-    """Return a column's cells as integers, numbers or booleans where all of them are, else as text; empty is null.
+    """Return the cells of a column as integers, numbers or booleans if all of them are, else as text; empty is null.
 
-    A number counts as one where its text could be had back from it: `007`, `1E5` and `12345678901234567890` stay text.
-    `1.50` is a number where all of its column has two decimals, as amounts have; among `1.9` and `1.10` it is text.
-    With a `type` the cells are of that one.
+    A cell is a number only if the number can be converted back to the same text: `007`, `1E5` and
+    `12345678901234567890` stay text. `1.50` is a number if all cells have two decimals, like amounts; among `1.9` and
+    `1.10` it is text. With `type` all cells are converted to that type.
 
     Raises:
-        ValueError: A cell is not of the type that is asked for.
+        ValueError: A cell cannot be converted to `type`.
     """
     if type is not None:
         return _of_type(cells, type)
@@ -54,7 +54,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 
 
 def _keeps(cell: str, found: re.Match[str]) -> bool:
-    """Whether the number has the digits of its text, and the text the form of a measured number and not of a code."""
+    """Whether the number keeps the digits of its text, and the text looks like a number and not like a code."""
     if found["exponent"] is None and found["decimals"] is None:
         return _INTEGER.match(cell) is not None and cell != "-0"
     if found["exponent"] and not found["decimals"] and found["exponent"][1] not in "+-":
@@ -87,7 +87,7 @@ def _of_type(cells: Sequence[str | None], type: ColumnType) -> list[Any]:
         elif bare and _WRITTEN[type].match(bare):
             value = int(bare) if type == "integer" or _INTEGER.match(bare) else float(bare)
         if bare and (value is None or value in (float("inf"), float("-inf"))):
-            raise ValueError(f"is not of the type `{type}` in row {row}: `{bare[:40]}`")
+            raise ValueError(f"is not of type `{type}` in row {row}: `{bare[:40]}`")
         values.append(value)
     return values
 

@@ -1,4 +1,4 @@
-"""Tables between JSON rows, files and Polars frames. Importing this module loads Polars."""
+"""Converts tables between JSON rows, files and Polars frames. Importing this module loads Polars."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _READS_FILES = re.compile(
 
 
 def bad_data(message: str, help: str | None = None) -> StepError:
-    """Return the error for data, or an instruction, that cannot be processed."""
+    """Return the error for invalid data or parameters."""
     return StepError(message, code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 @contextmanager
 def polars_errors(doing: str) -> Iterator[None]:
-    """Turn Polars' errors into step errors in plain words."""
+    """Turn errors of Polars into step errors."""
     try:
         yield
     except pl.exceptions.ColumnNotFoundError as error:
@@ -52,7 +52,7 @@ def polars_errors(doing: str) -> Iterator[None]:
             raise bad_data(f"cannot {doing}: {_first_line(error)}") from error
         known = [name for name in re.findall(r'"([^"]*)"', named[2] or "") if name != ROW_INDEX.replace("\0", "\\0")]
         help = f"the columns are {quoted_list(known)}" if known else None
-        raise bad_data(f"cannot {doing}: there is no column `{named[1]}`", help) from error
+        raise bad_data(f"cannot {doing}: unknown column `{named[1]}`", help) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:
         raise bad_data(f"cannot {doing}: {_first_line(error)}") from error
 
@@ -62,16 +62,16 @@ def _first_line(error: BaseException) -> str:
 
 
 def to_frame(rows: list[Row], what: str = "rows") -> pl.DataFrame:
-    """Make a frame of rows. A column holds values of one kind: nothing is turned into text to make it fit."""
+    """Create a frame from rows. A column has values of one kind: nothing is converted to text."""
     check_kinds(rows, what)
     names = {name: None for row in rows for name in row}
     columns = {name: _column([row.get(name) for row in rows], name, what) for name in names}
-    with polars_errors(f"make a table of `{what}`"):
+    with polars_errors(f"create a table from `{what}`"):
         return pl.DataFrame(columns, strict=True)
 
 
 def check_kinds(rows: list[Row], what: str) -> dict[str, str]:
-    """Return the kind of the values of each column. Raises StepError where a column has several."""
+    """Return the kind of the values of each column. Raises StepError if a column has several."""
     kinds: dict[str, tuple[str, int]] = {}
     for index, row in enumerate(rows):
         for name, value in row.items():
@@ -81,36 +81,36 @@ def check_kinds(rows: list[Row], what: str) -> dict[str, str]:
             first = kinds.setdefault(name, (kind, index))
             if first[0] != kind:
                 raise bad_data(
-                    f"the column `{name}` of `{what}` holds {first[0]} in row {first[1]} and {kind} in row {index}",
-                    "give the column values of one kind",
+                    f"the column `{name}` of `{what}` has {first[0]} in row {first[1]} and {kind} in row {index}",
+                    "use values of one kind in the column",
                 )
     return {name: kind for name, (kind, _) in kinds.items()}
 
 
 def _column(values: list[Any], name: str, what: str) -> list[Any]:
-    """The values, with integers among floats as floats."""
+    """Return the values, with integers among floats converted to floats."""
     kinds = set(map(type, values))
     if int not in kinds or float not in kinds:
         return values
     for index, value in enumerate(values):
         if type(value) is int and not -_EXACT <= value <= _EXACT and float(value) != value:
             raise bad_data(
-                f"the column `{name}` of `{what}` holds decimal numbers, and in row {index} the integer {value}, "
-                "which would lose digits among them",
-                "make the column text, for example with `types` of `data.read`, or all integers",
+                f"the column `{name}` of `{what}` has decimal numbers, and in row {index} the integer {value}, "
+                "which would lose digits",
+                "make the column strings, for example with `types` of `data.read`, or all integers",
             )
     return [float(value) if type(value) is int else value for value in values]
 
 
 _EXACT = 2**53
-"""Up to here every integer is a number of 64 bits too."""
+"""Every integer up to this one is exact as a 64-bit float."""
 
 
-_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
 def to_rows(frame: pl.DataFrame) -> list[Row]:
-    """Return the rows of a frame; NaN, which JSON does not have, as null, and decimals as numbers."""
+    """Return the rows of a frame, with NaN as null and decimals as numbers."""
     floats = [name for name, kind in frame.schema.items() if kind in (pl.Float32, pl.Float64)]
     decimals = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
     rows = frame.with_columns(pl.col(name).fill_nan(None) for name in floats).to_dicts()
@@ -121,7 +121,7 @@ def to_rows(frame: pl.DataFrame) -> list[Row]:
 
 
 def _number(value: Decimal | None) -> int | float | str | None:
-    """A decimal, which a number written with a point is in SQL, as a number; as text where that would lose digits."""
+    """Return a decimal (the SQL type of a number with a point) as a number, or as text if that would lose digits."""
     if value is None:
         return None
     number = float(value)
@@ -131,7 +131,7 @@ def _number(value: Decimal | None) -> int | float | str | None:
 
 
 def joined_size(left: pl.DataFrame, right: pl.DataFrame, on: list[str] | None) -> int:
-    """Return how many pairs of rows a join has."""
+    """Return the number of rows of a join."""
     if on is None:
         return left.height * right.height
     counts = left.group_by(on).len("n").join(right.group_by(on).len("m"), on=on)
@@ -139,20 +139,20 @@ def joined_size(left: pl.DataFrame, right: pl.DataFrame, on: list[str] | None) -
 
 
 def check_size(rows: int, columns: int, help: str) -> None:
-    """Refuse a result that is larger than a step can hand on."""
+    """Refuse a result that is too large for a step."""
     if rows * columns > MAX_CELLS:
-        raise bad_data(f"the result would have {rows:,} rows with {columns:,} columns, which is too much", help)
+        raise bad_data(f"the result would have {rows:,} rows with {columns:,} columns, which is too large", help)
 
 
 def check_sql(sql: str, what: str) -> None:
-    """Refuse functions that read files: they would go round the permissions."""
+    """Refuse functions that read files, because they would bypass the permissions."""
     if _READS_FILES.search(sql):
-        raise bad_data(f"`{what}` may not read files itself", "give the file's path as a table or as `rows`")
+        raise bad_data(f"`{what}` cannot read files", "pass the path of the file as a table or as `rows`")
 
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """How the text of a file of rows is laid out, where that is given: else it is found out."""
+    """The encoding, delimiter and column types of a text file; detected if not given."""
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -160,7 +160,7 @@ class TextLayout:
 
 
 def parse_rows(data: bytes, format: str, path: str, layout: TextLayout = TextLayout()) -> tuple[list[Row], str | None]:
-    """Read rows from the bytes of a file, and return them with the delimiter, if that had to be guessed."""
+    """Parse the bytes of a file; return the rows, and the delimiter if it was guessed."""
     _refuse_layout(format, delimiter=layout.delimiter, types=layout.types)
     if format == "parquet":
         _refuse_layout(format, encoding=layout.encoding)
@@ -177,15 +177,15 @@ def parse_rows(data: bytes, format: str, path: str, layout: TextLayout = TextLay
             return _objects(read_json(text), path), None
         except ValueError as error:
             raise bad_data(f"`{path}` is not valid JSON: {error}") from error
-    lines = enumerate(text.split("\n"), 1)  # JSON text may hold every other sign that ends lines
+    lines = enumerate(text.split("\n"), 1)  # JSON text can contain all other line separators
     return _objects([_parse_line(line, number, path) for number, line in lines if line.strip()], path), None
 
 
 def _refuse_layout(format: str, **given: object) -> None:
-    """Refuse parameters that have no meaning for a format."""
+    """Refuse parameters that are not valid for a format."""
     name = next((name for name, value in given.items() if value), None)
     if name is not None and format not in ("csv", "tsv"):
-        raise bad_data(f"`{name}` has no meaning for {format.upper()}", f"remove `{name}`, or give `format: csv`")
+        raise bad_data(f"`{name}` is not valid for {format.upper()}", f"remove `{name}`, or set `format: csv`")
 
 
 def _parse_line(line: str, number: int, path: str) -> Any:
@@ -198,7 +198,7 @@ def _parse_line(line: str, number: int, path: str) -> Any:
 def _objects(value: Any, path: str) -> list[Row]:
     if not isinstance(value, list):
         raise bad_data(
-            f"`{path}` does not hold a list of objects", "read it with `filesystem` and the filter `from_json`"
+            f"`{path}` does not contain a list of objects", "read it with `filesystem` and the filter `from_json`"
         )
     for index, row in enumerate(value):
         if not isinstance(row, dict):
@@ -207,7 +207,7 @@ def _objects(value: Any, path: str) -> list[Row]:
 
 
 def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[list[Row], str | None]:
-    """Read a CSV file. A column becomes numbers only if that loses nothing: `007` stays text."""
+    """Parse a CSV file. A column becomes numbers only if that loses nothing: `007` stays text."""
     usual = "\t" if format == "tsv" else ","
     named = layout.delimiter or ("\t" if format == "tsv" else None)
     if named is not None and (problem := delimiter_problem(named)) is not None:
@@ -227,7 +227,7 @@ def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[l
     if unknown is not None and names is not None:
         known = quoted_list(names)
         raise bad_data(
-            f"`types` names the column `{unknown}`, and `{path}` has none of that name", f"the columns are {known}"
+            f"`types` names the column `{unknown}`, which `{path}` does not have", f"the columns are {known}"
         )
     columns = []
     for name, column in zip(names or (), zip(*cells, strict=True), strict=False):
@@ -235,14 +235,14 @@ def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[l
             columns.append(column_values(column, types.get(name)))
         except ValueError as error:
             raise bad_data(
-                f"the column `{name}` of `{path}` {error}", "change its type in `types`, or the file"
+                f"the column `{name}` of `{path}` {error}", "change its type in `types`, or fix the file"
             ) from error
     rows = [dict(zip(names or (), row, strict=True)) for row in zip(*columns, strict=True)]
     return rows, delimiter if layout.delimiter is None and delimiter != usual else None
 
 
 def dump_rows(rows: list[Row], format: str, delimiter: str | None = None) -> bytes:
-    """Write rows as the bytes of a file."""
+    """Return rows as the bytes of a file."""
     _refuse_layout(format, delimiter=delimiter)
     if format == "json":
         return (json.dumps(rows, ensure_ascii=False, indent=2) + "\n").encode()
@@ -259,5 +259,5 @@ def dump_rows(rows: list[Row], format: str, delimiter: str | None = None) -> byt
     kinds = check_kinds(rows, "rows")
     nested = next((name for name, kind in kinds.items() if kind in ("a list", "an object")), None)
     if nested is not None:
-        raise bad_data(f"the column `{nested}` holds lists or objects, which CSV has no place for", "use JSON")
+        raise bad_data(f"the column `{nested}` has lists or objects, which CSV does not support", "use JSON")
     return csv_of(list({name: None for row in rows for name in row}), rows, delimiter).encode()

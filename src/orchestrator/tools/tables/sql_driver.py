@@ -1,7 +1,7 @@
-"""Transforms tables by SQL. It needs nothing of Orchestrator, so that a process with limits can run it too.
+"""Transforms tables with SQL. It does not import Orchestrator, so it can also run in a separate, limited process.
 
-Standard input is then a JSON object with the task; the tables are Arrow files, as is the result, and how it went is
-written as JSON.
+Standard input is then a JSON object with the task; the tables and the result are Arrow files, and a report is written
+as JSON.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROW_INDEX = "\0row"
-"""The name of a column of row numbers; no file has a column of this name."""
+"""The name of the column of row numbers, which no file has."""
 
 OUT_OF_MEMORY = 77
-"""The exit status of a process that used more than its limit."""
+"""The exit status of a process that exceeded its memory limit."""
 
 MAX_CELLS = 20_000_000
 MAX_BYTES = 1_000_000_000
-"""The largest result: rows times columns, and bytes."""
+"""The maximum size of a result: rows times columns, and bytes."""
 
 
 class TooLarge(Exception):
-    """A result is too large to be handed on."""
+    """A result is too large for a step."""
 
 
 def read_expressions(kind: str, expressions: dict[str, str], doing: list[str]) -> list[pl.Expr]:
-    """Read the expressions of a transformation; `doing` says at each moment what is done."""
+    """Parse the expressions of a transformation; `doing` is kept up to date for error messages."""
     found = []
     for name, text in expressions.items() if kind != "sql" else ():
         doing[0] = f"read `{name}`"
@@ -48,7 +48,7 @@ def read_expressions(kind: str, expressions: dict[str, str], doing: list[str]) -
 def transform(
     kind: str, expressions: dict[str, str], by: list[str], frames: dict[str, pl.DataFrame], doing: list[str]
 ) -> pl.DataFrame:
-    """Return the table that a transformation gives. The names of new columns are those after the last dot."""
+    """Return the result of a transformation. New columns are named by the part after the dot."""
     parsed = read_expressions(kind, expressions, doing)
     names = list(frames)
 
@@ -71,25 +71,25 @@ def transform(
     result = computed(compute, *frames.values())
     if result.height * max(result.width, 1) > MAX_CELLS or result.estimated_size() > MAX_BYTES:
         raise TooLarge(
-            f"the result has {result.height:,} rows and {result.estimated_size() // 1_000_000:,} MB, which is too much "
-            "for the result of a step"
+            f"the result has {result.height:,} rows and {result.estimated_size() // 1_000_000:,} MB, "
+            "which is too large for the result of a step"
         )
     return result
 
 
 def computed(compute: Callable[..., pl.DataFrame], *frames: pl.DataFrame) -> pl.DataFrame:
-    """Return what `compute` makes of frames, without a silent overflow.
+    """Return the result of `compute`, without silent overflow.
 
-    Polars' integers of 64 bits overflow without a word. Where values are so large that a sum or a product could, the
-    same is computed with 128 bits too, and that is the result if it differs. It is not the result otherwise, as its
-    divisions are less exact.
+    64-bit integers of Polars overflow silently. If the values are so large that a sum or a product could overflow, the
+    result is also computed with 128 bits, and used if it differs. Otherwise the 64-bit result is used, because its
+    divisions are more exact.
     """
     narrow = compute(*frames)
     if not any(map(_may_overflow, frames)):
         return narrow
     try:
         wide = compute(*map(_widened, frames))
-    except pl.exceptions.PolarsError:  # a function that has no form for 128 bits
+    except pl.exceptions.PolarsError:  # a function without 128-bit support
         return narrow
     return narrow if _agree(narrow, wide) else wide
 
@@ -107,7 +107,7 @@ def _may_overflow(frame: pl.DataFrame) -> bool:
 
 
 _LARGE = 2**31
-"""The square of what is smaller is an integer of 64 bits."""
+"""The square of a smaller number is a 64-bit integer."""
 
 
 def _widened(frame: pl.DataFrame) -> pl.DataFrame:
@@ -135,13 +135,13 @@ def _agree(narrow: pl.DataFrame, wide: pl.DataFrame) -> bool:
 
 
 def limit_memory(most: int) -> None:
-    """End this process when it uses more bytes of memory than that; where the system cannot say, it has no limit."""
+    """Exit this process when it uses more memory, in bytes; no limit on systems that do not report it."""
     try:
         import resource
     except ImportError:  # Windows
         return
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # rather this process than its owner
+        Path("/proc/self/oom_score_adj").write_text("1000")  # kill this process rather than its owner
     unit = 1 if sys.platform == "darwin" else 1024
 
     def watch() -> None:
@@ -153,7 +153,7 @@ def limit_memory(most: int) -> None:
 
 
 def run_task() -> None:
-    """Do the task that standard input holds."""
+    """Run the task in standard input."""
     task: dict[str, Any] = json.load(sys.stdin)
     limit_memory(task["memory"])
     doing = ["read the tables"]
@@ -161,7 +161,7 @@ def run_task() -> None:
     try:
         frames = {name: pl.read_ipc(path) for name, path in task["frames"].items()}
         transform(task["kind"], task["expressions"], task["by"], frames, doing).write_ipc(task["result"])
-    except BaseException as error:  # among them the panics of Polars
+    except BaseException as error:  # including panics of Polars
         report = {"doing": doing[0], "error": type(error).__name__, "message": str(error)}
     Path(task["report"]).write_text(json.dumps(report), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Puts values into SQL as literals, where it names them: `:since`. What is in a value is never read as SQL."""
+"""Substitutes named values into SQL as literals: `:since`. Values are never interpreted as SQL."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PIECE: Final = re.compile(
     r"|:(?P<name>[A-Za-z_]\w*)",
     re.DOTALL,
 )
-"""Texts, quoted names, comments, casts and slices, in which a colon is something else; else a name to be replaced."""
+"""Strings, quoted names, comments, casts and slices, in which a colon has another meaning; or a name to substitute."""
 
 
 def substitute_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
-    """Return the SQL with a literal in the place of each `:name`; `what` names the SQL in errors.
+    """Return the SQL with each `:name` replaced by a literal; `what` names the SQL in errors.
 
     Raises:
-        StepError: ORC710, it names a value that is not given, or one that SQL has no literal for.
+        StepError: ORC710, a value is missing, or has no literal in SQL.
     """
 
     def put(found: re.Match[str]) -> str:
@@ -32,7 +32,7 @@ def substitute_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
             return found[0]
         if name not in inputs:
             given = quoted_list(inputs)
-            raise bad_data(f"`{what}` reads `:{name}`, and `inputs` has no `{name}`", f"`inputs` has {given}")
+            raise bad_data(f"`{what}` reads `:{name}`, which is not in `inputs`", f"`inputs` has {given}")
         return _literal(inputs[name], name)
 
     return _PIECE.sub(put, sql) if inputs else sql
@@ -45,12 +45,12 @@ def _literal(value: Any, name: str) -> str:
         case bool():
             return "TRUE" if value else "FALSE"
         case int() | float():
-            return f"({value!r})"  # or `- :n` would begin a comment where it is negative
+            return f"({value!r})"  # or `- :n` would start a comment if the value is negative
         case str():
             return "'" + value.replace("'", "''") + "'"
         case _:
             kind = "a list" if isinstance(value, list) else "an object"
             raise bad_data(
-                f"`inputs.{name}` is {kind}, and SQL takes texts, numbers, true, false and null",
-                "give a list of objects as a table",
+                f"`inputs.{name}` is {kind}; SQL accepts strings, numbers, booleans and null",
+                "pass a list of objects as a table",
             )

@@ -1,7 +1,7 @@
-"""Transforming tables by SQL: what is small here, anything else in a process with limits.
+"""Transforms tables with SQL: small transformations in this process, others in a separate process with limits.
 
-SQL can take time and memory beyond all bounds on the smallest tables (joins without a condition, `REPEAT`), and a long
-expression overflows the stack of the thread in which Polars reads it. Importing this module loads Polars.
+Even on small tables, SQL can take unlimited time and memory (joins without a condition, `REPEAT`), and a long
+expression overflows the stack of the thread in which Polars parses it. Importing this module loads Polars.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.tools.tables.files import Row
 
 _MOST_WORDS: Final = 200
-"""Words and signs of an expression that is evaluated here: 500 overflow a stack of 512 KB, which some systems have."""
+"""Tokens of an expression that is evaluated in this process: 500 overflow a stack of 512 KB, as some systems have."""
 
 _GROWS: Final = re.compile(r"\b(?:repeat|[lr]pad|replace|regexp_replace|concat\w*|string_agg|array_\w+)\b|\|\|", re.I)
 _TEXT: Final = re.compile("'[^']*'")
@@ -55,7 +55,7 @@ _PASSED_ON: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Transformation:
-    """What becomes of tables. `expressions` are SQL, under the names that errors give them: `where`, `values.total`.
+    """A transformation of tables. `expressions` are SQL, by the names used in errors: `where`, `values.total`.
 
     `inputs` are the values that they read as `:name`.
     """
@@ -67,7 +67,7 @@ class Transformation:
 
     @property
     def small(self) -> bool:
-        """Whether it can be made in this process: its time and memory follow from the size of the table."""
+        """Whether it can run in this process, because its time and memory depend only on the size of the table."""
         if self.kind == "sql":
             return False
         return all(
@@ -78,10 +78,10 @@ class Transformation:
 async def transform_tables(
     transformation: Transformation, tables: Mapping[str, list[Row]], context: ToolContext
 ) -> tuple[list[Row], list[str]]:
-    """Return the rows and the columns that a transformation of tables gives.
+    """Return the rows and the columns of a transformation.
 
     Raises:
-        StepError: ORC710, it is wrong, takes too long or too much memory, or gives too much.
+        StepError: ORC710, it is invalid, takes too long or too much memory, or its result is too large.
     """
     for name, text in transformation.expressions.items():
         check_sql(text, name)
@@ -101,20 +101,20 @@ async def transform_tables(
 
 
 def _check_length(sql: str, name: str) -> None:
-    """Refuse what Polars takes minutes to read: its time grows with the square of a chain of operators, and faster."""
+    """Refuse SQL that Polars takes minutes to parse: its time is at least quadratic in a chain of operators."""
     count = len(_OPERATOR.findall(_TEXT.sub("", sql)))
     if count > _MOST_OPERATORS:
         raise bad_data(
-            f"`{name}` has {count:,} operators, and at most {_MOST_OPERATORS:,} are allowed",
-            "split it into several steps, or write a list, `x IN (1, 2)`, for a chain of OR",
+            f"`{name}` has {count:,} operators, more than the maximum of {_MOST_OPERATORS:,}",
+            "split it into several steps, or replace a chain of OR with a list, `x IN (1, 2)`",
         )
 
 
 def _check_query(sql: str) -> None:
-    """Refuse what is not a query."""
+    """Refuse statements other than queries."""
     bare = re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.DOTALL)
     if not re.match(r"\s*\(*\s*(select|with|from|values)\b", bare, re.IGNORECASE):
-        raise bad_data("`query` is not a SELECT", "begin it with SELECT or WITH")
+        raise bad_data("`query` is not a SELECT", "start it with SELECT or WITH")
 
 
 def _here(transformation: Transformation, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
@@ -165,7 +165,7 @@ async def _isolated(
 
 
 def _memory() -> int:
-    """How many bytes a process may use: not more than half of the machine's."""
+    """Return the memory limit of a process in bytes: at most half of the machine's memory."""
     try:
         return min(_MEMORY, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
     except (AttributeError, ValueError, OSError):
@@ -173,18 +173,18 @@ def _memory() -> int:
 
 
 def _raise_failure(done: CompletedProcess, report: Path) -> None:
-    """Raise what went wrong in the process, if anything did."""
+    """Raise the error of the process, if there is one."""
     if done.timed_out:
-        raise bad_data(f"the SQL ran longer than {_SECONDS:g} s and was ended", "filter or aggregate before joining")
+        raise bad_data(f"the SQL ran longer than {_SECONDS:g} s and was stopped", "filter or aggregate before joining")
     if done.exit_code == sql_driver.OUT_OF_MEMORY:
-        message = f"the SQL used more than {_memory() / 1e9:.1f} GB of memory and was ended"
-        raise bad_data(message, "join on columns, filter before joining, or make texts shorter")
+        message = f"the SQL used more than {_memory() / 1e9:.1f} GB of memory and was stopped"
+        raise bad_data(message, "join on columns, filter before joining, or shorten strings")
     try:
         outcome: dict[str, str] = json.loads(report.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        message = f"the SQL ended its process with exit status {done.exit_code}: it is too long or too deeply nested"
+        message = f"the SQL process exited with status {done.exit_code}: the SQL is too long or too deeply nested"
         raise bad_data(
-            message, "split it into several steps, or use a list: `x IN (1, 2)` for a chain of OR"
+            message, "split it into several steps, or replace a chain of OR with a list: `x IN (1, 2)`"
         ) from error
     if outcome.get("error") == "TooLarge":
         raise bad_data(outcome["message"], "add a LIMIT, or aggregate")

@@ -13,6 +13,7 @@ from orchestrator import codes
 from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal import retry
 from orchestrator.journal.events import Event, EventType
+from orchestrator.journal.payloads import RunCancelledPayload
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.state.fold import fold, status_of
@@ -22,6 +23,7 @@ from orchestrator.journal.store.blob_codec import encode, encode_parts, storable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.journal.payloads import Payload
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease, NewRun
     from orchestrator.journal.state.run_state import RunFold
@@ -308,7 +310,7 @@ class Journal:
         if creation.key is None:
             return
         journal = RunJournal(self, creation.lease, creation.state)
-        journal.record("run.cancelled", data={"reason": "its caller was cancelled", "by": ""})
+        journal.record_payload(RunCancelledPayload(reason="its caller was cancelled", by=""))
         self.request(_ThreadWaiter(_Commit(journal, journal.last_seq, leave=True)))
 
     def _settle(self, waiters: list[_Waiter], problem: OrchestratorError | None) -> None:
@@ -409,6 +411,10 @@ class RunJournal:
             spent = state.spending.spent if type == "step.model" else None
             self._journal.put(EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
         return event
+
+    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0) -> Event:
+        """Record an event with a payload; see `record`."""
+        return self.record(payload.type, path, attempt, payload.to_data())
 
     def bears(self, problem: StoreError) -> bool:
         """Whether the run continues although the store is unavailable: as long as its lease is known to hold.

@@ -8,6 +8,7 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command
+from orchestrator.journal.payloads import RunCancelledPayload, RunPausedPayload, StepAnsweredPayload
 from orchestrator.remedies import Remedy, Resume, ShowRun, ShowStatus
 from orchestrator.runtime.steps.answers import accepted
 from orchestrator.text.words import quoted_list
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.journal import ActiveStep, Journal, Lease, Owner, RunStatus, Store
-    from orchestrator.journal.events import EventType
+    from orchestrator.journal.payloads import Payload
 
 ENDED: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "been cancelled"}
 
@@ -48,7 +49,7 @@ class RunCommands:
         except OrchestratorError:
             self._store.release(lease)
             raise
-        self._record(lease, "step.answered", path, step.attempt, {"value": answer, "by": by})
+        self._record(lease, StepAnsweredPayload(value=answer, by=by), path, step.attempt)
 
     def send(self, run_id: str, command: Command) -> None:
         """Pause, resume or cancel a run, or answer a question of it.
@@ -81,10 +82,9 @@ class RunCommands:
             self._store.release(lease)
             self.send(run_id, command)
         elif command.kind == "pause":
-            self._record(lease, "run.paused", data={"by": command.by})
+            self._record(lease, RunPausedPayload(by=command.by))
         else:
-            data = {"reason": command.data.get("reason", ""), "by": command.by}
-            self._record(lease, "run.cancelled", data=data)
+            self._record(lease, RunCancelledPayload(reason=command.data.get("reason", ""), by=command.by))
 
     def discard(self, run_id: str) -> None:
         """Drop the commands for an earlier owner: they must not cancel a run that was resumed after them."""
@@ -92,13 +92,11 @@ class RunCommands:
         if stale:
             self._store.acknowledge(stale)
 
-    def _record(
-        self, lease: Lease, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None
-    ) -> None:
+    def _record(self, lease: Lease, payload: Payload, path: str = "", attempt: int = 0) -> None:
         """Record one event of a run that no process executes, and release it."""
         journal = self._journal.attach(lease)
         try:
-            journal.record(type, path, attempt, data)
+            journal.record_payload(payload, path, attempt)
             journal.flush()
         finally:
             journal.detach()

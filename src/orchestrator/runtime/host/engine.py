@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import OrchestratorError, RunNotResumable
 from orchestrator.history.invalidation import paths_to_forget, shared_events
 from orchestrator.journal import Command, Owner
+from orchestrator.journal.payloads import RunCancelledPayload, RunWarningPayload
 from orchestrator.plan.lookup import require_shared
 from orchestrator.remedies import ShowRun
 from orchestrator.runtime.host.assignment import (
@@ -216,7 +217,7 @@ class Engine:
             journal = self._journal.attach(lease, state)
             found = read_recorded(self.store, new.run_id)
             for message in stale_steps(record, new, found):
-                journal.record("run.warning", data={"message": message})
+                journal.record_payload(RunWarningPayload(message=message))
             assignment = assign(
                 plan,
                 inputs,
@@ -232,7 +233,7 @@ class Engine:
 
         def cancel(created: tuple[Assignment, RunJournal]) -> None:
             journal = created[1]
-            journal.record("run.cancelled", data={"reason": "its caller was cancelled", "by": by})
+            journal.record_payload(RunCancelledPayload(reason="its caller was cancelled", by=by))
             journal.flush()
             journal.detach()
             self.store.release(journal.lease)

@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from orchestrator.errors import ConfigurationError, OrchestratorError, StepError, StoreError, StoreUnavailable
+from orchestrator.journal.payloads import (
+    RunCancelledPayload,
+    RunFailedPayload,
+    RunPausedPayload,
+    RunResumedPayload,
+    RunStartedPayload,
+    RunSucceededPayload,
+)
 from orchestrator.models.budget import Budget, Ledger
 from orchestrator.runtime.run.answer_stream import AnswerPublisher
 from orchestrator.runtime.run.failures import RecordedTraceback, error_data
@@ -183,15 +191,16 @@ class Execution:
     # --- on the event loop
 
     async def _run(self) -> None:
-        started: dict[str, Any] = {"owner": str(self.lease.owner), "resumed": self._assignment.resumed}
         allowed, budget = self._budgets()
-        if allowed is not None:
-            started["allowed"] = allowed.to_dict()
-        if budget is not None:
-            started["budget"] = budget.to_dict()
-        if self._assignment.by:
-            started["by"] = self.redactor.text(self._assignment.by)
-        self.journal.record("run.started", data=started)
+        self.journal.record_payload(
+            RunStartedPayload(
+                owner=str(self.lease.owner),
+                resumed=self._assignment.resumed,
+                allowed=None if allowed is None else allowed.to_dict(),
+                budget=None if budget is None else budget.to_dict(),
+                by=self.redactor.text(self._assignment.by) if self._assignment.by else None,
+            )
+        )
         try:
             ending = await self._work()
         except (StoreError, asyncio.CancelledError):
@@ -293,18 +302,18 @@ class Execution:
     async def _finish(self, ending: Ending) -> None:
         """Record how the run ended, and give it back."""
         self.ending = True
-        redactor, record = self._assignment.redactor, self.journal.record
+        redactor, record = self._assignment.redactor, self.journal.record_payload
         end: Event | None = None
         match ending.state:
             case "succeeded":
                 recorded = {name: redactor.scrub(value) for name, value in ending.outputs.items()}
-                end = record("run.succeeded", data={"outputs": recorded})
+                end = record(RunSucceededPayload(outputs=recorded))
             case "failed":
                 cause = redactor.scrub_fields(ending.error or {})
                 self.cause = self._raised(str(cause.get("step")))
-                end = record("run.failed", data={"error": cause, "step": cause.get("step")})
+                end = record(RunFailedPayload(error=cause, step=cause.get("step")))
             case "cancelled":
-                end = record("run.cancelled", data={"reason": redactor.scrub(ending.reason), "by": ending.by})
+                end = record(RunCancelledPayload(reason=redactor.scrub(ending.reason), by=ending.by))
         await self.journal.leave()
         self.end = end
 
@@ -365,10 +374,10 @@ class Execution:
         match command.kind:
             case "pause" if not scheduler.paused or command.data.get("now"):
                 if not scheduler.paused:
-                    self.journal.record("run.paused", data={"by": by})
+                    self.journal.record_payload(RunPausedPayload(by=by))
                 scheduler.pause(now=bool(command.data.get("now")))
             case "resume" if scheduler.paused:
-                self.journal.record("run.resumed", data={"by": by})
+                self.journal.record_payload(RunResumedPayload(by=by))
                 self._rest_no_more()
                 scheduler.resume()
             case "answer":

@@ -30,6 +30,11 @@ from orchestrator.remedies import (
 
 RUN = "1kfm3v9rtq8d05xw2h7c"
 
+
+def allowing(what: str) -> str:
+    return f"orc.Orchestrator(permissions=orc.Permissions.load().extended({what}))"
+
+
 CASES = {
     Resume(RUN): (f'orc.resume("{RUN}")', f"orchestrator resume {RUN}"),
     Resume(RUN, edited=True): (f'orc.resume("{RUN}", pipeline="FILE")', f"orchestrator resume {RUN} --with FILE"),
@@ -49,9 +54,15 @@ CASES = {
     InstallExtra("mcp"): ('pip install "pyorchestrator[mcp]"', 'pip install "pyorchestrator[mcp]"'),
     StoreKey("openai"): ("orchestrator keys set openai", "orchestrator keys set openai"),
     ListModels(): ("orchestrator models", "orchestrator models"),
-    AllowPath("/a b"): ('Permissions.load().extended(paths=["/a b"])', "--allow-path '/a b'"),
-    AllowHost("::1"): ('Permissions.load().extended(hosts=["::1"])', "--allow-host ::1"),
-    AllowCommands(): ("Permissions.load().extended(run=True)", "--allow-run"),
+    AllowPath("/a b"): (
+        allowing('paths=["/a b"]'),
+        "--allow-path '/a b'",
+    ),
+    AllowHost("::1"): (
+        allowing('hosts=["::1"]'),
+        "--allow-host ::1",
+    ),
+    AllowCommands(): (allowing("run=True"), "--allow-run"),
 }
 
 

@@ -6,7 +6,7 @@
     ├── ConfigurationError
     │   └── MissingExtra              .extra
     ├── StepError                     what a tool raises; .retryable
-    │   ├── PermissionDenied          .flag
+    │   ├── PermissionDenied
     │   ├── StepTimeout               .seconds
     │   ├── EvaluationError           .expression
     │   ├── AgentUnfinished           .turns
@@ -180,13 +180,13 @@ class StepError(OrchestratorError):
 
 
 class PermissionDenied(StepError):
-    """A tool lacks a permission; `flag` is the option that grants it."""
+    """A tool lacks a permission; `remedies` would grant it."""
 
     default_code = codes.PERMISSION_DENIED
 
-    def __init__(self, message: str, *, flag: str, help: str | None = None) -> None:
-        super().__init__(message, help=help or f"allow it with {flag}", retryable=False)
-        self.flag = flag
+    def __init__(self, message: str, *, help: str | None = None, remedies: Sequence[Remedy] = ()) -> None:
+        allow = "allow it under `[allow]` in orchestrator.toml" if remedies else None
+        super().__init__(message, help=help or allow, remedies=remedies, retryable=False)
 
 
 class StepTimeout(StepError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -208,43 +209,71 @@ class ListModels(Remedy):
 
 
 @dataclass(frozen=True, slots=True)
-class AllowPath(Remedy):
+class Allow(Remedy):
+    """Permit what tools were refused. `option` is the option of the command that does it."""
+
+    label = "with"
+    joint = ", or "
+
+    @property
+    def option(self) -> str:
+        """The option of the command, quoted for a shell."""
+        raise NotImplementedError
+
+    @property
+    def _extended(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def call(self) -> str:
+        """The orchestrator in Python that allows it."""
+        return f"orc.Orchestrator(permissions=orc.Permissions.load().extended({self._extended}))"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowPath(Allow):
     """Let tools use a path outside of the project's directory."""
 
     path: str
 
-    label = "allow it with"
+    @property
+    def option(self) -> str:
+        """The option of the command."""
+        return shlex.join(["--allow-path", self.path])
 
     @property
-    def call(self) -> str:
-        """The argument in Python."""
-        return f"Permissions.load().extended(paths=[{_quoted(self.path)}])"
+    def _extended(self) -> str:
+        return f"paths=[{_quoted(self.path)}]"
 
 
 @dataclass(frozen=True, slots=True)
-class AllowHost(Remedy):
+class AllowHost(Allow):
     """Let tools reach a host that is not public."""
 
     host: str
 
-    label = "allow it with"
+    @property
+    def option(self) -> str:
+        """The option of the command."""
+        return shlex.join(["--allow-host", self.host])
 
     @property
-    def call(self) -> str:
-        """The argument in Python."""
-        return f"Permissions.load().extended(hosts=[{_quoted(self.host)}])"
+    def _extended(self) -> str:
+        return f"hosts=[{_quoted(self.host)}]"
 
 
 @dataclass(frozen=True, slots=True)
-class AllowCommands(Remedy):
+class AllowCommands(Allow):
     """Let tools run commands."""
 
-    label = "allow it with"
+    @property
+    def option(self) -> str:
+        """The option of the command."""
+        return "--allow-run"
 
     @property
-    def call(self) -> str:
-        """The argument in Python."""
-        return "Permissions.load().extended(run=True)"
+    def _extended(self) -> str:
+        return "run=True"
 
 
 KINDS: tuple[type[Remedy], ...] = (
@@ -298,6 +327,4 @@ def _quoted(text: str) -> str:
 
 
 def _shell(*words: str) -> str:
-    import shlex
-
     return shlex.join(["orchestrator", *words])

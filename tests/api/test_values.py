@@ -13,6 +13,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.errors import ConfigurationError, InputError
+from orchestrator.remedies import AllowCommands
 from orchestrator.testing import FakeModel
 from tests.runtime.support import Bench, pipeline, step
 
@@ -180,7 +181,7 @@ def test_a_failed_run_can_be_pickled_with_its_error(client: orc.Orchestrator) ->
 
 def test_every_error_can_be_pickled_whatever_its_class_needs() -> None:
     for error in (
-        orc.PermissionDenied("no", flag="--allow-run"),
+        orc.PermissionDenied("no", remedies=[AllowCommands()]),
         orc.StepTimeout("late", seconds=2.0),
         orc.MissingExtra("not there", extra="data"),
         orc.ModelRateLimited("slow", provider="openai", retry_after=3.0),

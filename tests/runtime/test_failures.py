@@ -25,7 +25,7 @@ def test_attempts_are_counted() -> None:
 
 
 def test_a_failure_that_cannot_be_mended_by_trying_is_not_tried_again() -> None:
-    assert not is_retried(PermissionDenied("x", flag="--allow-run"), Retry(max_attempts=3), 1)
+    assert not is_retried(PermissionDenied("x"), Retry(max_attempts=3), 1)
     assert not is_retried(StepError("x", retryable=False), Retry(max_attempts=3), 1)
 
 

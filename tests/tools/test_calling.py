@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from orchestrator.errors import MissingExtra, PermissionDenied, StepError
 from orchestrator.language.yaml.writer import write_yaml
+from orchestrator.remedies import AllowPath
 from orchestrator.tools import Permissions, Refusal, call_action, missing_requirement, to_tool, tool
 from orchestrator.tools.functions.results import NotJson, json_result
 from tests.tools.support import FakeContext, call_tool
@@ -152,7 +153,7 @@ def test_a_refusal_is_asked_before_each_call_with_the_defaults() -> None:
 
     def refuse(known: Any, permissions: Permissions) -> Refusal | None:
         asked.append(dict(known))
-        return Refusal("path", "not here", "--allow-path /x") if known["path"] == "/x" else None
+        return Refusal("path", "not here", AllowPath("/x")) if known["path"] == "/x" else None
 
     @tool(refusal=refuse)
     async def touch(path: str = "/x") -> str:
@@ -161,8 +162,8 @@ def test_a_refusal_is_asked_before_each_call_with_the_defaults() -> None:
     assert call_tool(touch, {"path": "/y"}) == "/y"
     with pytest.raises(PermissionDenied, match="not here") as caught:
         call_tool(touch, {})
-    assert caught.value.flag == "--allow-path /x"
-    assert "--allow-path /x" in (caught.value.help or "")
+    assert caught.value.remedies == (AllowPath("/x"),)
+    assert 'extended(paths=["/x"])' in str(caught.value)
     assert asked == [{"path": "/y"}, {"path": "/x"}]
 
 

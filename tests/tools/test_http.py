@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
+from orchestrator.remedies import AllowHost
 from tests.tools.support import Workplace
 
 
@@ -268,7 +269,7 @@ def test_a_redirect_to_a_private_address_is_refused(target: str, web: Workplace,
 def test_private_addresses_are_refused_with_the_option_that_allows_them(workplace: Workplace, server: Server) -> None:
     with pytest.raises(PermissionDenied) as caught:
         workplace("http.get", url=server.answer("/x"))
-    assert caught.value.flag == "--allow-host 127.0.0.1"
+    assert caught.value.remedies == (AllowHost("127.0.0.1"),)
     assert server.requests == []
 
 

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError, PermissionDenied
+from orchestrator.remedies import AllowCommands, AllowHost, AllowPath
 from orchestrator.tools import Permissions
 from orchestrator.tools.sandbox.paths import Location, open_location, open_parent
 from orchestrator.tools.sandbox.refusal import Refusal
@@ -74,9 +75,9 @@ def test_paths_that_lead_out_are_refused_with_the_option_that_allows_them(path: 
     assert isinstance(refusal, Refusal)
     assert refusal.parameter == "path"
     assert f"`{path}`" in refusal.message
-    assert refusal.flag.startswith("--allow-path /")
-    flag = refusal.flag.removeprefix("--allow-path ")
-    assert Permissions(work).extended(paths=[flag]).check_read(path) is None
+    assert isinstance(refusal.remedy, AllowPath)
+    assert refusal.remedy.option.startswith("--allow-path /")
+    assert Permissions(work).extended(paths=[refusal.remedy.path]).check_read(path) is None
 
 
 def test_a_single_file_can_be_allowed(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_what_belongs_to_orchestrator_is_never_written(path: str, tmp_path: Path
     (tmp_path / "way").symlink_to("conf")
     refusal = Permissions(tmp_path).check_write(path)
     assert refusal is not None
-    assert refusal.flag == ""
+    assert refusal.remedy is None
     assert "no option" in refusal.help
 
 
@@ -163,7 +164,7 @@ def test_commands_are_denied_unless_all_or_those_are_allowed(tmp_path: Path) -> 
         assert every.check_run(command) is None
         refusal = denied.check_run(command)
         assert refusal is not None
-        assert refusal.flag == "--allow-run"
+        assert refusal.remedy == AllowCommands()
     assert some.check_run(["git", "status"]) is None
     for command in (["rm"], ["./git"], ["/tmp/git"], "git status", [], [""]):
         assert some.check_run(command) is not None, command
@@ -190,8 +191,8 @@ PRIVATE = [
 def test_addresses_that_are_not_public_are_refused(host: str, tmp_path: Path) -> None:
     refusal = Permissions(tmp_path).check_host(host, 80, parameter="url")
     assert refusal is not None
-    assert refusal.flag.startswith("--allow-host ")
-    allowed = Permissions(tmp_path).extended(hosts=[refusal.flag.removeprefix("--allow-host ")])
+    assert isinstance(refusal.remedy, AllowHost)
+    allowed = Permissions(tmp_path).extended(hosts=[refusal.remedy.host])
     assert allowed.check_host(host, 80) is None
 
 

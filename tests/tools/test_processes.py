@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
+from orchestrator.remedies import AllowCommands
 from orchestrator.tools import Unresolved
 from orchestrator.tools.sandbox import guardian, guardian_server, processes
 from tests.tools.support import REGISTRY, Workplace
@@ -344,7 +345,7 @@ def test_commands_are_denied_by_default(workplace: Workplace) -> None:
     ):
         with pytest.raises(PermissionDenied) as caught:
             workplace(name, **parameters)
-        assert caught.value.flag == "--allow-run"
+        assert caught.value.remedies == (AllowCommands(),)
 
 
 def test_a_refusal_is_known_before_the_values_are(workplace: Workplace) -> None:

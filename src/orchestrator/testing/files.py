@@ -277,5 +277,5 @@ def _of_models() -> str:
 
 def _made(kind: type[StepError], message: str) -> StepError:
     """Return an error of a kind, some of which need more than a message."""
-    needed: dict[str, Any] = {"PermissionDenied": {"flag": "--allow"}, "StepTimeout": {"seconds": 0.0}}
+    needed: dict[str, Any] = {"StepTimeout": {"seconds": 0.0}}
     return kind(message, **needed.get(kind.__name__, {}))

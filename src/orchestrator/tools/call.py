@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
+from orchestrator.errors import ConfigurationError, StepError
 from orchestrator.expressions.types.assignability import explain_mismatch
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
@@ -84,7 +84,7 @@ def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permission
     prepared: _Prepared = action.prepared or _prepare(action)
     refusal = action.refusal({**prepared.defaults, **parameters}, permissions)
     if refusal is not None:
-        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+        raise refusal.error()
 
 
 @dataclass(frozen=True, slots=True)

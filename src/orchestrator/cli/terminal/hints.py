@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.remedies import (
-    AllowCommands,
-    AllowHost,
-    AllowPath,
+    Allow,
     Answer,
     Cancel,
     Follow,
@@ -87,12 +85,8 @@ class Hints:
                 return self.command("runs")
             case StartRun(record) if not record:
                 return self.command("run", "FILE")
-            case AllowPath(path):
-                return shlex.join(["--allow-path", path])
-            case AllowHost(host):
-                return shlex.join(["--allow-host", host])
-            case AllowCommands():
-                return "--allow-run"
+            case Allow():
+                return remedy.option
         return remedy.call
 
     def advice(self, help: str | None, remedies: Iterable[Remedy]) -> str:

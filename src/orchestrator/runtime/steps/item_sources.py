@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
@@ -93,7 +93,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
 def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items:
     place = permissions.locate(path)
     if isinstance(place, Refusal):
-        raise PermissionDenied(place.message, flag=place.flag, help=place.help)
+        raise place.error()
     try:
         state = path_status(place)
     except OSError as error:

@@ -164,7 +164,7 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
     path = Path(permissions.directory, value)
     refusal = permissions.check_read(path)
     if refusal is not None:
-        return [f"`{name}` cannot be read: {refusal.message}; allow it with {refusal.flag}"]
+        return [f"`{name}` cannot be read: {refusal.message}; {refusal.help}"]
     try:
         is_directory = S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 from orchestrator import codes
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 from orchestrator.tools.contract import RefusalCheck, ToolContext
 from orchestrator.tools.sandbox.paths import Location
 from orchestrator.tools.sandbox.permissions import Access, Permissions
@@ -68,7 +68,7 @@ def permitted_location(context: ToolContext, path: str, access: Access) -> Locat
     refusal = check_access(context.permissions, path, access)
     place = refusal or context.permissions.locate(path, access=access)
     if isinstance(place, Refusal):
-        raise PermissionDenied(place.message, flag=place.flag, help=place.help)
+        raise place.error()
     return place
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, TypedDict
 
 from orchestrator import codes
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text, encoding_problem
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.contract import ToolContext
@@ -212,7 +212,7 @@ def move(
     source, target = _unresolved(context, path, "remove"), permitted_location(context, destination, "write")
     refusal = context.permissions.check_replace(target)
     if refusal is not None:
-        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+        raise refusal.error()
     with file_errors("move", path):
         trees.move_entry(source, target, overwrite=overwrite)
     return {"path": path, "destination": destination}

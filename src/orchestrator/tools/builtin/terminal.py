@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
+from orchestrator.remedies import AllowCommands
 from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import permitted_location
 from orchestrator.tools.contract import ToolContext
@@ -47,7 +48,7 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
         for name in environment:
             if name.upper() == "PATH" or name.upper().startswith(_LOADER_VARIABLES[1:]):
                 message = f"setting `{name}` could replace the allowed programs"
-                return Refusal("env", message, "--allow-run")
+                return Refusal("env", message, AllowCommands())
     directory = known.get("cwd")
     if isinstance(directory, str):
         return permissions.check_read(directory, parameter="cwd")

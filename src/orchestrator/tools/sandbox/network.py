@@ -17,7 +17,7 @@ import httpx2
 from httpcore2 import AnyIOBackend
 
 from orchestrator import codes
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 
 if TYPE_CHECKING:
     import ssl
@@ -73,7 +73,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         permitted = [address for address, refusal in judged if refusal is None]
         for _, refusal in judged:
             if refusal is not None and not permitted:
-                raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+                raise refusal.error()
         return permitted
 
     async def sleep(self, seconds: float) -> None:

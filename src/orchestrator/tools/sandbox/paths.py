@@ -63,7 +63,7 @@ def real_path(path: str | Path) -> str:
     for _ in range(_TRIES):
         with suppress(OSError):  # a link was removed meanwhile
             return os.path.realpath(path)
-    raise PermissionDenied(f"`{path}` keeps changing while it is resolved", flag="", help=_SWAPPED_HELP)
+    raise PermissionDenied(f"`{path}` keeps changing while it is resolved", help=_SWAPPED_HELP)
 
 
 def open_location(location: Location, flags: int, mode: int = 0o600) -> int:
@@ -162,7 +162,7 @@ def protected_error(location: Location) -> PermissionDenied:
     help = "use another path; no option allows this one"
     if location.guard.refuses_module(str(location.path)):
         help = CODE_ADVICE
-    return PermissionDenied(message, flag="", help=help)
+    return PermissionDenied(message, help=help)
 
 
 def _check_last(location: Location, parent: int) -> None:
@@ -202,6 +202,5 @@ def _is_link(name: str, parent: int | None) -> bool:
 def _swapped(location: Location) -> PermissionDenied:
     return PermissionDenied(
         f"`{location.text}` became a symbolic link while it was being opened",
-        flag="",
         help=_SWAPPED_HELP,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shlex
 import shutil
 import socket
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
+from orchestrator.remedies import AllowCommands, AllowHost, AllowPath
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.sandbox.paths import Location, real_path
 from orchestrator.tools.sandbox.protection import (
@@ -126,14 +126,14 @@ class Permissions:
         """Resolve every symbolic link of `path` and find the allowed directory that contains it, or refuse it."""
         text = os.fspath(path)
         if "\0" in text:
-            return Refusal(parameter, "the path contains a NUL character", "")
+            return Refusal(parameter, "the path contains a NUL character")
         try:
             os.fsencode(text)
         except UnicodeEncodeError:
-            return Refusal(parameter, "the path contains a lone surrogate, which is not valid in a file name", "")
+            return Refusal(parameter, "the path contains a lone surrogate, which is not valid in a file name")
         real, keys = Path(real_path(self.directory / text)), str(keys_file())
         if str(real) == real_path(keys):
-            return Refusal(parameter, f"`{text}` contains provider keys and cannot be used by a pipeline", "")
+            return Refusal(parameter, f"`{text}` contains provider keys and cannot be used by a pipeline")
         if access == "read":
             guard = Guard(identities([keys]))
         else:
@@ -146,7 +146,7 @@ class Permissions:
         allowed = quoted_list(self.roots)
         through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (which is `{real}`)"
         message = f"`{text}`{through} is outside the directories that this run may access: {allowed}"
-        return Refusal(parameter, message, f"--allow-path {shlex.quote(str(real))}")
+        return Refusal(parameter, message, AllowPath(str(real)))
 
     def check_read(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
         """Refuse a path outside the allowed directories."""
@@ -161,8 +161,8 @@ class Permissions:
         message = f"`{place.text}` belongs to Orchestrator and cannot be changed by a pipeline"
         lexical = os.path.normpath(self.directory / place.text)
         if place.guard.refuses_module(str(place.path)) or place.guard.refuses_module(lexical):
-            return Refusal(parameter, message, "", CODE_ADVICE)
-        return Refusal(parameter, message, "") if self._is_own(place, lexical) else None
+            return Refusal(parameter, message, advice=CODE_ADVICE)
+        return Refusal(parameter, message) if self._is_own(place, lexical) else None
 
     def _is_own(self, place: Location, lexical: str) -> bool:
         """Whether a location, or the name that led to it, is protected."""
@@ -183,19 +183,15 @@ class Permissions:
             return refusal
         real = real_path(self.directory / os.fspath(path))
         if any(lies_in(str(root), real) and root.is_dir() for root in self.roots):
-            return Refusal(
-                parameter, f"`{path}` contains a directory that this run works in, so it cannot be removed", ""
-            )
+            return Refusal(parameter, f"`{path}` contains a directory that this run works in, so it cannot be removed")
         if any(lies_in(real_path(own), real) and os.path.lexists(own) for own in self.own_paths):
-            return Refusal(
-                parameter, f"`{path}` contains files of Orchestrator and cannot be changed by a pipeline", ""
-            )
+            return Refusal(parameter, f"`{path}` contains files of Orchestrator and cannot be changed by a pipeline")
         return None
 
     def check_replace(self, place: Location) -> Refusal | None:
         """Refuse a location where a link, or a directory with links, would redirect an allowed directory."""
         if any(root.is_relative_to(place.path) for root in self.roots):
-            return Refusal(None, f"`{place.text}` is, or would contain, a directory that this run works in", "")
+            return Refusal(None, f"`{place.text}` is, or would contain, a directory that this run works in")
         return None
 
     def check_run(self, command: str | Sequence[str], *, parameter: str | None = None) -> Refusal | None:
@@ -203,12 +199,12 @@ class Permissions:
         if self.allow_run is True:
             return None
         if isinstance(command, str):
-            return Refusal(parameter, "running a shell command is not allowed", "--allow-run")
+            return Refusal(parameter, "running a shell command is not allowed", AllowCommands())
         program = command[0] if command else ""
         if self.allow_run and program in self.allow_run:
             return None
         named = f"; allowed: {quoted_list(self.allow_run)}" if self.allow_run else ""
-        return Refusal(parameter, f"running `{program}` is not allowed{named}", "--allow-run")
+        return Refusal(parameter, f"running `{program}` is not allowed{named}", AllowCommands())
 
     def find_program(self, program: str) -> str:
         """Return the file to execute for `program`, so that `env` or `cwd` of a step cannot replace it."""
@@ -237,7 +233,7 @@ class Permissions:
             if _is_public(address) or any(address in network for network in networks):
                 continue
             place = f"`{host}`" if literal else f"`{host}` (at {address})"
-            return Refusal(parameter, f"{place} is not a public address", f"--allow-host {name}")
+            return Refusal(parameter, f"{place} is not a public address", AllowHost(name))
         return None
 
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.errors import PermissionDenied
+from orchestrator.remedies import Allow
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is not permitted: the parameter, the reason, and the option that would allow it.
+    """Why a call is not permitted: the parameter, the reason, and the remedy that would allow it.
 
-    `flag` is empty if no option allows it; `advice` then tells what to do instead.
+    `remedy` is None if nothing allows it; `advice` then tells what to do instead.
     """
 
     parameter: str | None
     message: str
-    flag: str
+    remedy: Allow | None = None
     advice: str = "use another path; no option allows this one"
 
     @property
     def help(self) -> str:
         """How to allow the call, or what to do instead."""
-        if not self.flag:
+        if self.remedy is None:
             return self.advice
         in_python = "in Python with `Orchestrator(permissions=...)`"
-        return f"allow it with `{self.flag}`, under `[allow]` in orchestrator.toml, or {in_python}"
+        return f"allow it with `{self.remedy.option}`, under `[allow]` in orchestrator.toml, or {in_python}"
+
+    def error(self) -> PermissionDenied:
+        """Return the error that a step raises for it."""
+        if self.remedy is None:
+            return PermissionDenied(self.message, help=self.advice)
+        return PermissionDenied(self.message, remedies=[self.remedy])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from orchestrator import codes
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 from orchestrator.tools.sandbox.paths import (
     Location,
     list_location,
@@ -192,7 +192,7 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
             raise StepError(message, code=codes.FILE_FAILED, retryable=False)
         refusal = refuse_link(place) if node.kind == "link" else None
         if refusal is not None:
-            raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+            raise refusal.error()
     top = path_status(source)
     make_directory(target, 0o700 if top is None else stat.S_IMODE(top.st_mode))
     for node in nodes:

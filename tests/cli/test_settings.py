@@ -41,6 +41,18 @@ def test_a_wrong_setting_is_told_before_anything_runs_and_where_it_stands(
     assert not (project.directory / ".orchestrator").exists()
 
 
+def test_the_problems_of_all_tables_are_reported_at_once(project: Project) -> None:
+    file = project.directory / "orchestrator.toml"
+    file.write_text("[run]\ncahce = true\ntimeuot = '1s'\n[models]\ndefalt = 'x'\n[budget]\nusd = -1\n")
+    done = project("check", "greet.yaml")
+    assert done.code == 2
+    assert "4 settings are invalid:" in done.err
+    for line in ("unknown setting `run.cahce`; did you mean `cache`?", "unknown setting `run.timeuot`"):
+        assert line in done.err
+    assert "unknown setting `models.defalt`; did you mean `default`?" in done.err
+    assert "`budget.usd` must be a number of at least 0" in done.err
+
+
 def test_what_reads_a_table_is_not_loaded_where_the_table_is_absent(project: Project) -> None:
     (project.directory / "orchestrator.toml").write_text("[allow]\nrun = false\n")
     code = """

@@ -135,7 +135,7 @@ async def test_even_a_model_that_knows_nothing_keeps_to_a_schema(
 
 async def test_an_answer_that_is_cut_off_before_its_json_is_complete_is_none(engine: Engine, tmp_path: Path) -> None:
     async with asking(engine, tmp_path) as client:
-        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON") as caught:
+        with pytest.raises(ModelAnswerInvalid, match="did not return JSON") as caught:
             await client.ask(LOCAL, replace(QUESTION, schema=FORMS["nested data"], max_tokens=3))
     assert caught.value.help is not None
     assert "raise `max_tokens` (now 3)" in caught.value.help

@@ -126,7 +126,7 @@ async def test_what_the_listener_raises_ends_the_call(project: Path) -> None:
 async def test_an_answer_that_is_no_json_is_none_where_a_schema_is_asked_for(project: Path) -> None:
     async with running(project) as client:
         plain = await client.ask(FOLDER, QUESTION)
-        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON") as caught:
+        with pytest.raises(ModelAnswerInvalid, match="did not return JSON") as caught:
             await client.ask(FOLDER, replace(QUESTION, schema={"type": "object"}))
     # The schema is said in words, as nothing else holds the model to it.
     assert caught.value.reply.usage.input > plain.usage.input

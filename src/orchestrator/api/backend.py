@@ -67,7 +67,12 @@ class Backend:
     """What runs of one configuration need. The store is opened and tools are loaded on first use."""
 
     def __init__(self, given: Configuration) -> None:
-        settings = ProjectSettings.load(given.directory)
+        try:
+            settings = ProjectSettings.load(given.directory)
+            allowed = given.permissions or Permissions.load(given.directory)
+        except ConfigurationError:
+            check_settings(given.directory)  # reports the problems of the other tables too
+            raise
         self.directory = given.directory
         self.store_url = given.store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self.max_rows = settings.max_rows or MAX_PARALLEL
@@ -87,7 +92,6 @@ class Backend:
         self._tools = (*self._project_tools, *self._given_tools)
         objects = [found for item in self._given_tools for found in to_tools(item, directory=self.directory)]
         self._registry = self._registry_with(objects, beneath=settings.tools) if objects else None
-        allowed = given.permissions or Permissions.load(self.directory)
         named = [item for item in self._tools if isinstance(item, str)]
         files = source_files(objects)
         self.permissions = allowed.protecting(

@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.config.project_file import Table, read_configuration
+from orchestrator.config.project_file import SettingsTable, one_error, read_configuration
+from orchestrator.errors import ConfigurationError
 from orchestrator.models.budget import Budget
 from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _RUN: Final = ("budget", "cache", "max_parallel", "max_result", "max_told", "timeout")
@@ -73,41 +75,66 @@ def located(source: str, directory: Path) -> str:
 
 
 def check_settings(directory: Path) -> None:
-    """Read each table that `orchestrator.toml` in `directory` has. What reads some is imported only for those.
+    """Validate all tables of `orchestrator.toml` in `directory`. The reader of a table is imported only if it is there.
 
     Raises:
-        ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+        ConfigurationError: The file is not TOML, or has unknown or invalid settings; it names one problem per table.
     """
     tables = read_configuration(directory).values
-    ProjectSettings.load(directory)
-    if "allow" in tables:
-        Permissions.load(directory)
-    if "models" in tables or "servers" in tables:
-        from orchestrator.models.catalog.settings import ModelSettings
-
-        ModelSettings.load(directory)
-    if "limits" in tables:
-        from orchestrator.models.limits.settings import LimitSettings
-
-        LimitSettings.load(directory)
-    if "budget" in tables:
-        from orchestrator.models.calls.project_budget import ProjectBudget
-
-        ProjectBudget.load(directory)
-    if "mcp" in tables:
-        from orchestrator.tools.mcp.settings import load_servers
-
-        load_servers(directory)
+    problems: list[ConfigurationError] = []
+    for names, read in _READERS:
+        if not names or tables.keys() & set(names):
+            try:
+                read(directory)
+            except ConfigurationError as error:
+                problems.append(error)
+    if problems:
+        raise one_error(directory, problems)
 
 
-def _store(whole: Table, directory: Path) -> str | None:
+def _read_models(directory: Path) -> object:
+    from orchestrator.models.catalog.settings import ModelSettings
+
+    return ModelSettings.load(directory)
+
+
+def _read_limits(directory: Path) -> object:
+    from orchestrator.models.limits.settings import LimitSettings
+
+    return LimitSettings.load(directory)
+
+
+def _read_budget(directory: Path) -> object:
+    from orchestrator.models.calls.project_budget import ProjectBudget
+
+    return ProjectBudget.load(directory)
+
+
+def _read_mcp(directory: Path) -> object:
+    from orchestrator.tools.mcp.settings import load_servers
+
+    return load_servers(directory)
+
+
+_READERS: Final[tuple[tuple[tuple[str, ...], Callable[[Path], object]], ...]] = (
+    ((), ProjectSettings.load),
+    (("allow",), Permissions.load),
+    (("models", "servers"), _read_models),
+    (("limits",), _read_limits),
+    (("budget",), _read_budget),
+    (("mcp",), _read_mcp),
+)
+"""The readers of the file, each with the tables that it reads; the first one reads every file."""
+
+
+def _store(whole: SettingsTable, directory: Path) -> str | None:
     url = whole.text("store", "sqlite:///runs.db")
     if url is None or not url.startswith(_SQLITE) or url == f"{_SQLITE}:memory:":
         return url
     return f"{_SQLITE}{directory / url.removeprefix(_SQLITE)}"
 
 
-def _timeout(run: Table) -> float | None:
+def _timeout(run: SettingsTable) -> float | None:
     value = run.values.get("timeout")
     if value is None:
         return None
@@ -118,18 +145,18 @@ def _timeout(run: Table) -> float | None:
     except ValueError:
         seconds = 0.0
     if seconds <= 0:
-        raise run.wrong(f"`{run.path('timeout')}` must be a duration", 'write for example `timeout = "30m"`')
+        raise run.error(f"`{run.path('timeout')}` must be a duration", 'write for example `timeout = "30m"`')
     return seconds
 
 
-def _sizes(run: Table) -> ResultSizes:
+def _sizes(run: SettingsTable) -> ResultSizes:
     return ResultSizes(
         recorded=run.whole("max_result", "200_000_000") or USUAL.recorded,
         told=run.whole("max_told", "50_000") or USUAL.told,
     )
 
 
-def _budget(table: Table) -> Budget | None:
+def _budget(table: SettingsTable) -> Budget | None:
     table.only(_BUDGET)
     limits = Budget(table.number("usd", "2"), table.whole("tokens", "50_000"), table.whole("requests", "100"))
     return limits if limits.to_dict() else None

@@ -16,7 +16,7 @@ from orchestrator.text.content import NotText, decode_text, read_content
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
 CONFIGURATION_FILE = "orchestrator.toml"
 SETTINGS = ("store", "tools")
@@ -30,7 +30,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SettingsTable:
     """One table of the file. `name` is how the file writes it, such as `models."openai:gpt-5"`; the whole has none."""
 
     file: Path
@@ -42,46 +42,49 @@ class Table:
         written = key if _BARE_KEY.fullmatch(key) else f'"{key}"'
         return f"{self.name}.{written}" if self.name else written
 
-    def wrong(self, problem: str, help: str) -> ConfigurationError:
+    def error(self, problem: str, help: str) -> ConfigurationError:
         """Return the error for a setting that cannot be used; it names the file."""
-        return wrong(self.file, problem, help)
+        return setting_error(self.file, problem, help)
 
     def only(self, keys: Collection[str]) -> None:
-        """Refuse every key but these.
+        """Reject every key except these.
 
         Raises:
-            ConfigurationError: There is another one; the nearest that is known is suggested.
+            ConfigurationError: There are others; the nearest known key is suggested for each.
         """
-        for key in self.values:
-            if key not in keys:
-                from orchestrator.diagnostics import suggest
+        unknown = [self._unknown(key, keys) for key in self.values if key not in keys]
+        if unknown:
+            raise one_error(self.file.parent, unknown)
 
-                near = suggest(key, keys)
-                listed = f"the settings are {quoted_list(keys)}"
-                raise self.wrong(f"unknown setting `{self.path(key)}`", f"did you mean `{near}`?" if near else listed)
+    def _unknown(self, key: str, keys: Collection[str]) -> ConfigurationError:
+        from orchestrator.diagnostics import suggest
 
-    def table(self, key: str) -> Table:
+        near = suggest(key, keys)
+        listed = f"the settings are {quoted_list(keys)}"
+        return self.error(f"unknown setting `{self.path(key)}`", f"did you mean `{near}`?" if near else listed)
+
+    def table(self, key: str) -> SettingsTable:
         """Return a table in this one, empty where it is absent."""
         value = self.values.get(key, {})
         if not isinstance(value, Mapping):
             name = self.path(key)
-            raise self.wrong(
+            raise self.error(
                 f"`{name}` is not a table", f"write `[{name}]` on a separate line and the settings below it"
             )
-        return Table(self.file, self.path(key), value)
+        return SettingsTable(self.file, self.path(key), value)
 
     def text(self, key: str, example: str) -> str | None:
         """Return a text that is not empty, or None where it is absent."""
         value = self.values.get(key)
         if value is None or (isinstance(value, str) and value.strip()):
             return value
-        raise self.wrong(f"`{self.path(key)}` must be a text", f'write for example `{key} = "{example}"`')
+        raise self.error(f"`{self.path(key)}` must be a text", f'write for example `{key} = "{example}"`')
 
     def texts(self, key: str, wanted: str = "a list of strings") -> tuple[str, ...]:
         """Return a list of texts, empty where it is absent."""
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise self.wrong(f"`{self.path(key)}` must be {wanted}", f'write for example `{key} = ["..."]`')
+            raise self.error(f"`{self.path(key)}` must be {wanted}", f'write for example `{key} = ["..."]`')
         return tuple(value)
 
     def number(self, key: str, example: str) -> float | None:
@@ -90,7 +93,7 @@ class Table:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise self.wrong(
+            raise self.error(
                 f"`{self.path(key)}` must be a number of at least 0", f"write for example `{key} = {example}`"
             )
         return float(value)
@@ -101,7 +104,7 @@ class Table:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.wrong(
+            raise self.error(
                 f"`{self.path(key)}` must be an integer of at least 1", f"write for example `{key} = {example}`"
             )
         return value
@@ -111,7 +114,7 @@ class Table:
         value = self.values.get(key)
         if value is None or isinstance(value, bool):
             return value
-        raise self.wrong(f"`{self.path(key)}` must be true or false", f"write for example `{key} = true`")
+        raise self.error(f"`{self.path(key)}` must be true or false", f"write for example `{key} = true`")
 
 
 def project_directory(start: str | Path | None = None) -> Path:
@@ -132,7 +135,7 @@ def project_directory(start: str | Path | None = None) -> Path:
         if not stat.S_ISREG(found.st_mode) and directory != here:
             continue
         if directory != here and not _is_trusted(found.st_uid, here):
-            raise wrong(
+            raise setting_error(
                 file,
                 "it belongs to another user, and could name tools and grant permissions",
                 f"if you trust it, work in `{directory}`; else put an `{CONFIGURATION_FILE}` in your own directory",
@@ -148,7 +151,7 @@ def _is_trusted(owner: int, start: Path) -> bool:
     return owner in (os.geteuid(), 0, start.stat().st_uid)
 
 
-def read_configuration(directory: str | Path = ".") -> Table:
+def read_configuration(directory: str | Path = ".") -> SettingsTable:
     """Read `orchestrator.toml` in `directory`; without the file all its tables are empty.
 
     Raises:
@@ -160,13 +163,13 @@ def read_configuration(directory: str | Path = ".") -> Table:
     except FileNotFoundError:
         values = {}
     except tomllib.TOMLDecodeError as error:
-        raise wrong(file, f"it is not valid TOML: {error}", "fix the syntax") from error
+        raise setting_error(file, f"it is not valid TOML: {error}", "fix the syntax") from error
     except NotText as error:
-        raise wrong(file, str(error), "save it as UTF-8") from error
+        raise setting_error(file, str(error), "save it as UTF-8") from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
-    whole = Table(file, "", values)
+        raise setting_error(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
+    whole = SettingsTable(file, "", values)
     whole.only((*SETTINGS, *TABLES))
     return whole
 
@@ -177,6 +180,26 @@ def keys_file(environ: Mapping[str, str] = os.environ) -> Path:
     return (Path(home) if home else Path.home() / ".orchestrator") / ".env"
 
 
-def wrong(file: Path, problem: str, help: str) -> ConfigurationError:
+def setting_error(file: Path, problem: str, help: str) -> ConfigurationError:
     """Return the error for something in the file that cannot be used."""
     return ConfigurationError(f"{file}: {problem}", help=help)
+
+
+class SettingsErrors(ConfigurationError):
+    """Several `errors` of `orchestrator.toml`, reported at once."""
+
+    def __init__(self, file: Path, problems: Sequence[ConfigurationError]) -> None:
+        lines = [
+            f"\n  {problem.message.removeprefix(f'{file}: ')}" + (f"; {problem.help}" if problem.help else "")
+            for problem in problems
+        ]
+        super().__init__(f"{file}: {len(problems)} settings are invalid:{''.join(lines)}", help="fix all of them")
+        self.errors = tuple(problems)
+
+
+def one_error(directory: Path, problems: Iterable[ConfigurationError]) -> ConfigurationError:
+    """Return one error for all problems of the file in `directory`."""
+    found: list[ConfigurationError] = []
+    for problem in problems:
+        found += problem.errors if isinstance(problem, SettingsErrors) else [problem]
+    return found[0] if len(found) == 1 else SettingsErrors(directory.absolute() / CONFIGURATION_FILE, found)

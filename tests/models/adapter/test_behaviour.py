@@ -107,7 +107,7 @@ async def test_half_of_a_character_in_an_answer_is_replaced() -> None:
 async def test_a_number_that_json_cannot_hold_is_no_answer(score: str) -> None:
     dialect = DIALECTS["openai-chat"]
     async with Server(dialect.answer(f'{{"title": "t", "score": {score}}}')) as server:
-        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON"):
+        with pytest.raises(ModelAnswerInvalid, match="did not return JSON"):
             await ask(dialect, server, FORM)
 
 

@@ -48,7 +48,7 @@ class ProjectBudget:
 
             near = suggest(period, get_args(Period))
             help = f"did you mean `{near}`?" if near else 'write `"day"`, `"month"` or `"all"`'
-            raise table.wrong(f"`{table.path('period')}`: unknown period `{period}`", help)
+            raise table.error(f"`{table.path('period')}`: unknown period `{period}`", help)
         budget = Budget(table.number("usd", "20"), table.whole("tokens", "1_000_000"), table.whole("requests", "1000"))
         return cls(budget, cast("Period", period)) if budget.to_dict() else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from orchestrator.config.project_file import Table, read_configuration
+from orchestrator.config.project_file import SettingsTable, read_configuration
 from orchestrator.language.values.durations import parse_duration
 from orchestrator.models.catalog.names import provider_named
 from orchestrator.models.catalog.providers import KINDS, PROVIDERS, SPELLINGS, Kind, Provider
@@ -81,7 +81,7 @@ class ModelSettings:
             providers[_server_name(servers, name)] = _server(name, servers.table(name))
         models = whole.table("models")
         overrides = {key: models.table(key) for key, value in models.values.items() if isinstance(value, Mapping)}
-        Table(models.file, models.name, {k: v for k, v in models.values.items() if k not in overrides}).only(
+        SettingsTable(models.file, models.name, {k: v for k, v in models.values.items() if k not in overrides}).only(
             ("default",)
         )
         return cls(
@@ -91,9 +91,9 @@ class ModelSettings:
         )
 
 
-def _server_name(servers: Table, name: str) -> str:
+def _server_name(servers: SettingsTable, name: str) -> str:
     if not _NAME.fullmatch(name) or name == "auto":
-        raise servers.wrong(
+        raise servers.error(
             f"`{servers.path(name)}`: invalid server name",
             "use a letter, then letters, digits, `-`, `_` and `.`; `auto` is reserved",
         )
@@ -102,17 +102,17 @@ def _server_name(servers: Table, name: str) -> str:
     return name
 
 
-def _server(name: str, table: Table) -> Provider:
+def _server(name: str, table: SettingsTable) -> Provider:
     table.only(_SERVER)
     known = PROVIDERS.get(SPELLINGS.get(name, name))
     url = table.text("base_url", "http://localhost:8000/v1")
     if url is None and known is None:
-        raise table.wrong(f"`{table.path('base_url')}` is missing", 'write `base_url = "http://localhost:8000/v1"`')
+        raise table.error(f"`{table.path('base_url')}` is missing", 'write `base_url = "http://localhost:8000/v1"`')
     host = _host(table, url) if url is not None else ""
     kind = _kind(table) or (known.kind if known else "openai")
     variable = table.text("api_key_env", "LAB_API_KEY")
     if variable is not None and not _VARIABLE.fullmatch(variable):
-        raise table.wrong(
+        raise table.error(
             f"`{table.path('api_key_env')}` must be the name of an environment variable, not the key itself",
             f"put the key into a variable, or store it with `orchestrator keys set {name}`",
         )
@@ -145,7 +145,7 @@ def key_variable(server: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", server).upper() + "_API_KEY"
 
 
-def _host(table: Table, url: str) -> str:
+def _host(table: SettingsTable, url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -153,11 +153,11 @@ def _host(table: Table, url: str) -> str:
         host = None
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise table.wrong(
+        raise table.error(
             f"`{table.path('base_url')}` is not the URL of a server", 'write for example `"http://localhost:8000/v1"`'
         )
     if parts.username or parts.password:
-        raise table.wrong(
+        raise table.error(
             f"`{table.path('base_url')}` contains a password",
             "name the variable that holds the key with `api_key_env`, or use `orchestrator keys set`; not the file",
         )
@@ -173,7 +173,7 @@ def _is_private(host: str) -> bool:
     return address.is_private
 
 
-def _kind(table: Table) -> Kind | None:
+def _kind(table: SettingsTable) -> Kind | None:
     kind = table.text("kind", "openai")
     choices = [each for each in KINDS if each not in _OTHER_KINDS]
     if kind is None or kind in choices:
@@ -182,10 +182,10 @@ def _kind(table: Table) -> Kind | None:
 
     near = suggest(kind, choices)
     listed = f"the kinds are {quoted_list(choices)}"
-    raise table.wrong(f"`{table.path('kind')}`: unknown kind `{kind}`", f"did you mean `{near}`?" if near else listed)
+    raise table.error(f"`{table.path('kind')}`: unknown kind `{kind}`", f"did you mean `{near}`?" if near else listed)
 
 
-def _timeout(table: Table) -> float | None:
+def _timeout(table: SettingsTable) -> float | None:
     value = table.values.get("timeout")
     if value is None:
         return None
@@ -195,13 +195,13 @@ def _timeout(table: Table) -> float | None:
     except ValueError as error:
         problem = str(error)
     if problem:
-        raise table.wrong(
+        raise table.error(
             f"`{table.path('timeout')}` is not a duration: {problem}", 'write for example `timeout = "30s"`'
         )
     return seconds
 
 
-def model_named(models: Table, key: str, providers: Mapping[str, Provider]) -> ModelName:
+def model_named(models: SettingsTable, key: str, providers: Mapping[str, Provider]) -> ModelName:
     """Return the model at a provider that a key of a table names; raises ConfigurationError where it names none."""
     before, _, rest = key.partition(":") if ":" in key else key.partition("/")
     provider = provider_named(before, providers)
@@ -209,20 +209,20 @@ def model_named(models: Table, key: str, providers: Mapping[str, Provider]) -> M
         return ModelName(provider, rest.strip())
     if not rest:
         problem = f"`{models.path(key)}` is neither a setting nor a model name"
-        raise models.wrong(problem, f'name a model with its provider: `[models."openai:{key}"]`')
+        raise models.error(problem, f'name a model with its provider: `[models."openai:{key}"]`')
     from orchestrator.diagnostics import suggest
 
     near = suggest(before, [*providers, *SPELLINGS])
     help = f"did you mean `{near}:{rest}`?" if near else f"for a custom server, add a table `[servers.{before}]`"
-    raise models.wrong(f"`{models.path(key)}`: unknown provider `{before}`", help)
+    raise models.error(f"`{models.path(key)}`: unknown provider `{before}`", help)
 
 
-def _override(table: Table) -> Override:
+def _override(table: SettingsTable) -> Override:
     table.only(_MODEL)
     ranks = {key: table.whole(key, "3") for key in ("quality", "speed")}
     for key, rank in ranks.items():
         if rank is not None and rank > 5:
-            raise table.wrong(f"`{table.path(key)}` must be from 1 to 5", f"write for example `{key} = 3`")
+            raise table.error(f"`{table.path(key)}` must be from 1 to 5", f"write for example `{key} = 3`")
     capabilities = _words(table, "capabilities")
     for capability in capabilities or ():
         if capability not in CAPABILITIES:
@@ -230,7 +230,7 @@ def _override(table: Table) -> Override:
 
             near = suggest(capability, CAPABILITIES)
             listed = f"the capabilities are {quoted_list(CAPABILITIES)}"
-            raise table.wrong(
+            raise table.error(
                 f"`{table.path('capabilities')}`: `{capability}` is none", f"did you mean `{near}`?" if near else listed
             )
     return Override(
@@ -247,5 +247,5 @@ def _override(table: Table) -> Override:
     )
 
 
-def _words(table: Table, key: str) -> frozenset[str] | None:
+def _words(table: SettingsTable, key: str) -> frozenset[str] | None:
     return frozenset(table.texts(key)) if key in table.values else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.config.project_file import Table, read_configuration
+from orchestrator.config.project_file import SettingsTable, read_configuration
 from orchestrator.language.values.durations import parse_duration
 from orchestrator.models.catalog.names import provider_named
 from orchestrator.models.catalog.settings import ModelSettings, model_named
@@ -45,11 +45,11 @@ class LimitSettings:
                 provider, model = _named(table, key, providers)
                 rates.setdefault(provider, {})[model] = _rate(table.table(key))
         single = {key: value for key, value in table.values.items() if not isinstance(value, Mapping)}
-        Table(table.file, table.name, single).only(("longest_wait",))
+        SettingsTable(table.file, table.name, single).only(("longest_wait",))
         return cls(rates, _longest(table))
 
 
-def _named(table: Table, key: str, providers: Mapping[str, Provider]) -> tuple[str, str]:
+def _named(table: SettingsTable, key: str, providers: Mapping[str, Provider]) -> tuple[str, str]:
     provider = provider_named(key, providers)
     if provider is not None:
         return provider, PROVIDER
@@ -57,12 +57,12 @@ def _named(table: Table, key: str, providers: Mapping[str, Provider]) -> tuple[s
     return name.provider, name.model
 
 
-def _rate(table: Table) -> Rate:
+def _rate(table: SettingsTable) -> Rate:
     table.only(_RATE)
     return Rate(table.whole("requests_per_minute", "500"), table.whole("tokens_per_minute", "200_000"))
 
 
-def _longest(table: Table) -> float:
+def _longest(table: SettingsTable) -> float:
     value = table.values.get("longest_wait")
     if value is None:
         return LONGEST_WAIT
@@ -70,4 +70,4 @@ def _longest(table: Table) -> float:
         return parse_duration(value)
     except ValueError as error:
         problem = f"`{table.path('longest_wait')}` is not a duration: {error}"
-        raise table.wrong(problem, 'write for example `longest_wait = "10m"`') from error
+        raise table.error(problem, 'write for example `longest_wait = "10m"`') from error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from orchestrator.config.project_file import Table
+    from orchestrator.config.project_file import SettingsTable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -53,9 +53,9 @@ def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
     return {name: _server(whole, name) for name in whole.values}
 
 
-def _server(whole: Table, name: str) -> McpServer:
+def _server(whole: SettingsTable, name: str) -> McpServer:
     if not _NAME.fullmatch(name):
-        raise whole.wrong(
+        raise whole.error(
             f"`{whole.path(name)}`: invalid server name", "start with a letter, then use letters, digits, `-` and `_`"
         )
     table = whole.table(name)
@@ -63,16 +63,16 @@ def _server(whole: Table, name: str) -> McpServer:
     command = table.texts("command", "a list of strings: the program and its arguments")
     url = table.text("url", "https://tools.example.com/mcp")
     if bool(command) == bool(url):
-        raise table.wrong(
+        raise table.error(
             f"`{table.name}` must have either a `command` or a `url`",
             'write `command = ["npx", "a-server"]` to start a program, or `url = "https://..."` to call a URL',
         )
     for key in _REMOTE if command else _PROGRAM:
         if key in table.values:
             other = "url" if command else "command"
-            raise table.wrong(f"`{table.path(key)}` is only valid with `{other}`", f"remove `{key}`")
+            raise table.error(f"`{table.path(key)}` is only valid with `{other}`", f"remove `{key}`")
     if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise table.wrong(f"`{table.path('url')}` must be a URL", 'write `url = "https://tools.example.com/mcp"`')
+        raise table.error(f"`{table.path('url')}` must be a URL", 'write `url = "https://tools.example.com/mcp"`')
     seconds = table.number("start_timeout", "30")
     return McpServer(
         name,
@@ -85,25 +85,25 @@ def _server(whole: Table, name: str) -> McpServer:
     )
 
 
-def _headers(table: Table) -> dict[str, str]:
+def _headers(table: SettingsTable) -> dict[str, str]:
     headers = _texts_by_name(table, "headers_env", "Authorization", "TOOLS_AUTHORIZATION")
     _variables(table, "headers_env", headers.values())
     return headers
 
 
-def _texts_by_name(table: Table, key: str, name: str, value: str) -> dict[str, str]:
+def _texts_by_name(table: SettingsTable, key: str, name: str, value: str) -> dict[str, str]:
     inner = table.table(key)
     for each, found in inner.values.items():
         if not isinstance(found, str):
-            raise inner.wrong(f"`{inner.path(each)}` must be a string", f'write for example `{name} = "{value}"`')
+            raise inner.error(f"`{inner.path(each)}` must be a string", f'write for example `{name} = "{value}"`')
     return dict(inner.values)
 
 
-def _variables(table: Table, key: str, names: Iterable[str]) -> tuple[str, ...]:
+def _variables(table: SettingsTable, key: str, names: Iterable[str]) -> tuple[str, ...]:
     found = tuple(names)
     for name in found:
         if not _VARIABLE.fullmatch(name):
-            raise table.wrong(
+            raise table.error(
                 f"`{table.path(key)}` must name environment variables, not contain a secret",
                 "put the secret into an environment variable, and use its name",
             )

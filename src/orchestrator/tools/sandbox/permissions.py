@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
+from orchestrator.config.project_file import CONFIGURATION_FILE, SettingsTable, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.remedies import AllowCommands, AllowHost, AllowPath
 from orchestrator.text.words import quoted_list
@@ -313,13 +313,13 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _from_table(base: Permissions, table: Table) -> Permissions:
+def _from_table(base: Permissions, table: SettingsTable) -> Permissions:
     table.only(_SETTINGS)
     hosts = table.texts("hosts")
     for host in hosts:
         problem = _host_problem(host)
         if problem:
-            raise table.wrong(f"`{table.path('hosts')}`: `{host}`: {problem}", "write for example `db.internal:5432`")
+            raise table.error(f"`{table.path('hosts')}`: `{host}`: {problem}", "write for example `db.internal:5432`")
     run = table.values.get("run", False)
     if not isinstance(run, bool):
         run = table.texts("run", "true, false or a list of commands")

@@ -12,7 +12,7 @@ from orchestrator.language.spec.pipeline import StepSpec
 from orchestrator.models.actions import model_tools
 from orchestrator.models.messages import Message, ModelReply, Usage
 from orchestrator.testing import FakeModel
-from orchestrator.tools import Registry, Unresolved, check_value, to_tool, tool
+from orchestrator.tools import Registry, Unresolved, check_parameter, to_tool, tool
 from tests.models.acting import MODEL, Desk
 
 TOOL = model_tools().get("model")
@@ -289,7 +289,7 @@ def test_a_label_that_is_none_of_them_is_not_taken(desk: Desk) -> None:
     [([], "no labels"), ({}, "no labels"), (["a", "b", "a"], "has the label `a` twice"), ({"a": 3}, "describes `?the")],
 )
 def test_labels_that_make_no_sense_are_refused_before_the_run_and_in_it(desk: Desk, labels: Any, said: str) -> None:
-    found = check_value(TOOL.actions["classify"].parameters["labels"], labels)
+    found = check_parameter(TOOL.actions["classify"].parameters["labels"], labels)
     assert found is not None
     assert re.search(said, found)
     with pytest.raises(StepError, match=said):

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.models.actions import attachments, model_tools
 from orchestrator.models.messages import Media
-from orchestrator.tools import Permissions, check_value
+from orchestrator.tools import Permissions, check_parameter
 from tests.models.acting import Desk
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
@@ -114,7 +114,7 @@ def test_files_that_are_too_large_together_are_refused(desk: Desk, monkeypatch: 
 def test_an_address_is_refused_before_the_run_with_the_way_to_go(desk: Desk, address: str, parameter: str) -> None:
     action = model_tools().get("model").actions["generate_text"]
     for value in (address, ["a.png", address]):
-        said = check_value(action.parameters[parameter], value)
+        said = check_parameter(action.parameters[parameter], value)
         assert said is not None
         assert "the action `download` of the tool `http`" in said
     with pytest.raises(StepError, match="is a URL"):

@@ -178,10 +178,10 @@ def test_a_layout_that_has_no_meaning_for_the_format_is_refused(
     name: str, layout: dict[str, Any], workplace: Workplace
 ) -> None:
     workplace("data.write", rows=[{"a": 1}], path=name)
-    with pytest.raises(StepError, match="has no meaning for"):
+    with pytest.raises(StepError, match="is not valid for"):
         workplace("data.read", path=name, **layout)
     if "delimiter" in layout:
-        with pytest.raises(StepError, match="has no meaning for"):
+        with pytest.raises(StepError, match="is not valid for"):
             workplace("data.write", rows=[{"a": 1}], path=name, **layout)
 
 
@@ -342,7 +342,7 @@ def test_a_table_without_rows_stays_without_rows(action: str, workplace: Workpla
         ("select", {"columns": ["nope"]}, "unknown column `nope`"),
         ("aggregate", {"values": {"x": "SUM(nope)"}}, "unknown column `nope`"),
         ("deduplicate", {"by": "nope"}, "unknown column `nope`"),
-        ("write", {"path": "a.xlsx"}, "does not tell its format"),
+        ("write", {"path": "a.xlsx"}, "cannot derive the format"),
     ],
 )
 def test_a_mistake_is_named(action: str, parameters: dict[str, Any], said: str, workplace: Workplace) -> None:
@@ -362,7 +362,7 @@ def test_a_column_of_several_kinds_is_refused_and_not_turned_into_text(workplace
     ("name", "text", "said"),
     [
         ("a.json", "{", "`a.json` is not valid JSON"),
-        ("a.json", "{}", "does not hold a list of objects"),
+        ("a.json", "{}", "does not contain a list of objects"),
         ("a.json", "[1]", "row 0 of `a.json` is not an object"),
         ("a.jsonl", '{"a": 1}\nnope', "line 2 of `a.jsonl` is not valid JSON"),
         ("a.csv", "a,b\n1,2,3,4\n", "line 2 of `a.csv` has 4 cells"),
@@ -473,5 +473,5 @@ def test_an_expression_that_makes_texts_grow_is_evaluated_in_its_own_process(wor
 def test_a_result_that_would_be_too_large_is_refused_before_it_is_made(
     action: str, parameters: dict[str, Any], workplace: Workplace
 ) -> None:
-    with pytest.raises(StepError, match="which is too much"):
+    with pytest.raises(StepError, match="which is too large"):
         workplace(f"data.{action}", **parameters)

@@ -227,14 +227,14 @@ class Empty: ...
     ("wrong", "said", "help"),
     [
         (untyped, "`value` has no annotation", "value: str"),
-        (positional, "only be given by position", "named parameter"),
-        (generator, "yields values", "return a list"),
+        (positional, "is positional-only", "named parameter"),
+        (generator, "is a generator", "return a list"),
         (unreadable, "`Missing` is not defined", "import `Missing`"),
-        (not_json, "`value` cannot come from YAML", "use str"),
+        (not_json, "`value` has an unsupported type", "use str"),
         (odd_default, "default of `value`", "use str"),
         (NeedsArguments, "without arguments", "an instance"),
         (Empty, "no public methods", "typed method"),
-        (misnamed, "`a b` is not a name", "letters"),
+        (misnamed, "`a b` is not a valid tool name", "letters"),
     ],
 )
 def test_a_wrong_definition_names_the_place_and_the_remedy(wrong: Any, said: str, help: str) -> None:

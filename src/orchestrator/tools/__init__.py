@@ -1,6 +1,6 @@
 """Tools: their contract, the registry, permissions, the built-in tools and the MCP client."""
 
-from orchestrator.tools.call import call_action, check_value
+from orchestrator.tools.call import call_action, check_parameter
 from orchestrator.tools.contract import Action, Parameter, Tool, ToolContext
 from orchestrator.tools.default_tools import builtin_registry, entry_point_tools
 from orchestrator.tools.executor import LocalExecutor, ToolExecutor
@@ -24,7 +24,7 @@ __all__ = [
     "Unresolved",
     "builtin_registry",
     "call_action",
-    "check_value",
+    "check_parameter",
     "entry_point_tools",
     "load_tools",
     "missing_requirement",

@@ -223,7 +223,7 @@ def _failed(action: Action, error: BaseException) -> StepError:
     return failure
 
 
-def check_value(parameter: Parameter, value: Any) -> str | None:
+def check_parameter(parameter: Parameter, value: Any) -> str | None:
     """Describe what is wrong with a value for a parameter; None if it is valid."""
     problem = explain_mismatch(value, parameter.type)
     if problem is None and parameter.convert is not None:

@@ -30,7 +30,7 @@ from orchestrator.expressions.types.operators import alternatives
 from orchestrator.language.spec.kinds import PARAMETERS
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.text.words import describe_value, quoted_list
-from orchestrator.tools import Unresolved, check_value, missing_requirement
+from orchestrator.tools import Unresolved, check_parameter, missing_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,7 +174,7 @@ class CallChecker:
 
     def _bounds(self, parameter: Parameter, value: object, node: Node, what: str) -> None:
         """Report a constant of the right type that the action would refuse."""
-        reason = check_value(parameter, value)
+        reason = check_parameter(parameter, value)
         if reason is not None:
             self._diagnostics.add(
                 codes.WRONG_PARAMETER_TYPE,

@@ -13,11 +13,11 @@ from orchestrator.expressions.builtins.builtin import (
     Misuse,
     ResultRule,
     builtin,
+    item_type,
     list_type,
     nested_list_type,
     same_type,
 )
-from orchestrator.expressions.builtins.builtin import item_type as item_type
 from orchestrator.expressions.builtins.text_filters import integer_argument
 from orchestrator.expressions.evaluation.operations import (
     add,

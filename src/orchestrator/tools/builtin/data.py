@@ -16,7 +16,7 @@ from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
-    from orchestrator.tools.tables.files import TextLayout
+    from orchestrator.tools.tables.files import RowsLayout
 
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
@@ -56,8 +56,8 @@ def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refus
     return None
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(path="read"), reads=("path",))
-def read(
+@tool(name="read", primary="rows", requires=_EXTRA, refusal=checks_paths(path="read"), reads=("path",))
+def read_rows(
     path: Annotated[str, "The file."],
     context: ToolContext,
     format: Format = None,
@@ -82,17 +82,17 @@ def read(
           parameters:
             path: sales.csv
     """
-    from orchestrator.tools.tables.files import TextLayout
+    from orchestrator.tools.tables.files import RowsLayout
 
-    rows = _load(path, context, format, TextLayout(encoding, delimiter, types))
+    rows = _load(path, context, format, RowsLayout(encoding, delimiter, types))
     if columns is not None:
         _require_columns(rows, columns)
         rows = [{name: row.get(name) for name in columns} for row in rows]
     return _table(rows)
 
 
-@tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
-def write(
+@tool(name="write", primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
+def write_rows(
     rows: Rows,
     path: Annotated[str, "The path of the file to write."],
     context: ToolContext,
@@ -120,8 +120,8 @@ def write(
     return {"path": path, "count": len(table), "size": len(data)}
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
-async def filter(
+@tool(name="filter", primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+async def filter_rows(
     rows: Rows,
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
     context: ToolContext,
@@ -147,8 +147,8 @@ async def filter(
     return _table([table[row[ROW_INDEX]] for row in kept])
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
-async def select(
+@tool(name="select", primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+async def select_columns(
     rows: Rows,
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new column names with an SQL expression each."],
     context: ToolContext,
@@ -398,16 +398,16 @@ def _are_rows(value: Any) -> bool:
 
 
 def _load(
-    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "TextLayout | None" = None
+    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "RowsLayout | None" = None
 ) -> list[Row]:
     """Return rows, read from a file if `rows` is a path."""
     if isinstance(rows, list):
         return rows
     from orchestrator.text.csv_text import delimiter_name
-    from orchestrator.tools.tables.files import TextLayout, parse_rows
+    from orchestrator.tools.tables.files import RowsLayout, parse_rows
 
     found, guessed = parse_rows(
-        read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or TextLayout()
+        read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or RowsLayout()
     )
     if guessed is not None:
         given = json.dumps(guessed)

@@ -87,8 +87,8 @@ class ExistsResult(TypedDict):
     size: Annotated[int | None, "The size in bytes, or null."]
 
 
-@tool(primary="content", refusal=checks_paths(path="read"), reads=("path",))
-def read(
+@tool(name="read", primary="content", refusal=checks_paths(path="read"), reads=("path",))
+def read_file(
     path: PathText,
     context: ToolContext,
     encoding: Encoding = "utf-8",
@@ -109,8 +109,8 @@ def read(
     return {"content": _decode(data, encoding, path), "path": path, "size": len(data)}
 
 
-@tool(primary="path", refusal=checks_paths(path="write"))
-def write(
+@tool(name="write", primary="path", refusal=checks_paths(path="write"))
+def write_file(
     path: PathText,
     content: Annotated[str, "The text to write."],
     context: ToolContext,
@@ -247,7 +247,7 @@ def delete(
 
 
 @tool(name="list", primary="entries", refusal=checks_paths(path="read"))
-def list_(
+def list_directory(
     context: ToolContext,
     path: PathText = ".",
     recursive: Annotated[bool, "Include subdirectories (links are not followed)."] = False,

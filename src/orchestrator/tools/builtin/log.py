@@ -6,8 +6,8 @@ from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 
 
-@tool
-async def write(
+@tool(name="write")
+async def write_message(
     message: Annotated[str, "The text to record."],
     context: ToolContext,
     level: Annotated[Literal["debug", "info", "warning", "error"], "The log level."] = "info",

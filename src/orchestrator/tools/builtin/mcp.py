@@ -50,8 +50,8 @@ async def call(
     return {"text": result.text, "data": result.data}
 
 
-@tool(primary="tools", requires="mcp")
-async def list_(
+@tool(name="list", primary="tools", requires="mcp")
+async def list_tools(
     context: ToolContext,
     server: Annotated[str, "The server: the NAME of a table `[mcp.NAME]` in orchestrator.toml."],
 ) -> OfferedTools:

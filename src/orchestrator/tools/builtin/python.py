@@ -27,8 +27,8 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
     return refusal
 
 
-@tool(primary="result", refusal=_refusal)
-async def execute(
+@tool(name="execute", primary="result", refusal=_refusal)
+async def execute_code(
     code: Annotated[str, "The code. It reads `inputs` and assigns `result`, which must be JSON data."],
     context: ToolContext,
     inputs: Annotated[Any, "The value of the variable `inputs`."] = None,

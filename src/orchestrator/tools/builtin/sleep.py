@@ -13,8 +13,8 @@ _REPORT_EVERY = 1.0
 _LONGEST = 31 * 86_400.0
 
 
-@tool
-async def wait(seconds: Annotated[float, "The time to wait, in seconds."], context: ToolContext) -> float:
+@tool(name="wait")
+async def wait_seconds(seconds: Annotated[float, "The time to wait, in seconds."], context: ToolContext) -> float:
     """Wait without blocking a thread. The result is the number of seconds.
 
     Example:

@@ -55,8 +55,8 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
     return None
 
 
-@tool(primary="stdout", refusal=_refusal)
-async def execute(
+@tool(name="execute", primary="stdout", refusal=_refusal)
+async def run_command(
     command: Annotated[
         str | list[str], "A list of the program and its arguments (safe with any value), or a string for the shell."
     ],

@@ -156,7 +156,7 @@ def _simple(value: Any, place: str) -> Any:
             return _text(str(value), place)
         case Decimal():
             if not value.is_finite():
-                raise NotJson(f"{place} is {value}, which JSON does not support; return null or a string instead")
+                raise NotJson(f"{place} is {value}, which JSON cannot represent; return null or a string instead")
             return str(value)
     return _NOT_SIMPLE
 
@@ -185,7 +185,7 @@ def _number(value: float, place: str) -> float:
     if isfinite(value):
         return value
     shown = "NaN" if isnan(value) else "infinity"
-    raise NotJson(f"{place} is {shown}, which JSON does not support; return null or a string instead")
+    raise NotJson(f"{place} is {shown}, which JSON cannot represent; return null or a string instead")
 
 
 def _key(key: Any, place: str) -> str:

@@ -151,7 +151,7 @@ def check_sql(sql: str, what: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class TextLayout:
+class RowsLayout:
     """The encoding, delimiter and column types of a text file; detected if not given."""
 
     encoding: str | None = None
@@ -159,7 +159,7 @@ class TextLayout:
     types: Mapping[str, ColumnType] | None = None
 
 
-def parse_rows(data: bytes, format: str, path: str, layout: TextLayout = TextLayout()) -> tuple[list[Row], str | None]:
+def parse_rows(data: bytes, format: str, path: str, layout: RowsLayout = RowsLayout()) -> tuple[list[Row], str | None]:
     """Parse the bytes of a file; return the rows, and the delimiter if it was guessed."""
     _refuse_layout(format, delimiter=layout.delimiter, types=layout.types)
     if format == "parquet":
@@ -206,7 +206,7 @@ def _objects(value: Any, path: str) -> list[Row]:
     return value
 
 
-def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[list[Row], str | None]:
+def _parse_csv(text: str, format: str, path: str, layout: RowsLayout) -> tuple[list[Row], str | None]:
     """Parse a CSV file. A column becomes numbers only if that loses nothing: `007` stays text."""
     usual = "\t" if format == "tsv" else ","
     named = layout.delimiter or ("\t" if format == "tsv" else None)

@@ -233,7 +233,7 @@ def test_other_rows_than_before_are_refused(project: Project) -> None:
     rows = written(project, "rows.jsonl", {"word": "z"})
     done = project("map", "lengths.yaml", rows, "--batch", batch_of(first.err))
     assert (done.code, done.out) == (2, "")
-    assert "row 1 is another than when the batch" in done.err
+    assert "row 1 has changed since batch" in done.err
 
 
 def test_who_stops_reading_the_results_ends_the_batch(project: Project) -> None:

@@ -460,7 +460,7 @@ def test_steps_inside_a_settled_step_are_kept_when_a_run_is_resumed():
             ("step.succeeded", "l[1].call.finally.f", 1, {"output": 2}),
             ("step.failed", "l[2].a", 1, {**failed, "handled": "fail"}),
             ("step.failed", "l[2]", 1, {**failed, "handled": "continue"}),
-            ("step.cancelled", "p.slow", 1, {"reason": "enough others had succeeded"}),
+            ("step.cancelled", "p.slow", 1, {"reason": "enough other branches had succeeded"}),
             ("step.succeeded", "p", 1, {"output": {}}),
             ("step.failed", "l[3].a", 1, {**failed, "handled": "fail"}),
             ("step.succeeded", "finally.f", 1, {"output": 3}),

@@ -151,7 +151,7 @@ def test_what_goes_wrong_with_a_tool_is_told_to_the_model(opened: Opened) -> Non
     failed, mistaken, unknown, refused, well = told(model)
     assert failed == "error: no such city"
     assert mistaken == "error: unknown parameter `mesage` of `fail`"
-    assert unknown == "error: there is no such tool; there are: fail, echo, filesystem_read"
+    assert unknown == "error: unknown tool; the available tools are: fail, echo, filesystem_read"
     assert refused.startswith("error: `/etc/passwd`") or "passwd" in refused
     assert well == "well"
     assert result.outputs == {"found": "I could not."}
@@ -172,7 +172,7 @@ def test_of_a_long_result_the_model_is_told_the_beginning(opened: Opened) -> Non
     model = FakeModel({"research.answer": [asks(("echo", {"value": long})), "Done."]})
     result = opened(model).compile(agent()).run()
     (said,) = told(model)
-    note = "[cut: these are the first 20,000 of 20,001 characters; the step's record has all of them]"
+    note = "[truncated: the first 20,000 of 20,001 characters; the step's record has the full text]"
     assert said == f"{'x' * 20_000}\n{note}"
     assert result.steps["research[0].echo"].output == long
 
@@ -181,7 +181,7 @@ def test_how_much_of_a_result_the_model_is_told_is_a_setting(opened: Opened, tmp
     (tmp_path / "orchestrator.toml").write_text("[run]\nmax_told = 5\n")
     model = FakeModel({"research.answer": [asks(("echo", {"value": "x" * 9})), "Done."]})
     opened(model).compile(agent()).run()
-    assert told(model) == ["xxxxx\n[cut: these are the first 5 of 9 characters; the step's record has all of them]"]
+    assert told(model) == ["xxxxx\n[truncated: the first 5 of 9 characters; the step's record has the full text]"]
 
 
 def test_what_a_model_writes_is_never_an_expression(opened: Opened) -> None:
@@ -217,7 +217,7 @@ def test_an_agent_that_comes_to_no_end_fails_and_goes_on_with_more_turns(opened:
         run.result()
     error = caught.value.result.steps["research"].error
     assert (error["code"], error["type"]) == ("ORC732", "AgentUnfinished")
-    assert error["message"] == "`research` made 2 turns, and its model still asks for tools"
+    assert error["message"] == "`research` made 2 turns, and its model still requests tools"
     assert len(forever.requests) == 2
 
     better = FakeModel({"research.answer": ["Enough."]})
@@ -468,7 +468,7 @@ def test_what_must_not_run_twice_is_told_to_the_model_instead(opened: Opened, be
     client.close()
     model = FakeModel({"research.answer": ["I do not know whether it was done."]})
     assert opened(model).resume(run.id).result().outputs == {"found": "I do not know whether it was done."}
-    assert "was under way when its process died" in told(model)[0]
+    assert "was running when its process died" in told(model)[0]
     assert bench.calls == ["research[0].hang"]
 
 
@@ -627,7 +627,7 @@ def test_requests_that_cannot_be_read_are_told_to_the_model_and_the_run_continue
     assert result.outputs == {"found": "Done."}
     assert bench.calls == ["research[3].echo"]
     first, *_ = told(model, 1)
-    assert first == f"error: {problem}. Ask for the tool again, with its arguments as one JSON object."
+    assert first == f"error: {problem}. Call the tool again with its arguments as one JSON object."
     said = told(model)
     assert len(said) == 7
     assert all(each.startswith("error: ") for each in said[:6])

@@ -173,13 +173,13 @@ def test_rows_that_are_others_are_refused(client: orc.Orchestrator):
     results = pipeline.map(numbers(1, 2))
     list(results)
     for other in (3, "two"):
-        with pytest.raises(orc.RunError, match="row 2 is another than when the batch") as caught:
+        with pytest.raises(orc.RunError, match="row 2 has changed since batch") as caught:
             list(pipeline.map([{"number": 1}, {"number": other}], batch=results.batch))
         assert caught.value.code == "ORC817"
 
 
 def test_a_batch_that_does_not_exist_is_refused(client: orc.Orchestrator, rows: Rows):
-    with pytest.raises(orc.RunError, match="there is no batch `nightly`") as caught:
+    with pytest.raises(orc.RunError, match="unknown batch `nightly`") as caught:
         list(client.compile(SPEC).map(numbers(1), batch="nightly"))
     assert caught.value.code == "ORC817"
     assert rows.calls == []

@@ -139,7 +139,7 @@ def test_a_judge_is_a_call_of_the_step_and_what_it_says_is_fed_back(client: orc.
     assert "dull" in judged
     assert "Say it." in judged
     told = said_to(models, 2)[-1]
-    assert "gives 0.2, and 0.5 is the least: it is dull; write livelier" in told
+    assert "is below the minimum of 0.5: it is dull; write livelier" in told
     assert (result.steps["a"].output["text"], result.steps["a"].spending.calls) == ("lively", 4)
 
 

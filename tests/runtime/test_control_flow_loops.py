@@ -475,7 +475,7 @@ def test_items_are_read_from_regular_files_alone(client: orc.Orchestrator, tmp_p
     os.mkfifo(tmp_path / "rows.jsonl")
     result = run(client, "steps: [{id: l, for_each: {file: rows.jsonl}, tool: echo}]")
     assert result.error is not None
-    assert (result.error["code"], "no regular file" in result.error["message"]) == ("ORC714", True)
+    assert (result.error["code"], "not a regular file" in result.error["message"]) == ("ORC714", True)
 
 
 @pytest.mark.parametrize(

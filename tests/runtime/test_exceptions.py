@@ -123,7 +123,7 @@ async def fine() -> int:
 @pytest.mark.parametrize(
     ("tool", "state", "message"),
     [
-        ("stop_the_loop", "failed", "the event loop is Orchestrator's, and no tool may stop it"),
+        ("stop_the_loop", "failed", "the event loop belongs to Orchestrator; a tool must not stop it"),
         ("stop_the_loop_soon", "succeeded", ""),  # nobody can tell who asked, and the loop runs again
         ("close_the_loop", "failed", "Cannot close a running event loop"),
         ("cancel_everything", "interrupted", ""),

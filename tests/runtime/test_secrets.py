@@ -183,7 +183,7 @@ def test_secrets_of_called_pipelines_are_never_mixed_up(bench: Bench, tmp_path: 
     bench.failures["f"] = 1
     with orc.Orchestrator(directory=tmp_path, tools=[*bench.tools(), take]) as client:
         result = ended(client.compile(tmp_path / "p.yaml"), key="mine")
-        with pytest.raises(orc.RunFailed, match=r"secret `key` of `l\[0\].s`.*not known any more"):
+        with pytest.raises(orc.RunFailed, match=r"secret `key` of `l\[0\].s`.*no longer known"):
             client.resume(result.run_id, inputs={"key": "mine"}).result()
         assert taken == ["mine"]
         client.retry(result.run_id, "l", inputs={"key": "mine"}).result()

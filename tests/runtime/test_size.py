@@ -35,7 +35,7 @@ def test_a_result_that_is_too_large_fails_its_step_and_is_kept_in_a_file(client:
     error = result.steps["big"].error
     assert error is not None
     assert error["code"] == "ORC734"
-    found = re.search(r"all of it is in (.*\.json)", error["message"])
+    found = re.search(r"the full result is in (.*\.json)", error["message"])
     assert found is not None
     file = Path(found[1])
     assert json.loads(file.read_text(encoding="utf-8")) == value

@@ -210,9 +210,9 @@ def recompiled(record: RunRecord, compile: Compile) -> Plan:
     plan = compile(record)
     if plan.digest != record.digest:
         raise RunNotResumable(
-            f"run `{record.run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
+            f"run `{record.run_id}` cannot be resumed: its pipeline now compiles to a different plan",
             run_id=record.run_id,
-            help="its tools have changed; give those that it was started with, or run the steps of the new ones again",
+            help="its tools have changed: give the ones that it was started with, or rerun the steps with the new ones",
             remedies=[Resume(record.run_id, edited=True)],
         )
     return plan

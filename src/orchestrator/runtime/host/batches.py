@@ -166,9 +166,9 @@ class Batch:
         begun = {row: (run_id, state) for row, run_id, state in self._engine.store.batch(self.id)}
         if not begun and not self._engine.store.has_batch(self.id):
             raise RunError(
-                f"there is no batch `{self.id}` in {self._engine.store.url}",
+                f"unknown batch `{self.id}` in {self._engine.store.url}",
                 code=codes.BATCH_NOT_FOUND,
-                help="write the id that was printed when the batch began, or leave it out to begin a new one",
+                help="use the id that was printed when the batch started, or omit it to start a new batch",
             )
         return begun
 
@@ -287,10 +287,10 @@ class Batch:
             value = plain(value)
             if input_problems(spec, value, name) or fill_defaults(spec, value) != recorded[name]:
                 raise RunError(
-                    f"row {row} is another than when the batch `{self.id}` began: its `{name}` differs",
+                    f"row {row} has changed since batch `{self.id}` started: `{name}` differs",
                     run_id=run_id,
                     code=codes.BATCH_NOT_FOUND,
-                    help="go on with the same rows in the same order, or begin a new batch",
+                    help="resume with the same rows in the same order, or start a new batch",
                 )
 
     async def _ended(self, row: int, execution: Execution) -> RowResult:
@@ -306,7 +306,7 @@ class Batch:
                     self._used_up = self._used_up or result.error
                 return result
             # It is paused, or waits for a person: leave it, to keep nothing of it in memory meanwhile.
-            execution.interrupt("the batch goes on without it")
+            execution.interrupt("the batch continues without it")
             await asyncio.wrap_future(execution.left)
             return await self._found(row, execution.run_id)
         finally:

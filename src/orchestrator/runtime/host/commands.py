@@ -120,13 +120,13 @@ def open_question(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str
 def _no_open_question(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:
     run_id, remedies = status.run_id, tuple[Remedy, ...]()
     if any(step.path == path and step.answered for step in status.active):
-        help, remedies = "it has its answer already", (Resume(run_id),)
+        help, remedies = "it has been answered already", (Resume(run_id),)
     elif asked:
         near = suggest(path, asked)
-        help = f"did you mean `{near}`?" if near else "it asks " + quoted_list(asked)
+        help = f"did you mean `{near}`?" if near else "its open questions are " + quoted_list(asked)
     elif status.ended:
         help = f"it has {ENDED[status.state]}"
     else:
-        help, remedies = "it asks nothing now", (ShowStatus(run_id),)
+        help, remedies = "it has no open question", (ShowStatus(run_id),)
     message = f"no step `{path}` of run `{run_id}` waits for an answer"
     return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=help, remedies=remedies)

@@ -233,7 +233,7 @@ class Engine:
 
         def cancel(created: tuple[Assignment, RunJournal]) -> None:
             journal = created[1]
-            journal.record_payload(RunCancelledPayload(reason="its caller was cancelled", by=by))
+            journal.record_payload(RunCancelledPayload(reason="the caller was cancelled", by=by))
             journal.flush()
             journal.detach()
             self.store.release(journal.lease)

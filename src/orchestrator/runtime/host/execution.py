@@ -207,10 +207,11 @@ class Execution:
             await self._halt()
             raise
         except Exception as mistake:
-            _log.exception("run %s ended by a mistake of the runtime", self.run_id)
+            _log.exception("run %s ended with an internal error", self.run_id)
             await self._halt()
             error = OrchestratorError(
-                f"internal error: {type(mistake).__name__}: {mistake}", help="please report it, with what was logged"
+                f"internal error: {type(mistake).__name__}: {mistake}",
+                help="this is a bug in Orchestrator: please report it with the log",
             )
             ending = Ending("failed", error=error_data(error))
         if self._lost is not None:

@@ -107,7 +107,7 @@ def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
 
     def refuse() -> None:
         if asyncio.current_task(loop) is not None:
-            raise RuntimeError("the event loop is Orchestrator's, and no tool may stop it")
+            raise RuntimeError("the event loop belongs to Orchestrator; a tool must not stop it")
         stop()
 
     with suppress(AttributeError):  # a loop of another library may not let itself be changed; it is run again then

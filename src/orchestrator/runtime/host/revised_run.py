@@ -72,7 +72,7 @@ def stale_steps(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[
         step = found.steps.get(path)
         if step is not None and step.settled:
             read = quoted_list(names, last="and")
-            yield f"`{path}` was taken over from run {record.run_id} as it is, although it reads {read}, which changed"
+            yield f"`{path}` keeps its result from run {record.run_id}, although it reads {read}, which changed"
 
 
 def _compared(store: Store, record: RunRecord, plan: Mapping[str, Any], found: ResumeState) -> Changes:

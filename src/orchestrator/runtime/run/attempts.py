@@ -79,7 +79,7 @@ class Attempts:
         except asyncio.CancelledError:
             if not node.stopped and loop.main is not None and loop.main.cancelling():
                 node.stopped = "cancelled"  # the whole loop is being shut down; the main task hears of it in a moment
-            error = StepError("the tool's work was cancelled from inside the tool")
+            error = StepError("the tool cancelled its own task")
         except StoreError as failure:
             loop.abort(failure)  # not the step's fault: it runs again when the run is resumed
             return
@@ -133,7 +133,7 @@ class Attempts:
         node.task = None
         run.parts.slots.parked.discard(node)
         if node.stopped and node.entered and isinstance(work, ToolCall) and work.action.mode == "thread":
-            _warn(run, f"the thread of `{node.path}` cannot be stopped and was abandoned; it may still be working")
+            _warn(run, f"the thread of `{node.path}` cannot be stopped and was abandoned; it may still be running")
         run.end_attempt(output, error)
 
 

@@ -90,7 +90,7 @@ class PendingWait:
 def ask_about_rerun(run: StepRun) -> None:
     """Ask whether a step whose attempt was in flight when its process died may run again."""
     path = run.path
-    question = {"kind": "resume", "prompt": f"`{path}` was under way when its process died. Run it again?"}
+    question = {"kind": "resume", "prompt": f"`{path}` was running when its process died. Run it again?"}
 
     def on_answer(answer: Any) -> None:
         if answer is True:
@@ -98,7 +98,7 @@ def ask_about_rerun(run: StepRun) -> None:
             return
         run.fail(
             StepError(
-                f"`{path}` was under way when its process died, and was not to be run again",
+                f"`{path}` was running when its process died, and the answer was not to run it again",
                 code=codes.INTERRUPTED_STEP,
                 remedies=[Retry(run.context.run_id, path)],
                 retryable=False,

@@ -87,7 +87,7 @@ class ResultCache:
         refuse_unpermitted(work.action, parameters, context.permissions)
         extra = policy.key.evaluate(node.frame.scope.scope) if policy.key is not None else None
         if holds_secret(self._redactor, [parameters, extra]):
-            context.warn(f"`{node.path}` is not cached: it is given a secret", NOT_CACHED)
+            context.warn(f"`{node.path}` is not cached: its parameters hold a secret", NOT_CACHED)
             return await make()
 
         def look_up() -> tuple[str, dict[str, str], CacheEntry | None]:

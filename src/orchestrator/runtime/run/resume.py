@@ -67,8 +67,8 @@ def lost_secret(run: StepRun, secret: str) -> StepError:
     """Return the error of a step that is given a secret that only a called pipeline that has ended could know."""
     call, _, name = secret.rpartition(".")
     return StepError(
-        f"`{run.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
-        f"`{call}` ended before the run was taken up",
+        f"`{run.path}` needs the secret `{name}` of `{call}`, which is no longer known: "
+        f"`{call}` ended before the run was resumed",
         code=codes.SECRET_REQUIRED_AGAIN,
         help=f"call `{call}` again",
         remedies=[Retry(run.context.run_id, call)],
@@ -121,9 +121,9 @@ def may_rerun(run: StepRun, record: StepRecord) -> bool:
     run.parts.control.begin(node)
     run.fail(
         StepError(
-            f"`{node.path}` was under way when its process died, and must not be run again by itself",
+            f"`{node.path}` was running when its process died, and is not rerun automatically",
             code=codes.INTERRUPTED_STEP,
-            help="check whether its work was done",
+            help="check whether its work is complete",
             remedies=[Retry(run.context.run_id, node.path)],
             retryable=False,
         )

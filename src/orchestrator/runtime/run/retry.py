@@ -44,7 +44,7 @@ def excessive_wait(error: OrchestratorError, retry: Retry, attempt: int) -> str 
     asked = _requested_wait(error)
     words = format_duration(round(asked)) if asked < _LONGEST else "more than a hundred years"
     longest = format_duration(_longest_wait(error, retry))
-    return f"it asks to wait {words} before the next attempt, longer than the {longest} allowed"
+    return f"the requested wait of {words} before the next attempt is longer than the {longest} allowed"
 
 
 def _waits_too_long(error: OrchestratorError, retry: Retry) -> bool:

@@ -233,7 +233,9 @@ class StepRun:
         if frame.enough is not None and state == "succeeded" and not self.node.step.is_auto:
             frame.succeeded += 1
             if frame.succeeded >= frame.enough:
-                self.context.loop.call_later(0, self.parts.control.stop_frame, frame, "enough others had succeeded")
+                self.context.loop.call_later(
+                    0, self.parts.control.stop_frame, frame, "enough other branches had succeeded"
+                )
 
     def fail(self, failure: StepFailure | OrchestratorError) -> None:
         """Make another attempt, start an error handler, or record the failure."""
@@ -271,7 +273,7 @@ class StepRun:
             try:
                 value = policy.value.evaluate(self.scope.scope)
             except EvaluationError as second:
-                second.message = f"{failure.data['message']}; and the value instead of a result: {second.message}"
+                second.message = f"{failure.data['message']}; the fallback value failed too: {second.message}"
                 kind, failure = "fail", StepFailure.of(second, self.node)
         self.record_failure(failure, kind, value)
 
@@ -338,4 +340,4 @@ class StepRun:
 def _timed_out(node: StepNode) -> StepTimeout:
     seconds = node.step.timeout or 0.0
     message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
-    return StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do")
+    return StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")

@@ -128,9 +128,9 @@ class StepContext:
         if kind is McpServers and self._servers is not None:
             return cast("T", self._servers())
         if kind is not ModelGateway or self._gateway is None:
-            raise StepError(f"a step cannot have a {kind.__name__} here", retryable=False)
+            raise StepError(f"no {kind.__name__} is available to this step", retryable=False)
         if threading.get_ident() != self._thread:
-            raise StepError("models are asked by tools that are coroutine functions", retryable=False)
+            raise StepError("only tools that are coroutine functions can call models", retryable=False)
         return cast("T", self._gateway())
 
     def progress(self, fraction: float | None, message: str = "") -> None:
@@ -143,7 +143,7 @@ class StepContext:
         """Record a line in the run's journal."""
         if level not in _LEVELS:
             listed = quoted_list(_LEVELS)
-            raise StepError(f"unknown log level {level!r}", help=f"it is one of {listed}", retryable=False)
+            raise StepError(f"unknown log level {level!r}", help=f"use one of {listed}", retryable=False)
         self._on_loop(self._log, {"level": level, "message": str(message)})
 
     def warn(self, message: str, code: str) -> None:

@@ -50,7 +50,7 @@ ANSWER: Final = "answer"
 _TURNS: Final = Tool("model", {TURN.name: TURN})
 """What makes the turns. It is in no registry: nobody else makes any."""
 
-_STILL_ASKS: Final = "its model still asks for tools"
+_STILL_ASKS: Final = "its model still requests tools"
 
 _Data = dict[str, Any]
 
@@ -204,10 +204,10 @@ class AgentRun:
             offer = self._offers.get(request["name"])
             if offer is None:
                 known = ", ".join(self._offers) or "none"
-                self._calls.append(_RequestedCall("", f"error: there is no such tool; there are: {known}"))
+                self._calls.append(_RequestedCall("", f"error: unknown tool; the available tools are: {known}"))
                 continue
             if problem := request.get("problem"):
-                said = f"error: {problem}. Ask for the tool again, with its arguments as one JSON object."
+                said = f"error: {problem}. Call the tool again with its arguments as one JSON object."
                 self._calls.append(_RequestedCall("", said))
                 continue
             id = numbered(offer.name, {ANSWER, *(call.id for call in self._calls if call.id)})
@@ -328,7 +328,7 @@ def _mcp() -> Tool:
 
     tool = builtin_registry().get("mcp")
     if tool is None:
-        raise TypeError("there is a tool `mcp`")
+        raise TypeError("the built-in tool `mcp` is missing")
     return tool
 
 
@@ -359,14 +359,14 @@ def _told(scope: BlockScope, id: str, most: int) -> str:
 def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
-    note = f"[cut: these are the first {most:,} of {len(text):,} characters; the step's record has all of them]"
+    note = f"[truncated: the first {most:,} of {len(text):,} characters; the step's record has the full text]"
     return f"{text[:most]}\n{note}"
 
 
 def _count(value: Any, path: str) -> int:
     if type(value) is not int or value < 1:
         raise StepError(
-            f"`max_turns` of `{path}` is a whole number from 1, not {describe_value(value)}",
+            f"`max_turns` of `{path}` must be an integer of at least 1, not {describe_value(value)}",
             code=codes.INVALID_PARAMETER,
             retryable=False,
         )

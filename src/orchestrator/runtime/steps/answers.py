@@ -110,15 +110,17 @@ def _approval(question: Mapping[str, Any], value: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise _refusal(f"it must be true or false, not {describe_value(value)}", question)
     if unknown := [key for key in given if key not in _APPROVAL]:
-        raise _refusal(f"an approval has `approved`, `content` and `comment`, but no `{unknown[0]}`", question)
+        raise _refusal(
+            f"unknown field `{unknown[0]}` in an approval, which takes `approved`, `content` and `comment`", question
+        )
     if not isinstance(given.get("approved"), bool):
-        raise _refusal("it must have `approved`, true or false", question)
+        raise _refusal("`approved` is required, true or false", question)
     comment = given.get("comment")
     if comment is not None and not isinstance(comment, str):
         raise _refusal(f"`comment` must be a string, not {describe_value(comment)}", question)
     content = question.get("content")
     if "content" in given and given["content"] != content and not question.get("editable"):
-        raise _refusal("the content may not be changed here: the step does not say `allow_editing: true`", question)
+        raise _refusal("the content cannot be edited: the step does not set `allow_editing: true`", question)
     return {"approved": given["approved"], "content": given.get("content", content), "comment": comment}
 
 
@@ -131,7 +133,7 @@ def _refusal(problem: str, question: Mapping[str, Any], problems: Sequence[str] 
     prompt = str(question.get("prompt") or "").strip()
     asked = f" to `{prompt}`" if prompt else ""
     return InputError(
-        f"the answer{asked} does not fit: {problem}",
+        f"invalid answer{asked}: {problem}",
         problems=problems or (problem,),
         code=codes.INVALID_ANSWER,
         help=f"answer with {expected(question)}",

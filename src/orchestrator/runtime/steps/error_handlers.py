@@ -91,7 +91,7 @@ class HandlerRun:
         if run.end_if_stopped():
             return
         if frame.failure is not None:
-            message = f"{self._failure.data['message']}; and while this was handled: {frame.failure.data['message']}"
+            message = f"{self._failure.data['message']}; the error handler failed too: {frame.failure.data['message']}"
             data = {**self._failure.data, "message": message}
             run.fail_unhandled(StepFailure(data, self._failure.names))
         else:

@@ -55,11 +55,11 @@ class GroupRun:
         failure, wanted = frame.failure, self._group.wait_for
         if wanted is None and failure is not None:
             return StepFailure(failure.data, failure.names)
-        last = f"; the last one: {failure.data['message']}" if failure is not None else ""
+        last = f"; the last failure: {failure.data['message']}" if failure is not None else ""
         error = StepError(
-            f"{wanted} of {len(frame.nodes)} branches of `{self._run.path}` had to succeed, too many did not{last}",
+            f"too few branches of `{self._run.path}` succeeded: {wanted} of {len(frame.nodes)} were required{last}",
             code=codes.TOO_FEW_BRANCHES,
-            help="mend the branches, or ask for fewer with `wait_for`",
+            help="fix the branches, or require fewer with `wait_for`",
             retryable=False,
         )
         return StepFailure.of(error, self._run.node)

@@ -57,7 +57,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             path = file.path.evaluate(scope)
             if not isinstance(path, str):
                 raise StepError(
-                    f"the file of a loop is named by text, not by {describe_value(path)}",
+                    f"the file of a loop must be a string, not {describe_value(path)}",
                     code=codes.NOT_ITERABLE,
                     retryable=False,
                 )
@@ -67,9 +67,9 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             bounds: list[Any] = [int(each) if type(each) is float and each.is_integer() else each for each in given]
             if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
                 raise StepError(
-                    f"a range is made of integers, not of {', '.join(map(describe_value, bounds))}",
+                    f"a range needs integers, not {', '.join(map(describe_value, bounds))}",
                     code=codes.NOT_ITERABLE,
-                    help="convert them with `| int`; the third, the step, is not 0",
+                    help="convert them with `| int`; the third one, the step, must not be 0",
                     retryable=False,
                 )
             count = range_count(bounds[0], bounds[1], bounds[2])
@@ -83,9 +83,9 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             if isinstance(found, list):
                 return Items((item for item in found), len(found))
             raise StepError(
-                f"`for_each` goes through a list, an object or a range, and this is {describe_value(found)}",
+                f"`for_each` iterates over a list, an object or a range, not over {describe_value(found)}",
                 code=codes.NOT_ITERABLE,
-                help="make a list of it, for example with `| list` or `| default([], true)`",
+                help="convert it to a list, for example with `| list` or `| default([], true)`",
                 retryable=False,
             )
 
@@ -102,9 +102,9 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
         raise _unreadable(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for, a device has no end
         raise StepError(
-            f"the items cannot be read from `{path}`: it is no regular file",
+            f"the items cannot be read from `{path}`: not a regular file",
             code=codes.ITEMS_FILE_CHANGED,
-            help="write what it holds to a file first",
+            help="write its content to a file first",
             retryable=False,
         )
     mark = f"{state.st_size}:{state.st_mtime_ns}"
@@ -119,7 +119,9 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
             delimiter, _ = delimited(_texts(text, path), None)
     hint = None
     if items.delimiter is None and delimiter not in (None, usual):
-        hint = f"`{path.name}` is read with {delimiter_name(delimiter)} between its cells; give `delimiter` to say so"
+        hint = (
+            f"`{path.name}` is read with {delimiter_name(delimiter)} between its cells; set `delimiter` to change that"
+        )
     return Items(_records(file, delimiter or usual), None, mark, hint)
 
 

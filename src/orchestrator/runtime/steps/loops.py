@@ -52,7 +52,7 @@ class ForEachRun:
         )
         if ends.mark is not None and items.mark != ends.mark and len(ends):
             raise StepError(
-                f"the file that `{run.path}` goes through has changed since it began",
+                f"the file that `{run.path}` iterates over has changed since the loop started",
                 code=codes.ITEMS_FILE_CHANGED,
                 help="restore the file, or start the loop over",
                 remedies=[Retry(run.context.run_id, run.path)],
@@ -189,7 +189,7 @@ class ForEachRun:
             error = StepError(
                 f"{count - bad:,} of {count:,} items of `{run.path}` succeeded, fewer than {least * 100:.12g}%",
                 code=codes.TOO_FEW_ITEMS,
-                help="resuming the run tries the failed items again",
+                help="resuming the run retries the failed items",
                 remedies=[ShowRun(run.context.run_id)],
                 retryable=False,
             )
@@ -285,7 +285,7 @@ class RepeatRun:
             error = StepError(
                 f"`{run.path}` made {self._round} rounds, and its condition still {word}",
                 code=codes.TOO_MANY_ITERATIONS,
-                help="allow more with `max_iterations`, or go on after so many with `on_limit: continue`",
+                help="raise `max_iterations`, or continue after that many with `on_limit: continue`",
                 retryable=False,
             )
             run.fail(error)

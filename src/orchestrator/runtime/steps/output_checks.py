@@ -101,8 +101,7 @@ def check_failed(
         reasons=reasons,
         remedies=remedies,
         help=help
-        or "ask for it more clearly, name a further model, or ask for less in `check`; an `on_failure` goes on all "
-        "the same",
+        or "make the prompt clearer, add another model, or relax `check`; `on_failure` can continue despite it",
     )
 
 
@@ -137,7 +136,7 @@ async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: 
     said: Opinion = answer.value
     if said.score >= judge.min_score:
         return []
-    words = f"the judge (`{answer.model}`) gives {said.score:.2g}, and {judge.min_score:.2g} is the least"
+    words = f"judge score {said.score:.2g} (by `{answer.model}`) is below the minimum of {judge.min_score:.2g}"
     return [f"{words}: {said.reason}", *said.suggestions]
 
 

@@ -150,7 +150,7 @@ def run_timeout(what: str, seconds: float) -> StepTimeout:
     error = StepTimeout(
         f"{what} took longer than its timeout of {format_duration(seconds)}",
         seconds=seconds,
-        help="give it a longer `timeout`, or less to do; what has succeeded is not repeated when the run is resumed",
+        help="raise its `timeout`, or reduce the work; what has succeeded is not repeated when the run is resumed",
     )
     error.code, error.retryable = codes.RUN_TIMEOUT, False
     return error
@@ -172,9 +172,9 @@ class SubPipelineRun:
         depth = depths.get(call.source, 0) + 1
         if call.max_depth is not None and depth > call.max_depth:
             raise StepError(
-                f"`{call.source}` stands within itself {depth} times, and `max_depth` allows {call.max_depth}",
+                f"`{call.source}` calls itself {depth} levels deep, and `max_depth` allows {call.max_depth}",
                 code=codes.PIPELINES_TOO_DEEP,
-                help="end the recursion with a `condition`, or allow more with `max_depth`",
+                help="end the recursion with a `condition`, or raise `max_depth`",
                 retryable=False,
             )
         given: Any = call.inputs.evaluate(run.scope.scope)

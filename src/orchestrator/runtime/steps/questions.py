@@ -40,7 +40,7 @@ def ask(run: StepRun, work: Ask) -> PendingWait:
     if choices is not None:
         if not isinstance(choices, list):
             raise StepError(
-                f"the choices of a question are a list, not {describe_value(choices)}",
+                f"the choices of a question must be a list, not {describe_value(choices)}",
                 code=codes.NOT_ITERABLE,
                 retryable=False,
             )
@@ -95,9 +95,9 @@ def _question(run: StepRun, question: dict[str, Any], default: Value | None) -> 
             succeed(default_answer)
             return
         error = StepTimeout(
-            f"nobody answered `{run.path}` within {seconds:g} s",
+            f"`{run.path}` was not answered within {seconds:g} s",
             seconds=seconds or 0.0,
-            help="give it a longer `timeout`, or a `default` for this case",
+            help="raise its `timeout`, or set a `default`",
         )
         error.retryable = False
         run.fail(error)
@@ -112,7 +112,7 @@ def _default_answer(path: str, question: Mapping[str, Any], default: Any) -> Any
         return accepted(question, default)
     except InputError as error:
         raise StepError(
-            f"the `default` of `{path}` does not fit its question: {error.problems[0]}",
+            f"the `default` of `{path}` is not a valid answer: {error.problems[0]}",
             code=codes.INVALID_ANSWER,
             help=f"give a default that is {expected(question)}",
             retryable=False,

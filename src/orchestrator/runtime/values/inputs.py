@@ -102,14 +102,16 @@ def rebind(
             problems.append((codes.UNKNOWN_INPUT, _unknown(name, specs)))
         elif fixed and name in recorded and not specs[name].secret and plain(given[name]) != recorded[name]:
             problems.append(
-                (codes.INVALID_INPUT, f"`{name}` is fixed since the run was created; only secrets are given again")
+                (codes.INVALID_INPUT, f"`{name}` is fixed once the run is created; only secrets can be given again")
             )
     for name, spec in specs.items():
         is_new = name not in recorded or (name in given and not fixed and not spec.secret)
         if not is_new and not (spec.secret and recorded[name] is not None):
             values[name] = recorded[name]
             unfit = [] if values[name] is None and not spec.required else input_problems(spec, values[name], name)
-            problems.extend((codes.INCOMPATIBLE_PIPELINE, f"as the run was created, {fault}") for fault in unfit)
+            problems.extend(
+                (codes.INCOMPATIBLE_PIPELINE, f"the recorded input does not fit: {fault}") for fault in unfit
+            )
             continue
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
@@ -118,7 +120,7 @@ def rebind(
             problems.append(
                 (
                     codes.SECRET_REQUIRED_AGAIN,
-                    f"`{name}` is a secret and is needed again: {_how_to_give(name, spec, again=True)}",
+                    f"`{name}` is a secret and must be given again: {_how_to_give(name, spec, again=True)}",
                 )
             )
         elif faults:
@@ -186,9 +188,9 @@ def plain(value: Any) -> Any:
 def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:
     near = suggest(name, specs)
     if near is not None:
-        return f"`{name}` is not an input of this pipeline; did you mean `{near}`?"
+        return f"unknown input `{name}`; did you mean `{near}`?"
     known = quoted_list(specs)
-    return f"`{name}` is not an input of this pipeline; it takes {known or 'no inputs'}"
+    return f"unknown input `{name}`; the pipeline takes {known or 'no inputs'}"
 
 
 def _missing(name: str, spec: InputSpec) -> str:
@@ -208,10 +210,10 @@ def input_error(problems: Sequence[tuple[str, str]], specs: Mapping[str, InputSp
     """Return the one error that names every problem, each given with its code."""
     texts = [text for _, text in problems]
     message = (
-        texts[0] if len(texts) == 1 else f"{len(texts)} inputs are wrong:\n" + "\n".join(f"  - {t}" for t in texts)
+        texts[0] if len(texts) == 1 else f"{len(texts)} inputs are invalid:\n" + "\n".join(f"  - {t}" for t in texts)
     )
     known = ", ".join(f"`{name}` ({spec.type or 'any value'})" for name, spec in specs.items())
-    help = f"the inputs are {known}" if known else "start it without inputs"
+    help = f"the inputs are {known}" if known else "the pipeline takes no inputs"
     if all(code == codes.SECRET_REQUIRED_AGAIN for code, _ in problems):
-        help = "a secret is never stored with its run; what had succeeded is not run again"
+        help = "secrets are never stored with a run; steps that succeeded are not run again"
     return InputError(message, problems=texts, code=problems[0][0], help=help)

@@ -41,13 +41,12 @@ def too_large(output: Any, *, step: str, run_id: str, directory: Path, most: int
         make_private_directory(file.parent)
         with open(os.fspath(file), "w", encoding="utf-8", opener=open_private) as out:
             json.dump(output, out, ensure_ascii=True)
-        where = f"all of it is in {file}"
+        where = f"the full result is in {file}"
     except OSError as error:
-        where = f"it could not be kept in {file}: {(error.strerror or str(error)).lower()}"
+        where = f"it could not be saved to {file}: {(error.strerror or str(error)).lower()}"
     return StepError(
         f"the result of `{step}` is longer than the {most:,} characters that a run records; {where}",
         code=codes.RESULT_TOO_LARGE,
-        help="let the step return less, have it write a file and return the path, or raise `max_result` below `[run]` "
-        "in orchestrator.toml",
+        help="return less, write a file and return its path, or raise `max_result` under `[run]` in orchestrator.toml",
         retryable=False,
     )

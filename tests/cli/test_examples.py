@@ -15,6 +15,7 @@ import yaml
 
 import orchestrator as orc
 from orchestrator.language.reference.schema import json_schema
+from orchestrator.remedies import Resume
 from orchestrator.testing import FakeModel, Setting, load, replay, run_case
 from orchestrator.testing.files import SUFFIX
 
@@ -58,7 +59,7 @@ def test_every_pipeline_that_asks_models_has_cases_and_recordings() -> None:
     assert asking == tested == recorded
 
 
-def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_and_reads_nothing_twice(
+def test_a_run_whose_budget_is_used_up_continues_with_a_larger_one_and_reads_nothing_twice(
     client: orc.Orchestrator, tmp_path: Path
 ) -> None:
     played = replay("examples/recordings/documents")
@@ -69,8 +70,8 @@ def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_and_reads_nothi
         before = failure.value.result
         assert before.error is not None
         assert before.error["code"] == "ORC727"
-        assert "--budget 0.012usd" in before.error["help"]
-        assert before.cost is None or before.cost <= 0.006, "of a call that was cancelled nobody knows what it cost"
+        assert failure.value.remedies == (Resume(before.run_id, budget="0.012usd"),)
+        assert before.cost is None or before.cost <= 0.006, "the cost of a cancelled call is not known"
     with orc.Orchestrator(directory=tmp_path, models=played, budget=orc.Budget(usd=0.012)) as client:
         after = client.resume(before.run_id).result()
         assert [row["currency"] for row in after.outputs["totals"]] == ["EUR", "GBP", "NOK"]

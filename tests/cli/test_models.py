@@ -79,7 +79,7 @@ def test_a_key_in_the_environment_is_said_to_go_before(
         (("keys", "set", "opnai"), SECRET, "did you mean `openai`?"),
         (("keys", "set"), SECRET, "orchestrator keys set openai"),
         (("keys", "set", "openai"), "", "the key is empty"),
-        (("keys", "set", "openai"), "two words", "cannot be a key"),
+        (("keys", "set", "openai"), "two words", "the key is invalid"),
         (("keys", "set", "ollama"), SECRET, "`ollama` does not use a key"),
         (("keys", "sett", "openai"), SECRET, "did you mean `orchestrator keys set`?"),
         (("keys", "set", "openai", "sk-on-the-command-line"), SECRET, "a key is not given on the command line"),

@@ -136,8 +136,8 @@ async def test_an_answer_that_is_no_json_is_none_where_a_schema_is_asked_for(pro
     ("request_", "reason"),
     [
         (replace(QUESTION, tools=(ToolOffer("look", "Look.", {"type": "object"}),)), "it cannot call tools"),
-        (replace(QUESTION, messages=(Message("user", ("?", Media(b"\x89PNG", "image/png"))),)), "no image/png"),
-        (replace(QUESTION, messages=(Message("user", "z" * (CONTEXT + 1)),)), f"it can read {CONTEXT:,} tokens"),
+        (replace(QUESTION, messages=(Message("user", ("?", Media(b"\x89PNG", "image/png"))),)), "not image/png"),
+        (replace(QUESTION, messages=(Message("user", "z" * (CONTEXT + 1)),)), f"its limit is {CONTEXT:,} tokens"),
     ],
     ids=["tools", "a picture", "too long"],
 )
@@ -151,7 +151,7 @@ async def test_what_the_weights_cannot_do_is_said(request_: ModelRequest, reason
 
 async def test_a_folder_has_no_vectors_here(project: Path) -> None:
     async with running(project) as client:
-        with pytest.raises(ModelMissing, match="makes no embeddings here"):
+        with pytest.raises(ModelMissing, match="does not create embeddings here"):
             await client.embed(FOLDER, ["a"])
 
 

@@ -1,7 +1,7 @@
 """One run for each row of a batch: rows are read and results handed over as they come, neither is held in memory.
 
-A batch goes on where it was left: a row that succeeded is not run again, a run that was left is resumed, and one that
-cannot be is started anew. What is kept for that is one short entry for each row that was begun.
+A batch can be resumed: a row that succeeded is not run again, an unfinished run is resumed, and one that cannot be
+resumed is replaced by a new run. One short entry per started row is kept for that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ RECORD_SECONDS = 1.0
 """How often the number of rows that were read is recorded."""
 
 MAX_PARALLEL = 16
-"""How many runs of a batch are executed at once, unless told."""
+"""How many runs of a batch are executed at once by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Batch:
         max_parallel: int = MAX_PARALLEL,
         budget: Budget | None = None,
     ) -> None:
-        """With `batch`, go on with the batch of that id; without, this is a new one.
+        """With `batch`, resume the batch of that id; without it, start a new one.
 
         `budget` is what all its runs may spend together, with those of before.
         """
@@ -117,10 +117,10 @@ class Batch:
     async def results(self, rows: Iterable[Row]) -> AsyncGenerator[RowResult, None]:
         """Run all rows, and yield the results in the order in which the runs end.
 
-        Closing the iterator interrupts what is under way, so that the batch can go on later.
+        Closing the iterator interrupts the runs in flight, so that the batch can be resumed later.
 
         Raises:
-            RunError: ORC817, there is no such batch, or a row is another than when the batch began.
+            RunError: ORC817, the batch is unknown, or a row has changed since the batch started.
             StoreError: What happens cannot be recorded.
         """
         if self._goes_on:
@@ -150,7 +150,7 @@ class Batch:
                 await in_thread(self._record)
 
     def stop(self) -> None:
-        """Interrupt what is under way; the results end as soon as it has been left."""
+        """Interrupt the runs in flight; the results end as soon as they have been left."""
         if self._stopping:
             return
         self._stopping = True
@@ -159,7 +159,7 @@ class Batch:
         for task in list(self._interruptible):
             task.cancel()
         if self._results.empty():
-            self._results.put_nowait(None)  # whoever waits for a result hears of it
+            self._results.put_nowait(None)  # wakes the reader of the results
 
     def _begun(self) -> dict[int, tuple[str, RunState]]:
         """The newest run of each row, and how it stands."""
@@ -185,7 +185,7 @@ class Batch:
                     await self._interrupted_by_stop(self._results.put(result))
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # whoever reads the results is told
+        except BaseException as error:  # the reader of the results receives it
             last = error
         finally:
             if not self._stopping:
@@ -250,7 +250,7 @@ class Batch:
         return await self._ended(row, execution)
 
     async def _again(self, row: int, inputs: Mapping[str, Any], run_id: str, state: str) -> RowResult | None:
-        """The result of a row that was begun before; None if it has to be started anew."""
+        """Return the result of a row that was started before; None if it needs a new run."""
         if state == "succeeded":
             recorded, outputs = await in_thread(partial(self._achieved, run_id))
             self._require_same(row, inputs, run_id, recorded)

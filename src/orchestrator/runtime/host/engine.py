@@ -89,7 +89,7 @@ class Engine:
         return execution is not None and not execution.ending
 
     def status(self, run_id: str) -> RunStatus:
-        """Where a run stands, whoever executes it."""
+        """Return the status of a run, in whichever process it is executed."""
         execution = self.execution(run_id)
         return self.store.status(run_id) if execution is None else execution.status()
 
@@ -309,7 +309,7 @@ class Engine:
         self._live.pop(execution.run_id, None)
 
     async def _run(self, execution: Execution) -> None:
-        with suppress(OrchestratorError):  # those who wait for the run are told
+        with suppress(OrchestratorError):  # callers that wait for the run receive it
             await execution.run()
 
 

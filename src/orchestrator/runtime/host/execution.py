@@ -142,7 +142,7 @@ class Execution:
             return self._store.status(self.run_id)
 
     async def run(self) -> None:
-        """Execute the run until it ends, or can go on only elsewhere.
+        """Execute the run until it ends, or can only be resumed elsewhere.
 
         Raises:
             StoreError: The journal cannot be written, or another process took the run over. What was recorded is safe.
@@ -206,11 +206,11 @@ class Execution:
         except (StoreError, asyncio.CancelledError):
             await self._halt()
             raise
-        except Exception as mistake:
+        except Exception as failure:
             _log.exception("run %s ended with an internal error", self.run_id)
             await self._halt()
             error = OrchestratorError(
-                f"internal error: {type(mistake).__name__}: {mistake}",
+                f"internal error: {type(failure).__name__}: {failure}",
                 help="this is a bug in Orchestrator: please report it with the log",
             )
             ending = Ending("failed", error=error_data(error))
@@ -262,7 +262,7 @@ class Execution:
         self._timer = scheduler.context.loop.call_later(delay, self._limit_time, scheduler, limit)
 
     def _budgets(self) -> tuple[Budget | None, Budget | None]:
-        """What was said now or before of what the run may spend, and what it may, as the plan says something too."""
+        """Return the limits that were given now or earlier, and those together with the plan's."""
         earlier = self.journal.allowed
         given = self._assignment
         allowed = merged(None if earlier is None else Budget(**earlier), given.budget)  # type: ignore[arg-type]

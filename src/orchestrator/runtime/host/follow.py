@@ -83,7 +83,7 @@ class Follower:
         self._seen = execution
 
     def events(self, after: int, *, follow: bool) -> Iterator[Event]:
-        """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more.
+        """Yield the events after `after`; with `follow` until the run has ended or no process executes it any more.
 
         With `follow`, pieces of answers are among them while the run is executed here.
         """
@@ -139,7 +139,7 @@ class Follower:
                     self._cause = execution.cause
                     return execution.status(), execution.end
             status = self._status()
-            if execution is not None and status.ended:  # not durably yet: it rested, and has gone on since
+            if execution is not None and status.ended:  # not durably yet: it rested, and has continued since
                 _wait_for(execution.left, left, self._still_running)
                 continue
             if _rests(status):
@@ -177,7 +177,7 @@ class Follower:
         """The run's execution, if it is executed here.
 
         Raises:
-            StoreError: It was until a moment ago, and had to be given up; this is told once.
+            StoreError: It was until a moment ago, and had to be given up; this is raised once.
         """
         execution = self.engine.execution(self._run_id)
         seen, self._seen = self._seen, execution
@@ -232,14 +232,14 @@ def _wait_for(future: Future[None], seconds: float | None, still_running: Callab
 
 
 def _rests(status: RunStatus) -> bool:
-    """Whether nothing more will happen unless somebody does something."""
+    """Whether nothing more will happen without a command or an answer."""
     if status.state == "waiting":
         return status.owner is None or not any(_goes_on_alone(step) for step in status.active)
     return status.ended or status.state == "interrupted" or (status.state == "paused" and not status.running)
 
 
 def _goes_on_alone(step: ActiveStep) -> bool:
-    """Whether a waiting step's owner goes on with it: with its answer, at the end of a wait, or without an answer."""
+    """Whether a waiting step's owner continues it: with its answer, at the end of a wait, or without an answer."""
     return not step.kind and (step.answered or step.waiting_until is not None)
 
 
@@ -248,5 +248,5 @@ def _may_be_over(batch: Sequence[Event]) -> bool:
 
 
 def _is_over(status: RunStatus, seen: int) -> bool:
-    nobody_works = status.state == "interrupted" or (status.state == "waiting" and status.owner is None)
-    return (status.ended or nobody_works) and seen >= status.last_seq
+    unowned = status.state == "interrupted" or (status.state == "waiting" and status.owner is None)
+    return (status.ended or unowned) and seen >= status.last_seq

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that have none."""
+"""An event loop in a dedicated thread, for callers without one."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class AttemptModelAccess:
 
 
 def merged(base: Budget | None, over: Budget | None) -> Budget | None:
-    """Return the limits of `over`, and those of `base` that it says nothing of."""
+    """Return the limits of `over`, and those of `base` that `over` does not set."""
     if base is None or over is None:
         return over or base
     return Budget(**{**base.to_dict(), **over.to_dict()})  # type: ignore[arg-type] # whole numbers stay whole

@@ -29,7 +29,7 @@ class ModelServices:
     def __init__(
         self, directory: Path, store: Store, client: ModelClient | None = None, *, working: Path | None = None
     ) -> None:
-        """`client` answers in the place of providers. Servers of tools start in `working`, by default `directory`."""
+        """`client` answers instead of providers. Servers of tools start in `working`, by default `directory`."""
         self._directory = directory
         self._working = working
         self._store = store

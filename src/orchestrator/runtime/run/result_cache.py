@@ -1,12 +1,12 @@
 """Results of calls that are shared between runs, each under a key: a digest of everything that decides the result.
 
 A call is the same if its tool (name, version, code), its action, its parameters and the contents of the files that it
-reads are; each of these is a named part of the key, so that two keys can be compared and the difference told. What
+reads are; each of these is a named part of the key, so that two keys can be compared and the difference shown. What
 else an action looks at, such as a clock, a directory or a server, is not part of it: `cache:` is for calls whose
 result follows from what they are given.
 
 What is not permitted is not taken from the cache either, and only what a call itself returned is put into it: neither
-a failure nor the value that a run goes on with after one.
+a failure nor the fallback value that a run continues with after one.
 
 Secrets: a digest in the store would let anybody who reads it try out likely secrets, and a recorded result that holds a
 secret cannot be read by another run. So a call with a secret in its parameters, and a result with one in it, is not
@@ -52,8 +52,8 @@ _NUMBER: Final = re.compile(r"\[\d+\]")
 class ResultCache:
     """The shared results, as one run sees them.
 
-    `refresh` names the steps whose calls are made anew and whose results replace the shared ones: by path, all items of
-    a loop by the path without their numbers, and all steps within a step by its own.
+    `refresh` names the steps whose calls are made again and whose results replace the shared ones: by path, all items
+    of a loop by the path without their numbers, and all steps within a step by its own.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ResultCache:
     ) -> Any:
         """Return the shared result of a call, or `make` it and share what it returns.
 
-        `node.cache` then holds what the event of the step's end says of it: `cache` (the key and its parts), and where
+        `node.cache` then holds what the step's end event records of it: `cache` (the key and its parts), and where
         the result was shared `cached` (the key, and the run, path and time that it comes from).
 
         Raises:
@@ -131,7 +131,7 @@ def key_parts(
 
     `tool`, `action` and `pipeline` are readable, the others digests: `code`, `parameters.NAME` for each parameter (with
     its default where none is given), `files.PATH` for each file, `directory` for an action that may look at the working
-    directory, `key` for what `cache.key` says, `check` for what results are held to. A file that is not there is a
+    directory, `key` for the value of `cache.key`, `check` for the check of the results. A file that is not there is a
     part, too: `missing`.
 
     Args:
@@ -195,7 +195,7 @@ def _file_digest(directory: Path, path: str) -> str:
         return content_digest(directory / path)
     except FileNotFoundError:
         return "missing"
-    except (OSError, ValueError):  # a directory, no right to read it, no path at all: the call will say so
+    except (OSError, ValueError):  # a directory, no right to read it, no path at all: the call will report it
         return "unreadable"
 
 

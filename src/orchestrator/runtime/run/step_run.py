@@ -266,7 +266,7 @@ class StepRun:
         return True
 
     def fail_unhandled(self, failure: StepFailure) -> None:
-        """Record a failure that no handler took, and continue as `on_failure` says."""
+        """Record a failure that no handler took, and continue as `on_failure` defines."""
         policy = self.node.step.on_failure
         kind, value = policy.kind, None
         if kind == "value" and policy.value is not None:
@@ -327,7 +327,7 @@ class StepRun:
         self.parts.control.fail(failure.data, graceful=True)
 
     def _explain_wait(self, failure: StepFailure) -> StepFailure:
-        """Say so if there is no further attempt only because of how long the error asks to wait."""
+        """Add to the message if there is no further attempt only because of the requested wait."""
         node, error = self.node, failure.error
         reason = None if error is None else excessive_wait(error, node.step.retry, node.attempt)
         if reason is None or not isinstance(node.step.work, ToolCall):

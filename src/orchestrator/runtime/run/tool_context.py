@@ -121,7 +121,7 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """What the run offers besides, by its type: a `ModelGateway`, or `McpServers`."""
+        """Return a further service of the run by its type: a `ModelGateway`, or `McpServers`."""
         from orchestrator.models.calls.gateway import ModelGateway  # who asks for it has loaded it
         from orchestrator.tools.mcp import McpServers
 

@@ -48,7 +48,7 @@ ANSWER: Final = "answer"
 """The step of a turn in which the model is asked."""
 
 _TURNS: Final = Tool("model", {TURN.name: TURN})
-"""What makes the turns. It is in no registry: nobody else makes any."""
+"""The tool that makes the turns. It is not in a registry, as only agents use it."""
 
 _STILL_ASKS: Final = "its model still requests tools"
 
@@ -75,7 +75,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class _RequestedCall:
-    """What becomes of a request: the step `id` that is the call, or an error that the model is told in its place."""
+    """The outcome of a request: the step `id` that makes the call, or an error that the model receives instead."""
 
     id: str
     error: str = ""
@@ -103,7 +103,7 @@ class AgentRun:
         self._started = 0.0
 
     def open(self) -> None:
-        """Begin with the first turn, or go on after the last that was recorded."""
+        """Begin with the first turn, or continue after the last recorded one."""
         run, agent = self._run, self._agent
         scope = run.scope.scope
         parameters: Any = agent.parameters.evaluate(scope)
@@ -128,7 +128,7 @@ class AgentRun:
             self._ask()
 
     def stop(self) -> None:
-        """Stop what is under way."""
+        """Stop the turn in flight."""
         if self._check_in_flight is not None:
             self._check_in_flight.stop()
         elif self._frame is not None:
@@ -221,7 +221,7 @@ class AgentRun:
             self._end_turn(answer, scope)
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
-        """End a turn: an answer is held to the check of the step before that."""
+        """End a turn: an answer must first pass the check of the step."""
         most = self._run.context.sizes.told
         results = [_told(scope, call.id, most) if call.id else call.error for call in self._calls]
         turn = {**answer, "results": results, "refused": []}
@@ -270,7 +270,7 @@ class AgentRun:
             self._ask()
 
     def _remember(self, turn: _Data) -> None:
-        """Add a turn to what the model is told in the next."""
+        """Add a turn to the messages of the next one."""
         self._answered.append({key: turn[key] for key in ("usage", "cost", "refused")})
         if not turn["refused"]:
             self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
@@ -302,7 +302,7 @@ class AgentRun:
     # --- steps
 
     def _step(self, id: str, work: ToolCall, after: tuple[str, ...] = ()) -> StepPlan:
-        """A call within a turn, by the policies of the agent. A tool that fails is told to the model, and no more."""
+        """A call within a turn, by the policies of the agent. The failure of a tool is only reported to the model."""
         step = self._run.node.step
         return StepPlan(
             id,
@@ -347,7 +347,7 @@ def _listing(server: str) -> StepPlan:
 
 
 def _told(scope: BlockScope, id: str, most: int) -> str:
-    """What the model is told of a call: the value, or what went wrong; of a long one the beginning."""
+    """Return what the model receives of a call: the value or the error; only the beginning of a long one."""
     entity = scope.steps[id]
     error = entity.attributes["error"]
     if error is not None:

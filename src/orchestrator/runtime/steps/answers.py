@@ -21,10 +21,10 @@ _APPROVAL: Final = ("approved", "content", "comment")
 
 
 def accepted(question: Mapping[str, Any], value: Any) -> Any:
-    """Return the answer as the run goes on with it: of the type that was asked for, complete.
+    """Return the answer as the run uses it: of the type that was asked for, complete.
 
     An approval is true or false, or an object with `approved`, and `content` and `comment` if there are any; it becomes
-    the whole object. Whether a step that was under way is run again is true or false.
+    the whole object. Whether an interrupted step runs again is true or false.
 
     Raises:
         InputError: ORC605, it is something else.
@@ -45,7 +45,7 @@ def accepted(question: Mapping[str, Any], value: Any) -> Any:
 
 
 def parsed(question: Mapping[str, Any], text: str) -> Any:
-    """Read an answer from what somebody typed: yes or no for approvals, else by the type that was asked for.
+    """Parse an answer that was typed: yes or no for approvals, else by the type that was asked for.
 
     Raises:
         InputError: ORC605, the text is nothing of the kind, or `accepted` refuses it.

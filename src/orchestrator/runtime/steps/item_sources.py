@@ -36,7 +36,7 @@ MOST_LINE = 64 * 1024 * 1024
 class Items:
     """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before.
 
-    `hint` says what was guessed of the file.
+    `hint` reports what was guessed about the file.
     """
 
     rows: Generator[Any, None, None]

@@ -207,7 +207,7 @@ class ForEachRun:
 
 
 class RepeatRun:
-    """One frame after another, until the condition says so."""
+    """One frame after another, until the condition ends the loop."""
 
     def __init__(self, run: StepRun, loop: RepeatLoop) -> None:
         self._run = run
@@ -241,7 +241,7 @@ class RepeatRun:
         self._run.stop_frame(self._frame)
 
     def closed(self, frame: Frame) -> None:
-        """Take the outcome of a round, and go on."""
+        """Take the outcome of a round, and continue."""
         run, loop = self._run, self._loop
         self._frame = None
         if run.end_if_stopped():

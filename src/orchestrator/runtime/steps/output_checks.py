@@ -1,4 +1,4 @@
-"""Outputs held to what their steps say of them: conditions first, then a schema, then a model that judges."""
+"""Checks of outputs: conditions first, then a schema, then a judge model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def checked_call(
 ) -> Any:
     """Return an output of a call that passes the check of its step.
 
-    A model is told why its answer did not, and asked again; then the next model of the step is.
+    A model receives the reasons why its answer failed, and is called again; then the next model of the step is.
 
     Raises:
         CheckFailed: None has given one that does.
@@ -57,7 +57,7 @@ async def checked_call(
         try:
             output = await make()
         except ModelError as error:
-            if answers and _calls(node) == before:  # there is no further model to ask
+            if answers and _calls(node) == before:  # no further model is left to call
                 raise check_failed(run.path, reasons, answers) from error
             raise
         value = value_of(work, output)
@@ -89,7 +89,7 @@ def check_failed(
     help: str = "",
     remedies: Sequence[Remedy] = (),
 ) -> CheckFailed:
-    """Return the error of a step whose output did not pass; `answers` says how many each model has given."""
+    """Return the error of a step whose output did not pass; `answers` counts those of each model."""
     count = sum(answers.values())
     of = quoted_list(answers, last="and")
     if count > 1:
@@ -141,7 +141,7 @@ async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: 
 
 
 def as_text(value: Any) -> str:
-    """Return a value as models are told of it."""
+    """Return a value as the text that models receive."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class PipelineRun:
-    """One pipeline from its first step to its end, which `on_end` is told. Frames are below `path`."""
+    """One pipeline from its first step to its end, which is passed to `on_end`. Frames are below `path`."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class SubPipelineRun:
 
 
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
-    """Evaluate the declared outputs, and hold them to their types; an output may always be null.
+    """Evaluate the declared outputs and validate their types; an output may always be null.
 
     Raises:
         StepError: One cannot be evaluated, or is of another type.

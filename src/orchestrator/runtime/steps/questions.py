@@ -107,7 +107,7 @@ def _question(run: StepRun, question: dict[str, Any], default: Value | None) -> 
 
 
 def _default_answer(path: str, question: Mapping[str, Any], default: Any) -> Any:
-    """Validate the default like an answer, before anybody is asked: there is no one to correct it later."""
+    """Validate the default like an answer before the question is asked: later it could not be corrected."""
     try:
         return accepted(question, default)
     except InputError as error:

@@ -84,7 +84,7 @@ def rebind(
     environment: Mapping[str, str] | None = None,
     fixed: bool = True,
 ) -> Bound:
-    """Return the inputs of a run that goes on: as recorded, with the secrets given again or from the environment.
+    """Return the inputs of a run that is resumed: as recorded, with the secrets given again or from the environment.
 
     An input that an edited pipeline has in addition is bound as that of a new run. Without `fixed`, as in a run that
     begins with another one's results, all that is given counts.

@@ -105,7 +105,7 @@ class Redactor:
         return f"{self._marks[known].removesuffix(f'#{self.nonce}]')}:{form}#{self.nonce}]"
 
     def safe_length(self, text: str) -> int:
-        """Return how much of a text that goes on can be shown without secrets: the rest may be the first of one."""
+        """Return how much of a partial text can be shown without secrets: the rest may be the beginning of one."""
         longest = max(map(len, self._marks), default=0)
         safe = max(0, len(text) - longest + 1)
         pattern = self._pattern_for(text)
@@ -239,7 +239,7 @@ def _numbers(leaf: str | float) -> Iterator[tuple[str, float]]:
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 _POINT = re.compile("[.eE]")
 _MOST_DIGITS = 300
-_LARGEST = 2**1023  # beyond it an integer is no number of 64 bits
+_LARGEST = 2**1023  # a larger integer does not fit a 64-bit float
 
 
 def _parts(leaf: str | float, depth: int = 0) -> Iterator[str | float]:

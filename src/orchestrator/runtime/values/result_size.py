@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResultSizes:
-    """How many characters of a result are used, as `[run]` in `orchestrator.toml` says.
+    """How many characters of a result are used, as set under `[run]` in `orchestrator.toml`.
 
     `recorded` are those of JSON that a step may return: what is larger is data for a file, as each reader of the record
-    would have to hold it in memory. `told` are those of one result that an agent's model is told.
+    would have to hold it in memory. `told` limits how much of one result an agent's model receives.
     """
 
     recorded: int = 100_000_000

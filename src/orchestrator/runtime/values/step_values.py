@@ -60,7 +60,7 @@ def succeeded(
 
 
 def failed(value: Any, error: Mapping[str, Any], *, attempts: int, duration: float) -> Entity:
-    """A failed step that the run goes on after; `value` is its fallback, or null."""
+    """A failed step despite which the run continued; `value` is its fallback, or null."""
     known = {key: error.get(key) for key in ("code", "message", "type", "attempt")}
     return Entity(value, _outcome("failed", value, value, known, attempts, duration), null_fields=True)
 

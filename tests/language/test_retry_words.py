@@ -30,5 +30,5 @@ def test_attempts_count_all_and_retries_those_after_the_first(written: str, atte
 
 def test_the_schema_says_what_is_counted() -> None:
     text = json.dumps(json_schema())
-    assert "Attempts in all, the first one included: 2 tries twice." in text
-    assert "`max_retries: 2`, as other tools write it, means two attempts after the first, so three" in text
+    assert "The total number of attempts, including the first: 2 allows one retry." in text
+    assert "`max_retries: 2` means two retries after the first attempt, so three" in text

@@ -159,6 +159,7 @@ def test_the_examples_of_the_reference_page_are_right(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")  # `auto` needs a provider
     tmp_path.joinpath("f.yaml").write_text(text)
     tmp_path.joinpath("translate.yaml").write_text("inputs: {text: hello}\nsteps: [{id: a, sleep: '{{ text }}'}]\n")
     document = read_document(text, name="f.yaml")

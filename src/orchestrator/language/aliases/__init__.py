@@ -1,1 +1,1 @@
-"""Turns accepted spellings into canonical ones."""
+"""Converts accepted spellings into canonical ones."""

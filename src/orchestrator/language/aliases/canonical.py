@@ -1,4 +1,4 @@
-"""Canonical mappings, and what makes them: keys renamed, short forms written out, words replaced.
+"""Canonical mappings, with functions that rename keys, expand short forms and replace words.
 
 Canonical nodes keep the places of what was written, so that diagnostics point there.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Two spellings of one thing in one place."""
+    """Two spellings of the same key in one place."""
 
     canonical: str
     first: Scalar
@@ -25,14 +25,14 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
-    """A mapping in canonical spelling, and the clashes that were found on the way."""
+    """A mapping in canonical spelling, and the clashes that were found."""
 
     node: Mapping
     clashes: tuple[Clash, ...] = ()
 
 
 def rename_keys(node: Mapping, table: dict[str, str]) -> Canonical:
-    """Give each key its canonical name. Of two spellings of one thing the first one stays."""
+    """Rename the keys of a mapping to their canonical names. Of two spellings, the first is kept."""
     if table.keys().isdisjoint(node.table):
         return Canonical(node)
     entries: dict[str, Entry] = {}
@@ -47,14 +47,14 @@ def rename_keys(node: Mapping, table: dict[str, str]) -> Canonical:
 
 
 def renamed_key(key: Scalar, name: str) -> Scalar:
-    """The key under its canonical name, where it stands."""
+    """Return the key with its canonical name, in the same place."""
     if key.text == name:
         return key
     return Spelled(name, name, "synthetic", key.start, key.end, key.layout, key.text)
 
 
 class Spelled(Scalar):
-    """A key in canonical spelling that the file spells otherwise, as `written`."""
+    """A key in canonical spelling whose spelling in the file is `written`."""
 
     __slots__ = ("written",)
 
@@ -69,7 +69,7 @@ def written_key(key: Scalar) -> str:
 
 
 def put_entry(entries: dict[str, Entry], name: str, entry: Entry, value: Node, clashes: list[Clash]) -> None:
-    """Enter a value under its canonical key, unless that is there already."""
+    """Add a value under its canonical key, unless the key is present."""
     if name in entries:
         clashes.append(Clash(name, entries[name].key, entry.key))
     else:
@@ -77,7 +77,7 @@ def put_entry(entries: dict[str, Entry], name: str, entry: Entry, value: Node, c
 
 
 def change_value(entries: dict[str, Entry], name: str, by: Callable[[Node], Node]) -> None:
-    """Give the value of a key its canonical form."""
+    """Convert the value of a key to its canonical form."""
     entry = entries.get(name)
     if entry is not None:
         value = by(entry.value)
@@ -86,7 +86,7 @@ def change_value(entries: dict[str, Entry], name: str, by: Callable[[Node], Node
 
 
 def word_meaning(value: Node, words: dict[str, Any]) -> Node:
-    """The meaning of a word, if it is one of these."""
+    """Return the meaning of a word, or the value itself."""
     if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.lower() in words:
         meaning = words[value.value.lower()]
         return Scalar(meaning, value.text, "synthetic", value.start, value.end, value.layout)
@@ -94,13 +94,13 @@ def word_meaning(value: Node, words: dict[str, Any]) -> Node:
 
 
 def mapping_at(place: Node, /, **parts: Node) -> Mapping:
-    """A mapping that stands for a short form, at its place."""
+    """Return the mapping of a short form, in the same place."""
     entries = {name: Entry(text_at(place, name), part) for name, part in parts.items()}
     return Mapping(entries, place.start, place.end, place.layout)
 
 
 def numbers_as_text(node: Mapping, keys: Collection[str]) -> Mapping:
-    """Read unquoted numbers as the text that they are written as, where only text makes sense: `version: 1.0`."""
+    """Return the mapping with unquoted numbers as text for keys that need text: `version: 1.0`."""
     changed: dict[str, Entry] | None = None
     for name in keys:
         entry = node.table.get(name)

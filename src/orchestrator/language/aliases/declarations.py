@@ -1,4 +1,4 @@
-"""The canonical form of a file's top level, its inputs and outputs."""
+"""The canonical form of the top level of a file, its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[^\W\d][\w-]*\Z")
 
 
 def canonical_pipeline(node: Mapping) -> Canonical:
-    """The top level."""
+    """Return the canonical top level of a file."""
     renamed = rename_keys(node, PIPELINE_KEYS)
     entry = renamed.node.table.get("selection")
     if entry is not None and isinstance(entry.value, Mapping) and entry.value.table.keys() == {"strategy"}:
@@ -34,7 +34,7 @@ def canonical_pipeline(node: Mapping) -> Canonical:
 
 
 def canonical_input(value: Node) -> Canonical:
-    """One input: a default, or a mapping of its properties. Null declares an input without a default."""
+    """Return a canonical input from a default or a mapping. Null declares an input without a default."""
     if isinstance(value, Mapping):
         renamed = rename_keys(value, INPUT_KEYS)
         entries = dict(renamed.node.table)
@@ -49,7 +49,7 @@ def canonical_input(value: Node) -> Canonical:
 
 
 def _part_spec(value: Node, clashes: list[Clash]) -> Node:
-    """What stands below `items` or a property: a type's name, or the same keys as for an input."""
+    """Return the canonical declaration of items or of a property: a type name, or the keys of an input."""
     if isinstance(value, Mapping):
         canonical = canonical_input(value)
         clashes.extend(canonical.clashes)
@@ -66,7 +66,7 @@ def _part_specs(value: Node, clashes: list[Clash]) -> Node:
 
 
 def canonical_question(node: Mapping) -> Canonical:
-    """What is asked of a person, with what an input can say about its values."""
+    """Return a canonical question, whose answer has the same keys as an input."""
     renamed = rename_keys(node, ASK_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
@@ -77,7 +77,7 @@ def canonical_question(node: Mapping) -> Canonical:
 
 
 def canonical_output(value: Node) -> Canonical:
-    """One output: a template, or a mapping of its properties."""
+    """Return a canonical output from a template or a mapping."""
     if isinstance(value, Mapping):
         renamed = rename_keys(value, OUTPUT_KEYS)
         entries = dict(renamed.node.table)
@@ -88,7 +88,7 @@ def canonical_output(value: Node) -> Canonical:
 
 @dataclass(frozen=True, slots=True)
 class NamedEntries:
-    """A section in list form as a mapping by name; `again` are the names that came twice, `nameless` the odd items."""
+    """A section in list form as a mapping by name; `again` are duplicate names, `nameless` items without a name."""
 
     node: Mapping
     again: tuple[Clash, ...] = ()
@@ -96,7 +96,7 @@ class NamedEntries:
 
 
 def entries_by_name(value: Sequence, *, outputs: bool = False) -> NamedEntries:
-    """Turn the list form of inputs or outputs into a mapping.
+    """Return the list form of inputs or outputs as a mapping.
 
     Items are `- topic`, `- topic: value` or `- name: topic` with further keys.
     """

@@ -1,4 +1,4 @@
-"""The canonical form of steps: of their keys, and of the short forms of their values."""
+"""The canonical form of steps: their keys, and the short forms of their values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
-    """One step. `ids` are those of its list: a word such as `skip` that is a step's id means that step."""
+    """Return a canonical step. `ids` are the ids of its list: a word such as `skip` that is an id means that step."""
     table = node.table
     if _PLAIN_STEP.issuperset(table):
         return Canonical(numbers_as_text(node, ("name", "description", "id")))
@@ -50,7 +50,7 @@ def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
         if isinstance(value, Scalar) and isinstance(value.value, bool):
             put_entry(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
         else:
-            entries["continue_on_error"] = entry  # refused below as what it is: not true or false
+            entries["continue_on_error"] = entry  # reported later: not true or false
     if (entry := entries.get("on_error")) and _is_outcome(entry.value):
         del entries["on_error"]
         put_entry(entries, "on_failure", entry, entry.value, clashes)
@@ -75,7 +75,7 @@ def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
 
 
 def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
-    """Whether `parallel` says no steps, but how an agent makes its calls: `parallel: false`."""
+    """Whether `parallel` is the parameter of an agent, not steps: `parallel: false`."""
     value = entries[name].value
     if name != "parallel" or not isinstance(value, Scalar) or not isinstance(value.value, bool):
         return False
@@ -84,7 +84,7 @@ def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
 
 
 def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
-    """Move what is said to a model below `parameters`. A `prompt` alone makes the step a call of a model."""
+    """Move parameters of a model call below `parameters`. A step with only a `prompt` is a model call."""
     rest = {name: entry for name, entry in entries.items() if name not in names}
     first = next(iter(step_keys.heads(Mapping(rest, node.start, node.end, node.layout))), "")
     if first == "for_each" and "steps" not in entries:
@@ -102,7 +102,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
     given = below.value if below is not None else None
     moved = [entries.pop(name) for name in names]
     if below is not None and not isinstance(given, Mapping) and not (isinstance(given, Scalar) and given.value is None):
-        return  # it is refused as what it is
+        return  # reported later
     table = dict(given.table) if isinstance(given, Mapping) else {}
     for entry in moved:
         if (other := table.get(entry.key.text)) is not None:
@@ -117,7 +117,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
 
 _STRUCTURED = frozenset({"schema", "vars"})
 
-# The keys of a step whose value has one form only; a step with no others needs no work.
+# The keys whose values have only one form; a step with only these keys is already canonical.
 _PLAIN_STEP = frozenset(
     {
         "id",
@@ -136,7 +136,7 @@ _PLAIN_STEP = frozenset(
 
 
 def canonical_names(value: Node) -> Node:
-    """A list of names from one name, or several with commas between them; nothing is an empty list."""
+    """Return a list of names from one name, or several with commas between them; null is an empty list."""
     if not isinstance(value, Scalar):
         return value
     if value.value is None:
@@ -161,7 +161,7 @@ def _part(value: Scalar, text: str, offset: int) -> Scalar:
 
 
 def canonical_retry(value: Node) -> Node:
-    """`retry: 3`, and the words of `backoff` and `jitter`."""
+    """Return a canonical retry policy from a number, or from a mapping with words such as `exponential`."""
     if isinstance(value, Scalar):
         if value.value is None:
             return value
@@ -179,7 +179,7 @@ def canonical_retry(value: Node) -> Node:
 
 
 def _retry_counts(entries: dict[str, Entry], clashes: list[Clash]) -> None:
-    """Numbers of attempts that stand in a step or in the defaults themselves."""
+    """Move numbers of attempts that are written in a step or in the defaults into `retry`."""
     if entry := entries.pop(ATTEMPTS, None):
         put_entry(entries, "retry", entry, entry.value, clashes)
     for name in RETRY_COUNTS:
@@ -194,7 +194,7 @@ def _jitter(value: Node) -> Node:
 
 
 def canonical_on_failure(value: Node, ids: Collection[str] = ()) -> Node:
-    """`fail`, `continue`, a step's id, or `{value: ...}`."""
+    """Return a canonical failure action from `fail`, `continue`, a step id, or `{value: ...}`."""
     if isinstance(value, Scalar):
         if not isinstance(value.value, str):
             return value
@@ -212,7 +212,7 @@ def canonical_on_failure(value: Node, ids: Collection[str] = ()) -> Node:
 
 
 def canonical_defaults(node: Mapping) -> Canonical:
-    """The section `defaults`."""
+    """Return the canonical section `defaults`."""
     renamed_key = rename_keys(node, DEFAULTS_KEYS)
     clashes = list(renamed_key.clashes)
     entries = dict(renamed_key.node.table)
@@ -222,7 +222,7 @@ def canonical_defaults(node: Mapping) -> Canonical:
 
 
 def steps_by_id(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
-    """Turn steps that are written as a mapping by id into a list of steps. A list in it is a group with that id."""
+    """Return steps that are written as a mapping by id as a list. A list in it is a group with that id."""
     items: list[Node] = []
     clashes = []
     for entry in value.entries:
@@ -242,7 +242,7 @@ def steps_by_id(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
 
 
 def _is_outcome(value: Node) -> bool:
-    """Whether the value of `on_error` is one of `on_failure`: a word, a step's id, or `{value: ...}`."""
+    """Whether the value of `on_error` is a value of `on_failure`: a word, a step id, or `{value: ...}`."""
     if isinstance(value, Mapping):
         return len(value.table) == 1 and not _OUTCOMES.isdisjoint(value.table)
     return isinstance(value, Scalar)
@@ -252,7 +252,7 @@ _OUTCOMES = frozenset({"value", "default", "target", "jump", "goto"})
 
 
 def _cache(value: Node) -> Node:
-    """`true` is a cache without further wishes, `false` is none."""
+    """Return a canonical cache: `true` is a cache with defaults, `false` is none."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
         return (
             mapping_at(value)
@@ -263,7 +263,7 @@ def _cache(value: Node) -> Node:
 
 
 def canonical_items(value: Node) -> Node:
-    """What a loop goes over: `{range: ...}`, `{file: ...}`, or a list, a mapping or a template as `{value: ...}`."""
+    """Return the canonical items of a loop: `{range: ...}`, `{file: ...}` or `{value: ...}`."""
     if isinstance(value, Mapping) and ("range" in value.table or "file" in value.table):
         entries = dict(value.table)
         change_value(entries, "range", _range)
@@ -276,7 +276,7 @@ def canonical_items(value: Node) -> Node:
 
 
 def _range(value: Node) -> Node:
-    """`10` is up to 10, `[1, 10]` from 1, `[1, 10, 2]` in steps of 2."""
+    """Return a canonical range: `10` is 0 to 10, `[1, 10]` is 1 to 10, `[1, 10, 2]` has a step of 2."""
     if isinstance(value, Scalar):
         return mapping_at(value, stop=value)
     if isinstance(value, Sequence) and 1 <= len(value.items) <= 3:
@@ -286,27 +286,27 @@ def _range(value: Node) -> Node:
 
 
 def canonical_ask(value: Node) -> Canonical | None:
-    """A question: its text, or a mapping. None for what is neither."""
+    """Return a canonical question from a text or a mapping; None for other values."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return Canonical(mapping_at(value, prompt=value))
     return canonical_question(value) if isinstance(value, Mapping) else None
 
 
 def canonical_approve(value: Node) -> Canonical | None:
-    """Something to approve: its title, or a mapping. None for what is neither."""
+    """Return a canonical approval from a title or a mapping; None for other values."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return Canonical(mapping_at(value, title=value))
     return rename_keys(value, APPROVE_KEYS) if isinstance(value, Mapping) else None
 
 
 def canonical_budget(value: Node) -> Node:
-    """An amount alone is in USD."""
+    """Return a canonical budget; a number is in USD."""
     number = isinstance(value, Scalar) and isinstance(value.value, int | float) and not isinstance(value.value, bool)
     return mapping_at(value, usd=value) if number else value
 
 
 def canonical_check(value: Node) -> Canonical | None:
-    """What an output must be: an expression, a list of them, or a mapping. None for what is none of these."""
+    """Return a canonical check from an expression, a list of them, or a mapping; None for other values."""
     if isinstance(value, Sequence) or (isinstance(value, Scalar) and isinstance(value.value, str)):
         return Canonical(mapping_at(value, that=_listed(value)))
     if not isinstance(value, Mapping):
@@ -329,7 +329,7 @@ def _listed(value: Node) -> Node:
 
 
 def canonical_handler(node: Mapping) -> Canonical:
-    """A handler. What it has besides its own keys makes one step, whose id is `handle` if it has none."""
+    """Return a canonical handler."""
     renamed_key = rename_keys(node, HANDLER_KEYS)
     clashes = list(renamed_key.clashes)
     entries = dict(renamed_key.node.table)
@@ -341,7 +341,7 @@ def canonical_handler(node: Mapping) -> Canonical:
 
 
 def _types(value: Node) -> Node:
-    """Names of errors; `*` is any, which is what no name at all is too."""
+    """Return names of errors; `*` means any error, like an empty list."""
     listed = canonical_names(value)
     if isinstance(listed, Sequence) and any(isinstance(item, Scalar) and item.value == "*" for item in listed.items):
         return Sequence([], listed.start, listed.end, listed.layout)

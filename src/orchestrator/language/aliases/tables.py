@@ -88,10 +88,10 @@ OUTPUT_KEYS = {"desc": "description", "from": "value"}
 DEFAULTS_KEYS = {"timeout_seconds": "timeout"}
 
 ATTEMPTS = "max_attempts"
-"""A number of attempts in all: `max_attempts: 2` in a step is `retry: 2`."""
+"""The total number of attempts: `max_attempts: 2` in a step is `retry: 2`."""
 
 RETRY_COUNTS = ("max_retries", "retries", "retry_count")
-"""Numbers of attempts after the first one: `max_retries: 2` is `retry: 3`."""
+"""The number of attempts after the first: `max_retries: 2` is `retry: 3`."""
 
 TYPE_WORDS = {
     **dict.fromkeys(("str", "text"), "string"),

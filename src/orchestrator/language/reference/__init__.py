@@ -1,1 +1,1 @@
-"""The JSON Schema for editors and the reference pages, generated from the spec."""
+"""The JSON Schema for editors and the reference pages, generated from the specs."""

@@ -1,4 +1,4 @@
-"""Makes a JSON Schema fit for editors: what they offer are canonical keys and words, each explained in Markdown."""
+"""Adapts a JSON Schema for editors: they complete canonical keys and words, each explained in Markdown."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 
 _DATA: Final = frozenset({"const", "default", "enum", "examples", "required"})
-"""Keys of a schema below which there are values, and no schemas."""
+"""Keys of a schema that contain values, not schemas."""
 
 _BY_NAME: Final = frozenset({"$defs", "properties", "patternProperties"})
-"""Keys below which there are schemas by names."""
+"""Keys that contain schemas by name."""
 
 
 def offer_canonical(schema: Schema) -> None:
-    """Let editors offer no other spellings, which stay valid.
+    """Hide other spellings from completion; they remain valid.
 
-    Editors offer what is in `properties` and `enum`, and not what a pattern matches.
+    Editors complete `properties` and `enum`, but not patterns.
     """
     for place in subschemas_of(schema):
         properties = place.get("properties")
@@ -36,7 +36,7 @@ def offer_canonical(schema: Schema) -> None:
 
 
 def add_explanations(schema: Schema) -> None:
-    """Give everything that has a description the same in Markdown, with its examples."""
+    """Add Markdown descriptions with examples."""
     for place in subschemas_of(schema):
         description = place.get("description")
         if isinstance(description, str):
@@ -44,7 +44,7 @@ def add_explanations(schema: Schema) -> None:
 
 
 def subschemas_of(schema: Any) -> Iterator[Schema]:
-    """Yield a schema and all schemas within it."""
+    """Yield a schema and all of its subschemas."""
     if isinstance(schema, list):
         for item in schema:
             yield from subschemas_of(item)

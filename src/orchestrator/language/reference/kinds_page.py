@@ -1,4 +1,4 @@
-"""The part of the reference page on kinds of work: what each does, an example, its keys, its value."""
+"""The section of the reference page about kinds of steps: an example, keys and value of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work, or a few that share their keys, as the page shows it."""
+    """One kind of work, or several that share their keys, on the page."""
 
     title: str
     kinds: tuple[Kind, ...]
@@ -42,14 +42,14 @@ steps:
     retry: 3
     cache: {ttl: 1d}
 """,
-        "The step's value is the tool's result. `orchestrator tools` lists the tools, their actions and parameters. "
-        "With `cache` a result is used again, in this run and in others, as long as the tool's version, the parameters "
-        "and the contents of the files among them are the same. `on_resume` says what becomes of a call that was under "
-        "way when its process died.",
+        "The value of the step is the result of the tool. `orchestrator tools` lists the tools. "
+        "With `cache` a result is reused, in this run and in others, as long as the tool's version, the parameters "
+        "and the contents of files among them are unchanged. `on_resume` defines what happens to a call that was "
+        "running when its process died.",
         CacheSpec,
     ),
     Work(
-        "`for_each`: once for each item",
+        "`for_each`: loop over items",
         ("for_each",),
         """\
 inputs:
@@ -73,17 +73,17 @@ steps:
     parameters:
       message: "{{ item }}"
 """,
-        "The items are those of a list; of a mapping, each as `{key, value}`; of a range, `{range: 10}`, "
+        "The items come from a list; a mapping, each as `{key, value}`; a range, `{range: 10}`, "
         "`{range: [1, 10]}` or `{range: [1, 10, 2]}`, the last number not included; or the rows of a file, "
         "`{file: rows.csv, format: csv, delimiter: ';', encoding: windows-1252}`, read one after another. Instead of "
         "`steps` a loop may have a `tool` or "
-        "`action` of its own, with all that belongs to a call. In the body the item is read as `item`, or as `as` "
-        "names it, with `index` (from 0), `is_first` and `is_last`. The value is the list of the items' values, in the "
-        "items' order: that of the body's last step, or `collect`; null for an item that failed. `count`, `succeeded` "
+        "`action` itself, with all keys of a call. The body reads the item as `item`, or by the name in `as`, "
+        "and `index` (from 0), `is_first` and `is_last`. The value is the list of the values of the items, in "
+        "order: the value of the last step of the body, or `collect`; null for a failed item. `count`, `succeeded` "
         "and `failed` are fields of the loop.",
     ),
     Work(
-        "`while` and `until`: again and again",
+        "`while` and `until`: repeat steps",
         ("while", "until"),
         """\
 steps:
@@ -100,13 +100,13 @@ steps:
         parameters:
           template: "round {{ iteration }} after {{ previous.draft }}"
 """,
-        "`while` is asked before each round, `until` after it. The body reads `iteration` (from 0), `previous` (the "
-        "steps of the last round by id, null before the first), and the names that `initial` and `update` carry from "
-        "round to round. The conditions, `update` and `collect` read the steps of the last round by their ids. The "
+        "`while` is evaluated before each round, `until` after it. The body reads `iteration` (from 0), `previous` "
+        "(the steps of the last round by id, null before the first), and the names that `initial` and `update` carry "
+        "from round to round. The conditions, `update` and `collect` read the steps of the last round by id. The "
         "value is that of the last round; `iterations` is the list of all, `count` their number.",
     ),
     Work(
-        "`switch`: one of several",
+        "`switch`: select a branch",
         ("switch",),
         """\
 inputs:
@@ -125,12 +125,12 @@ steps:
         tool: log
         parameters: {message: "What is {{ kind }}?"}
 """,
-        "The first case whose key is the value, or the text of the value, is taken. A case is a list of steps, or one "
-        "step, whose id is the case's name unless it has one. The value is that of the chosen case's last step; "
-        "`case` is its key. Without a fitting case and without `default` nothing runs, and the value is null.",
+        "The first case whose key equals the value, or its text, is run. A case is a list of steps, or one "
+        "step, whose id defaults to the name of the case. The value is the value of the last step of the case; "
+        "`case` is its key. Without a matching case and without `default` nothing runs, and the value is null.",
     ),
     Work(
-        "`parallel`: side by side",
+        "`parallel`: run steps in parallel",
         ("parallel",),
         """\
 steps:
@@ -143,7 +143,7 @@ steps:
     wait_for: any
 """,
         "The steps are a list, or a mapping by id; a list in such a mapping is a group. With `wait_for` the step ends "
-        "as soon as so many have succeeded, and the others are cancelled. The value is the object of all values by id.",
+        "as soon as that number has succeeded, and the others are cancelled. The value is an object of values by id.",
     ),
     Work(
         "`steps`: a group",
@@ -160,7 +160,7 @@ steps:
       - {id: render, tool: log, parameters: {message: rendered}}
       - {id: send, tool: log, parameters: {message: sent}, dependencies: [render]}
 """,
-        "Steps with a condition, a timeout or a consequence of failure in common. The value is that of the last step; "
+        "Steps with a common condition, timeout or failure policy. The value is the value of the last step; "
         "each step is a field by its id.",
     ),
     Work(
@@ -175,8 +175,8 @@ steps:
     inputs:
       text: "{{ text }}"
 """,
-        "The other pipeline runs as a part of this run, and sees nothing but its inputs. It is checked together with "
-        "this file. The value is the object of its outputs, each a field.",
+        "The other pipeline runs as part of this run, and reads only its inputs. It is checked together with "
+        "this file. The value is an object of its outputs.",
     ),
     Work(
         "`ask`: a question to a person",
@@ -193,8 +193,8 @@ steps:
   - id: who
     ask: Who reads it?
 """,
-        "The run waits, for days if need be and without a process, until `orchestrator answer RUN STEP VALUE` or "
-        "`run.answer(...)`. The value is the answer. When `timeout` has passed it is `default`; without one the step "
+        "The run waits, for any time and without a process, until `orchestrator answer RUN STEP VALUE` or "
+        "`run.answer(...)`. The value is the answer. After `timeout` it is `default`; without a default the step "
         "fails.",
         AskSpec,
     ),
@@ -212,12 +212,12 @@ steps:
       allow_editing: true
     timeout: 1d
 """,
-        "As `ask`, but the answer is yes or no. The value is `approved`, true or false; `content`, as it was edited, "
+        "Like `ask`, but the answer is yes or no. The value is `approved`, true or false; `content`, including edits, "
         "and `comment` are fields.",
         ApproveSpec,
     ),
     Work(
-        "`wait_until` and `sleep`: later",
+        "`wait_until` and `sleep`: wait",
         ("wait_until", "sleep"),
         """\
 steps:
@@ -229,12 +229,12 @@ steps:
 )
 
 _MODELS: Final = """\
-## Ask a model
+## Call a model
 
-A step with a `prompt` and no `tool` or `action` asks a model: it is `generate_text`; with `schema` or `vars`
-`generate`, whose answer has fields; with `tools` `agent`. The other actions of the tool `model` are named:
-`action: summarize`. What such a call is given may stand in the step itself, as in the table, or below `parameters`; it
-is the same.
+A step with a `prompt` and no `tool` or `action` calls a model with the action `generate_text`; with `schema` or `vars`,
+the action is `generate`, whose answer has fields; with `tools` it is `agent`. Name the other actions of the tool
+`model`: `action: summarize`. Write the parameters of the call in the step itself, as in the table, or below
+`parameters`.
 
 ```yaml
 model: auto
@@ -248,34 +248,34 @@ steps:
       judge: It explains where the tides come from.
 ```
 
-Which model is asked: that of the step's `model`; else, unless `requires_model` says what it must be, that of `experts`
-for the action, the `tool.action` or the tool; else that of the file's `model`; else `auto`. A pipeline that is called
-goes by its own keys, and never by those of its caller; the caller's budget holds for all of it.
+The model is `model` of the step; else, without `requires_model`, the entry of `experts` for the action, the
+`tool.action` or the tool; else `model` of the file; else `auto`. A called pipeline uses its own keys, not those of its
+caller; the budget of the caller includes it.
 """
 
 _CHECK: Final = """\
 ### `check`
 
-What the output of a step must be, whatever its work. In the expressions `output` is the step's value, and the names
-that the step sees are known. An answer of a model that is not good enough is asked for again with the reasons, then
-from the step's next model; when all have failed, so has the attempt. For a loop with an action of its own it holds for
-each item.
+Checks the output of a step of any kind. The expressions read the value of the step as `output`, and all names that the
+step can read. If the answer of a model fails the check, the model is called again with the reasons, then the next model
+of the step; when all have failed, the attempt fails. For a loop with its own action it applies to each item.
 """
 
 _BUDGET: Final = """\
 ### `budget`
 
-Short form: `budget: 0.5` is in USD. A call that could exceed it is not made; the run fails, and can be resumed with
-more. The budget of a step is for all attempts, items and steps within; the one of the file is for a run.
+Short form: `budget: 0.5` is in USD. A call that could exceed the budget is not made; the run fails, and can be resumed
+with a larger budget. The budget of a step includes all attempts, items and inner steps; the budget of the file is for
+one run.
 """
 
 _HANDLERS: Final = """\
 ## `on_error` and `error_handlers`
 
-Below a step's `on_error:`, one handler or a list of them. The first that matches is carried out when the last attempt
-has failed; if its steps succeed, the failure is dealt with. A word, a step's id or `{value: ...}` there means the same
-as below `on_failure`. Below the file's `error_handlers:` the run has failed all the same, so they have neither `retry`
-nor `fallback_value`. The steps read `error`: `{type, code, message, step, attempts}`.
+`on_error:` of a step has one handler or a list of them. The first that matches runs when the last attempt has failed;
+if its steps succeed, the error is handled. A word, a step id or `{value: ...}` means the same as in `on_failure`. The
+handlers in `error_handlers:` of the file cannot change that the run has failed, so they have neither `retry` nor
+`fallback_value`. The steps of a handler read `error`: `{type, code, message, step, attempts}`.
 
 ```yaml
 steps:
@@ -298,12 +298,12 @@ error_handlers:
 
 
 def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator[str]:
-    """The sections on steps. `table` makes the table of some keys of a model."""
+    """Yield the sections about steps. `table` returns the table of some keys of a model."""
     every = [key for key in key_fields(StepSpec) if key not in OWNERS or key == "timeout"]
     yield "## A step\n"
     yield (
-        "Below `steps:`, a list. A step has exactly one kind of work, of those below; a key of another kind is "
-        "refused. These keys are for all of them (`timeout` not for a step that waits):\n"
+        "`steps:` is a list. A step has exactly one of the kinds of work below; a key of another kind is "
+        "an error. These keys apply to all kinds (`timeout` not to a waiting step):\n"
     )
     yield table(StepSpec, every)
     for work in WORK:

@@ -1,4 +1,4 @@
-"""The reference page of the language, made from the models and the table of spellings."""
+"""The reference page of the language, generated from the specs and the tables of spellings."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _INTRODUCTION = """\
 # Pipeline files
 
-A pipeline file is one YAML document: a mapping with `steps:` and, where wanted, the other keys below. `orchestrator
-check FILE` finds what is wrong with it, `orchestrator schema` prints the JSON Schema for editors.
+A pipeline file is one YAML document: a mapping with `steps:` and, optionally, the other keys below. `orchestrator
+check FILE` validates it, `orchestrator schema` prints the JSON Schema for editors.
 
 ```yaml
 # yaml-language-server: $schema=pipeline.schema.json
@@ -46,16 +46,16 @@ outputs:
 _YAML = f"""\
 ## YAML
 
-The file is read by the rules of YAML 1.2: `no`, `on` and `012` are what they look like, and `true`, `false`, `null` and
-numbers are the only plain words that are not text. A template that begins a value must be quoted: `"{{{{ topic }}}}"`.
-Anchors, aliases and merge keys (`<<`) work; a key must not be written twice; tags (`!!str`) are refused. A file has at
+The file is read as YAML 1.2: `no`, `on` and `012` are text, and only `true`, `false`, `null` and numbers are converted.
+Quote a value that starts with a template: `"{{{{ topic }}}}"`.
+Anchors, aliases and merge keys (`<<`) work; duplicate keys and tags (`!!str`) are errors. A file has at
 most {MAX_CHARACTERS // (1024 * 1024)} Mi characters, {MAX_DEPTH} levels and {MAX_NODES:,} values, aliases
 counted as often as they repeat something.
 
-JSON is read by RFC 8259, wherever it comes from: inputs, files, rows, `from_json`, the answers of servers and of
-models. What its readers do not agree on is refused, with the reason: a key that stands twice in one object, `NaN`,
+JSON from any source is read by RFC 8259: inputs, files, rows, `from_json`, responses of servers and answers of models.
+Input that JSON readers interpret differently is an error: a duplicate key in an object, `NaN`,
 `1e400`, integers of more than {MAX_DIGITS} digits. A response of `http` that is not JSON has `json: null` and its text
-in `body`, and a warning of the step says why.
+in `body`, and a warning of the step has the reason.
 """
 
 _DURATIONS = """\
@@ -71,22 +71,22 @@ _BEFORE: tuple[_Page, ...] = (
     (
         "An input",
         InputSpec,
-        "Below `inputs:`, by name. Short form: `topic: solar cells` gives a default, and the type follows from it; "
-        "`topic:` with nothing declares an input that must be given. Below `properties` too a field without "
-        "a default must be there unless it says `required: false`.",
+        "Below `inputs:`, by name. Short form: `topic: solar cells` sets a default and its type; "
+        "`topic:` without a value declares a required input. A field below `properties` without "
+        "a default is required too, unless it has `required: false`.",
     ),
 )
 
 _AFTER: tuple[_Page, ...] = (
-    ("`retry`", RetrySpec, "Short form: `retry: 3` is three attempts in all."),
+    ("`retry`", RetrySpec, "Short form: `retry: 3` is three attempts in total."),
     (
         "`on_failure`",
         OnFailureSpec,
-        "`fail` (the default) ends the run; `continue` goes on with null; the id of a later step jumps there; "
-        "`{value: ...}` goes on with this value. `on_item_failure` is the same for a loop's items, without the jump.",
+        "`fail` (the default) ends the run; `continue` continues with null; the id of a later step jumps there; "
+        "`{value: ...}` continues with this value. `on_item_failure` is the same for items, without the jump.",
     ),
     ("An output", OutputSpec, "Below `outputs:`, by name. Short form: the template alone."),
-    ("`defaults`", DefaultsSpec, "For every step that does not say otherwise."),
+    ("`defaults`", DefaultsSpec, "Defaults for every step."),
 )
 
 
@@ -191,7 +191,7 @@ def _spellings() -> str:
     lines = [
         "## Other spellings",
         "",
-        "These mean the same as the canonical key. Two spellings of one thing in one place are an error.",
+        "These mean the same as the canonical key. Two spellings of the same key in one place are an error.",
         "",
         "| in | written | means |",
         "| --- | --- | --- |",
@@ -200,10 +200,10 @@ def _spellings() -> str:
         lines += [f"| {place} | `{other}` | `{canonical}` |" for other, canonical in table.items()]
     lines += [
         f"| a step, `defaults` | {counts} | `retry: 3`: two attempts after the first |",
-        f"| a step, `defaults` | `{tables.ATTEMPTS}: 2` | `retry: 2`: two attempts in all |",
+        f"| a step, `defaults` | `{tables.ATTEMPTS}: 2` | `retry: 2`: two attempts in total |",
         "| a step | `continue_on_error: true` | `on_failure: continue` |",
         "| a step | `on_error: continue`, `on_error: {value: 0}` | `on_failure: continue`, `on_failure: {value: 0}` |",
-        "| a step | a parameter of a model's action, such as `system: ...` | the same below `parameters` |",
+        "| a step | a parameter of a model call, such as `system: ...` | the same below `parameters` |",
         "| the file | `selection: {strategy: cost}` | `selection: cost` |",
         "| a step with `pipeline` | `parameters`, `with` | `inputs` |",
         "| `ask`, `approve` | `timeout` | `timeout` of the step |",

@@ -1,4 +1,4 @@
-"""The JSON Schema of pipeline files, for editors that complete and explain keys. Made from the models."""
+"""The JSON Schema of pipeline files, for completion and explanations in editors, generated from the specs."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ _KEYS = {
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a pipeline file.
 
-    It describes the canonical keys with their short forms. The other spellings that are accepted are valid, and marked
-    as deprecated; editors do not offer them.
+    It describes the canonical keys with their short forms. Other accepted spellings are valid, but marked as
+    deprecated, so that editors do not complete them.
     """
     return copy.deepcopy(_schema())
 
@@ -147,7 +147,7 @@ def _schema() -> dict[str, Any]:
 
 
 def _tidy(name: str, definition: dict[str, Any]) -> None:
-    """Drop titles and "or null" that only restate the key, and add the examples."""
+    """Remove titles and "or null" that repeat the key, and add the examples."""
     definition.pop("title", None)
     for key, field in definition.get("properties", {}).items():
         field.pop("title", None)
@@ -164,7 +164,7 @@ def _tidy(name: str, definition: dict[str, Any]) -> None:
 
 
 def _named(properties: dict[str, Any], name: str, model: str) -> None:
-    """A section of names: short form or mapping; also as a list."""
+    """Write the schema of a section by name: short form or mapping; also as a list."""
     field = properties[name]
     reference = {"$ref": f"#/$defs/{model}"}
     entry = {"anyOf": [reference, _SCALAR_OR_ARRAY]}
@@ -197,8 +197,8 @@ def _steps(pipeline: dict[str, Any]) -> None:
 
 
 def _question(definition: dict[str, Any]) -> None:
-    """The answer's `timeout` may be written within the question."""
-    limit = {"description": "How long to wait for the answer. Write it in the step.", "deprecated": True}
+    """Allow the `timeout` of the answer in the question."""
+    limit = {"description": "The timeout of the answer. Write it in the step.", "deprecated": True}
     for name in ("timeout", "timeout_seconds"):
         definition["properties"][name] = duration_schema(limit) | {"deprecated": True}
     definition["properties"]["default"].pop("default", None)
@@ -225,14 +225,14 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
             properties[other] = {
                 "type": "integer",
                 "minimum": 0,
-                "description": "Attempts after the first one. Write `retry`, the number of attempts in all.",
+                "description": "The number of attempts after the first. Write `retry`, the total number of attempts.",
                 "deprecated": True,
             }
     if name in ("StepBody", "HandlerSpec", "DefaultsSpec"):
         properties[tables.ATTEMPTS] = {
             "type": "integer",
             "minimum": 1,
-            "description": "Attempts in all, the first one included. Write `retry`.",
+            "description": "The total number of attempts, including the first. Write `retry`.",
             "deprecated": True,
         }
     if name == "StepBody":

@@ -1,4 +1,4 @@
-"""The part of the JSON Schema that says what steps are: every form in which their keys may be written."""
+"""The JSON Schema of steps: every accepted form of their keys."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ NULL: Final[Schema] = {"type": "null"}
 
 
 def describe_field(field: Schema) -> Schema:
-    """What is said of a field whatever its forms."""
+    """Return the description, default and examples of a field."""
     return {key: field[key] for key in ("description", "examples", "deprecated") if key in field}
 
 
 def duration_schema(field: Schema) -> Schema:
-    """A field in the forms of a duration."""
+    """Return the schema of a field that is a duration."""
     forms: list[Schema] = [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PATTERN}]
     kept: Schema = {key: field[key] for key in ("description", "examples", "default") if key in field}
     return {**kept, "anyOf": forms}
 
 
 def definition_reference(name: str) -> Schema:
-    """A reference to a definition."""
+    """Return a reference to a definition."""
     return {"$ref": f"#/$defs/{name}"}
 
 
 def body_schema(field: Schema, *, optional: bool = False) -> Schema:
-    """A list of steps, or steps by id; for what is optional also nothing."""
+    """Return the schema of steps: a list, or a mapping by id; null too if optional."""
     return {**describe_field(field), "anyOf": [*_BLOCK, *([NULL] if optional else [])]}
 
 
@@ -47,7 +47,7 @@ _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT, "minItems": 1}
 _BLOCK: Final = [_LISTED, _BY_ID]
 
 
-_PARALLEL: Final = "Whether an agent makes the calls of one turn side by side."
+_PARALLEL: Final = "Whether an agent makes the calls of one turn in parallel."
 _AGENT: Final[Schema] = {
     "anyOf": [
         {"required": ["tools"]},
@@ -57,9 +57,9 @@ _AGENT: Final[Schema] = {
 
 
 def write_steps(definitions: dict[str, Schema]) -> None:
-    """Give the definitions of steps and of what belongs to them all the forms that a file may have.
+    """Write the definitions of steps and their parts, with every accepted form.
 
-    `StepBody` is a step without an id, for where that is written as a key; `StepSpec` is one with it.
+    `StepBody` is a step without an id, whose id is a key; `StepSpec` is a step with an id.
     """
     body = definitions["StepBody"] = definitions.pop("StepSpec")
     del body["required"]
@@ -89,11 +89,11 @@ def write_steps(definitions: dict[str, Schema]) -> None:
 
 
 def write_retry_counts(properties: dict[str, Schema]) -> None:
-    """The forms of `retry` and `timeout`, for a step and for the defaults."""
+    """Write the forms of `retry` and `timeout`, for steps and defaults."""
     attempts = {
         "type": "integer",
         "minimum": 1,
-        "description": "Attempts in all, the first one included: 2 tries twice.",
+        "description": "The total number of attempts, including the first: 2 allows one retry.",
     }
     properties["retry"] = {
         **describe_field(properties["retry"]),
@@ -104,7 +104,7 @@ def write_retry_counts(properties: dict[str, Schema]) -> None:
 
 
 def write_budget(properties: dict[str, Schema]) -> None:
-    """The forms of a budget, for a step and for the file."""
+    """Write the forms of a budget, for steps and the file."""
     amount = {"type": "number", "minimum": 0, "description": "In USD."}
     properties["budget"] = {
         **describe_field(properties["budget"]),
@@ -113,7 +113,7 @@ def write_budget(properties: dict[str, Schema]) -> None:
 
 
 def handlers_schema(field: Schema) -> Schema:
-    """One handler, or a list of them."""
+    """Return the schema of one handler, or a list of them."""
     listed = {"type": "array", "items": definition_reference("HandlerSpec"), "minItems": 1}
     return {**describe_field(field), "anyOf": [definition_reference("HandlerSpec"), listed]}
 
@@ -170,7 +170,7 @@ def _work(properties: dict[str, Schema]) -> None:
 def _items() -> list[Schema]:
     number: Schema = {"anyOf": [{"type": "integer"}, _TEMPLATE]}
     bounds: Schema = {
-        "description": "Numbers up to the last one, without that: `10`, `[1, 10]`, or `[1, 10, 2]`.",
+        "description": "Numbers up to but not including the last one: `10`, `[1, 10]`, or `[1, 10, 2]`.",
         "anyOf": [
             *number["anyOf"],
             {"type": "array", "items": number, "minItems": 1, "maxItems": 3},
@@ -183,10 +183,10 @@ def _items() -> list[Schema]:
         ],
     }
     rows: Schema = {
-        "file": {"type": "string", "description": "A file whose rows are read one after another, lazily."},
-        "format": {"enum": ["jsonl", "csv", "text"], "description": "What the file's lines are."},
-        "delimiter": {"type": "string", "description": "What separates the cells of CSV."},
-        "encoding": {"type": "string", "description": "The file's encoding; default UTF-8."},
+        "file": {"type": "string", "description": "A file whose rows are read lazily."},
+        "format": {"enum": ["jsonl", "csv", "text"], "description": "The format of the file."},
+        "delimiter": {"type": "string", "description": "The delimiter of CSV."},
+        "encoding": {"type": "string", "description": "The encoding of the file; default UTF-8."},
     }
     one_of = {"type": "object", "additionalProperties": False}
     return [
@@ -219,13 +219,13 @@ def _retry(definition: Schema) -> None:
 
 
 def _on_failure(definition: Schema) -> None:
-    """Its canonical mapping has one key, `value`; a later step is named by its id alone."""
+    """Write the schema of a failure action: a word, a step id, or a mapping with the key `value`."""
     value = definition["properties"]["value"]
     other = {
         "default": "value",
-        "target": "a step's id alone",
-        "jump": "a step's id alone",
-        "goto": "a step's id alone",
+        "target": "only the id of a step",
+        "jump": "only the id of a step",
+        "goto": "only the id of a step",
     }
     spelled = {name: {"description": f"Write {better}.", "deprecated": True} for name, better in other.items()}
     definition["properties"] = {"value": value, **spelled}
@@ -245,7 +245,7 @@ def _cache(definition: Schema) -> None:
 
 
 def _handler(definition: Schema, body: Schema) -> None:
-    """A handler has keys of its own, and those of the one step that may stand in it."""
+    """Write the schema of a handler: its own keys, and those of a single step."""
     properties = definition["properties"]
     definition["minProperties"] = 1
     write_retry_counts(properties)

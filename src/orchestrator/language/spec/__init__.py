@@ -1,1 +1,1 @@
-"""The structure of a pipeline file: the models of its parts, how they are read, and what they refuse."""
+"""The models of a pipeline file: its parts, their keys and types, and the kinds of steps."""

@@ -1,4 +1,4 @@
-"""What every part of a pipeline file has in common once it is read: what it says, where it stands, its keys."""
+"""The base class of all specs: the values of a part of a pipeline file, and its place."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 
 Pause = Annotated[float | str, BeforeValidator(duration_or_template)]
-"""Seconds, or a template that gives a duration."""
+"""Seconds, or a template for a duration."""
 
 
 class Spec(BaseModel):
-    """A part of a pipeline file: what it says, and where it stands."""
+    """A part of a pipeline file: its values and its place."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -30,19 +30,19 @@ class Spec(BaseModel):
 
     @property
     def node(self) -> Mapping:
-        """The part of the file that this was read from, in canonical spelling: where diagnostics find their places."""
-        private = self.__pydantic_private__  # `self._node` takes ten times as long, and is asked for everywhere
+        """The part of the file that this was read from, in canonical spelling, with the places for diagnostics."""
+        private = self.__pydantic_private__  # `self._node` is ten times slower, and is read everywhere
         node: Mapping | None = private["_node"] if private is not None else None
         if node is None:
             raise LookupError(f"this {type(self).__name__} was not read from a file")
         return node
 
     def __eq__(self, other: object) -> bool:
-        """Two specs are equal if they say the same, wherever they were read."""
+        """Specs are equal if their values are equal, regardless of their places."""
         return type(other) is type(self) and other.__dict__ == self.__dict__
 
     def at(self, node: Mapping) -> None:
-        """Remember the part of the file that this was read from."""
+        """Store the part of the file that this was read from."""
         private = self.__pydantic_private__
         if private is None:
             object.__setattr__(self, "__pydantic_private__", {"_node": node})
@@ -52,5 +52,5 @@ class Spec(BaseModel):
 
 @cache
 def key_fields(model: type[BaseModel]) -> dict[str, str]:
-    """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
+    """Return the keys of a model in a file, each with the name of its field: `while` is stored in `while_`."""
     return {field.alias or name: name for name, field in model.model_fields.items()}

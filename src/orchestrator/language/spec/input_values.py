@@ -1,4 +1,4 @@
-"""Checks one value against an input's declaration, in plain words. Used for defaults and for the inputs of a run."""
+"""Checks values against the declarations of inputs: defaults, and the inputs of a run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 def input_problems(spec: InputSpec, value: Any, name: str = "") -> list[str]:
-    """Return what is wrong with `value`, one plain sentence each, by its `name`; empty if it fits."""
+    """Return the problems of `value`, one sentence each, with its `name`; empty if it matches."""
     return list(_problems(spec, value, name))
 
 
@@ -79,7 +79,7 @@ def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
 
 
 def pattern_matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found anywhere in a text; one that has a problem always is.
+    """Whether a pattern matches anywhere in a text; an invalid pattern always matches.
 
     Raises:
         SearchTooLong: The pattern is too large for the text.
@@ -91,11 +91,11 @@ def pattern_matches(pattern: str, text: str) -> bool:
 
 
 def pattern_problem(pattern: str) -> tuple[str, str] | None:
-    """Return why a pattern cannot be used, with help; None if it can be."""
+    """Return why a pattern is invalid, with help; None if it is valid."""
     try:
         compile_pattern(pattern, "python")
     except PatternError as error:
-        return str(error), error.help or "in YAML, single quotes keep backslashes as they are"
+        return str(error), error.help or "in YAML, single quotes preserve backslashes"
     return None
 
 
@@ -121,12 +121,12 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _whole(value: Any) -> Any:
-    """JSON knows one kind of number, so 3.0 is the integer 3; beyond 2**53 a fraction could have been lost."""
+    """JSON has one kind of number, so 3.0 is the integer 3; beyond 2**53 a fraction may have been lost."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def fill_defaults(spec: InputSpec, value: Any) -> Any:
-    """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
+    """Return the value with the defaults of missing properties, and with 3.0 as 3 for an integer, at every depth."""
     if spec.type == "integer":
         return _whole(value)
     if isinstance(value, dict) and spec.properties:
@@ -145,11 +145,11 @@ def fill_defaults(spec: InputSpec, value: Any) -> Any:
 def parse_input_text(spec: InputSpec, text: str) -> Any:
     """Convert a text to the declared type.
 
-    An input of any type takes JSON where the text is JSON that loses nothing, and the text itself otherwise: `2.5` is a
-    number, `1.10`, `007` and `5e10` stay text.
+    For an input of any type, the value is JSON if the text is JSON without a loss, else the text: `2.5` is a number,
+    `1.10`, `007` and `5e10` stay text.
 
     Raises:
-        ValueError: the text cannot be such a value; the message says why in plain words.
+        ValueError: The text is not a value of the type; the message has the reason.
     """
     if spec.type in ("string", "file"):
         return text
@@ -175,7 +175,7 @@ def parse_input_text(spec: InputSpec, text: str) -> Any:
 
 
 def _is_rewritten(value: Any, text: str) -> bool:
-    """Whether a text was read as a number that would be written otherwise: `1.10` and `5e10` may be no numbers."""
+    """Whether a text was read as a number that has another spelling: `1.10` and `5e10` may be meant as text."""
     return isinstance(value, int | float) and not isinstance(value, bool) and json.dumps(value) != text
 
 

@@ -1,4 +1,4 @@
-"""The declarations of a pipeline's inputs and outputs, as data; `input_values` checks values against them."""
+"""The declarations of inputs and outputs, as data; `input_values` checks values against them."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ LIMITS: dict[str, frozenset[str]] = {
     "items": frozenset({"array"}),
     "properties": frozenset({"object"}),
 }
-"""The types of input for which each limit has a meaning."""
+"""The types of input to which each limit applies."""
 
 
 class InputSpec(Spec):
-    """One declared input of a pipeline: what callers may pass, and what the expressions can rely on."""
+    """One declared input of a pipeline: what callers can pass, and what expressions can rely on."""
 
     type: InputType | None = Field(
-        default=None, description="The type of the value. Without it the type follows from `default`; else any."
+        default=None, description="The type of the value. Default: the type of `default`, else any."
     )
-    description: str | None = Field(default=None, description="What the input is for.")
-    default: Any = Field(default=None, description="The value when none is given.")
+    description: str | None = Field(default=None, description="The purpose of the input.")
+    default: Any = Field(default=None, description="The value if none is passed.")
     required: bool = Field(
         default=False,
-        description="Whether a value must be given. Default: yes, unless there is a `default`.",
+        description="Whether a value is required. Default: yes, unless there is a `default`.",
     )
-    enum: list[Any] | None = Field(default=None, min_length=1, description="The only values allowed.")
-    minimum: float | None = Field(default=None, description="The least number allowed.")
-    maximum: float | None = Field(default=None, description="The greatest number allowed.")
-    min_length: int | None = Field(default=None, ge=0, description="The least length of a string or array.")
-    max_length: int | None = Field(default=None, ge=0, description="The greatest length of a string or array.")
+    enum: list[Any] | None = Field(default=None, min_length=1, description="The allowed values.")
+    minimum: float | None = Field(default=None, description="The minimum number.")
+    maximum: float | None = Field(default=None, description="The maximum number.")
+    min_length: int | None = Field(default=None, ge=0, description="The minimum length of a string or array.")
+    max_length: int | None = Field(default=None, ge=0, description="The maximum length of a string or array.")
     pattern: str | None = Field(
         default=None,
         description="A regular expression that must match somewhere in the string; anchor it with `^`, `$`.",
     )
-    items: InputSpec | None = Field(default=None, description="What each item of an array must be.")
+    items: InputSpec | None = Field(default=None, description="The declaration of each item of an array.")
     properties: dict[str, InputSpec] | None = Field(
-        default=None, description="The known fields of an object; others are allowed."
+        default=None, description="The declared fields of an object; other fields are allowed."
     )
-    secret: bool = Field(default=False, description="Never stored, logged or shown.")
+    secret: bool = Field(default=False, description="Never stored, logged or displayed.")
     default_from_env: str | None = Field(
-        default=None, description="The environment variable that gives the value when none is passed."
+        default=None, description="The environment variable with the value if none is passed."
     )
 
     _has_default: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Resolve what follows from other keys: the type from the default, `required` from its absence."""
+        """Derive the type from the default, and `required` from the absence of a default."""
         given = self.model_fields_set
         set_field = self.__dict__.__setitem__
         private = {"_node": None, "_has_default": "default" in given}
@@ -67,24 +67,24 @@ class InputSpec(Spec):
 
     @property
     def has_default(self) -> bool:
-        """Whether `default` was written, be it null."""
+        """Whether `default` is present, even if it is null."""
         return self._has_default
 
 
 class OutputSpec(Spec):
     """One declared output of a pipeline."""
 
-    value: Any = Field(description="A template, or any value with templates in it.")
-    type: InputType | None = Field(default=None, description="The type that the value must have.")
-    description: str | None = Field(default=None, description="What the output is.")
+    value: Any = Field(description="A template, or any value that contains templates.")
+    type: InputType | None = Field(default=None, description="The type of the value.")
+    description: str | None = Field(default=None, description="The meaning of the output.")
 
     def as_input(self) -> InputSpec:
-        """Return the declared type in the form of an input's, for what works on both."""
+        """Return the declared type as an input declaration."""
         return InputSpec(type=self.type, required=True)
 
 
 def inferred_type(spec: InputSpec) -> InputType | None:
-    """Return the type that an input without `type` has by its default, allowed values or limits; None: any."""
+    """Return the type that the default, allowed values or limits of an input imply; None: any."""
     samples = [spec.default] if spec.default is not None else list(spec.enum or ())
     names = {type_name(sample) for sample in samples if sample is not None}
     if names == {"integer", "number"}:
@@ -102,7 +102,7 @@ def inferred_type(spec: InputSpec) -> InputType | None:
 
 
 def type_name(value: Any) -> str:
-    """Return the language's word for the type of a JSON value."""
+    """Return the name of the type of a JSON value."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The kinds of work that a step can have: what a step of each does, and the keys that belong to it."""
+"""The kinds of steps: what each does, and the keys that belong to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Kind = Literal[
     "wait_until",
     "sleep",
 ]
-"""What a step does, by the key that says so."""
+"""The kind of a step, named after the key that starts it."""
 
 PARAMETERS: Final = frozenset(key_fields(CallSpec))
 """Parameters of model calls, which may be written in the step itself."""
@@ -34,8 +34,8 @@ class StepKind:
 
     Attributes:
         does: What a step of this kind does, in the words of messages.
-        keys: The keys that have a meaning in it and not in every step.
-        heads: The keys that begin such work. Default: the one that has the kind's name.
+        keys: The keys that apply to it but not to every step.
+        heads: The keys that start such work. Default: the name of the kind.
     """
 
     does: str
@@ -70,7 +70,7 @@ LOOPS: Final = ("for_each", "while", "until")
 CALL: Final = KINDS["tool"].heads
 
 HEADS: Final[dict[str, Kind]] = {head: name for name, kind in KINDS.items() for head in kind.heads or (name,)}
-"""The kind that each key begins."""
+"""The kind that each key starts."""
 
 
 def _owners() -> dict[str, tuple[Kind, ...]]:
@@ -82,4 +82,4 @@ def _owners() -> dict[str, tuple[Kind, ...]]:
 
 
 OWNERS: Final = _owners()
-"""The kinds of step for which a key has a meaning; a key that is not here has one for all."""
+"""The kinds of steps that each key applies to; other keys apply to all."""

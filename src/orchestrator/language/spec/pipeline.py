@@ -1,6 +1,6 @@
-"""The structure of a pipeline file: every key, its type, its meaning. The source of the JSON Schema and the reference.
+"""The keys of a pipeline file, with their types and meanings: the source of the JSON Schema and the reference.
 
-The models describe the canonical form. Other spellings and short forms become it beforehand (`spellings`).
+The models describe the canonical form; `aliases` converts other spellings and short forms before.
 """
 
 from __future__ import annotations
@@ -17,205 +17,202 @@ from orchestrator.language.spec.questions import ApproveSpec, AskSpec
 
 
 class RetrySpec(Spec):
-    """How often, and when, a failed attempt of a step is made again."""
+    """How often and when a failed attempt is retried."""
 
     max_attempts: int = Field(
         default=3,
         ge=1,
-        description="Attempts in all, the first one included: 2 tries twice. `max_retries: 2`, as other tools write "
-        "it, means two attempts after the first, so three in all.",
+        description="The total number of attempts, including the first: 2 allows one retry. `max_retries: 2` means "
+        "two retries after the first attempt, so three attempts.",
     )
-    delay: Duration = Field(default=1.0, description="How long to wait before the second attempt.")
-    backoff: float = Field(
-        default=2.0, ge=1, description="The factor by which each further delay grows; 1 keeps it constant."
-    )
-    max_delay: Duration = Field(default=60.0, description="The longest delay.")
-    jitter: float = Field(
-        default=0.1, ge=0, le=1, description="How much a delay may vary by chance: 0.1 is 10 per cent."
-    )
-    on: Words = Field(
-        default=(), description="Codes or type names of the errors that are worth another attempt; empty: all."
-    )
+    delay: Duration = Field(default=1.0, description="The delay before the second attempt.")
+    backoff: float = Field(default=2.0, ge=1, description="The factor by which each delay grows; 1 keeps it constant.")
+    max_delay: Duration = Field(default=60.0, description="The maximum delay.")
+    jitter: float = Field(default=0.1, ge=0, le=1, description="The random variation of a delay: 0.1 is 10 percent.")
+    on: Words = Field(default=(), description="Codes or type names of the errors to retry; empty: all.")
 
 
 class OnFailureSpec(Spec):
-    """What follows when the last attempt of a step has failed.
+    """What happens when the last attempt of a step has failed.
 
     Written as `fail`, `continue`, the id of a later step, or `{value: ...}`.
     """
 
-    kind: Literal["fail", "continue", "value", "jump"] = Field(default="fail", description="Which of the four it is.")
-    value: Any = Field(default=None, description="The step's value instead of a result.")
-    target: str | None = Field(default=None, description="The later step at which the run goes on.")
+    kind: Literal["fail", "continue", "value", "jump"] = Field(default="fail", description="The kind of action.")
+    value: Any = Field(default=None, description="The value of the step instead of a result.")
+    target: str | None = Field(default=None, description="The later step where the run continues.")
 
 
 class DefaultsSpec(Spec):
-    """What holds for every step that does not say otherwise."""
+    """Defaults for every step."""
 
-    retry: RetrySpec | None = Field(default=None, description="The steps' retry policy.")
-    timeout: Duration | None = Field(default=None, description="How long one attempt of a step may take.")
-    max_parallel: int | None = Field(default=None, ge=1, description="How many steps may run at once.")
+    retry: RetrySpec | None = Field(default=None, description="The retry policy of steps.")
+    timeout: Duration | None = Field(default=None, description="The timeout of one attempt of a step.")
+    max_parallel: int | None = Field(default=None, ge=1, description="The maximum number of steps that run at once.")
 
 
 class RangeSpec(Spec):
-    """The integers from `start` to `stop`, without `stop`; each a number or a template."""
+    """The integers from `start` up to but not including `stop`; each key is a number or a template."""
 
     start: int | str = Field(default=0, description="The first number.")
-    stop: int | str = Field(description="Where the numbers end; this one is not among them.")
-    step: int | str = Field(default=1, description="The distance from one number to the next; not 0.")
+    stop: int | str = Field(description="The end of the range, which is not included.")
+    step: int | str = Field(default=1, description="The difference between two numbers; not 0.")
 
 
 class ItemsSpec(Spec):
-    """What a loop goes over: exactly one of `value`, `range` and `file`.
+    """The items of a loop: exactly one of `value`, `range` and `file`.
 
     Written as a template, a list, a mapping (its items are `{key, value}`), `{range: 10}` or `{file: rows.jsonl}`.
     """
 
-    value: Any = Field(default=None, description="A template that gives a list or an object, or such a value itself.")
+    value: Any = Field(default=None, description="A list, an object, or a template for one.")
     range: RangeSpec | None = Field(default=None, description="Numbers: `10`, `[1, 10]` or `[1, 10, 2]`.")
-    file: str | None = Field(default=None, description="A file whose rows are read one after another, lazily.")
+    file: str | None = Field(default=None, description="A file whose rows are read lazily.")
     format: Literal["jsonl", "csv", "text"] | None = Field(
-        default=None, description="What the file's lines are. Default: from the file's ending, else text."
+        default=None, description="The format of the file. Default: by its suffix, else text."
     )
     delimiter: str | None = Field(
         default=None,
-        description="What separates the cells of CSV. Default: a comma, or what the first lines are evenly divided by.",
+        description="The delimiter of CSV. Default: a comma, or what divides the first lines evenly.",
     )
     encoding: str | None = Field(
-        default=None, description="The file's encoding, such as `windows-1252`. Default: UTF-8, or UTF-16 by its mark."
+        default=None,
+        description="The encoding, such as `windows-1252`. Default: UTF-8, or UTF-16 if there is a byte order mark.",
     )
 
 
 class CacheSpec(Spec):
-    """Results are shared across runs. Written as `true` or as a mapping."""
+    """The cache of results across runs. Written as `true` or as a mapping."""
 
-    ttl: Duration | None = Field(default=None, description="How long a result may be used again. Default: for ever.")
-    key: Any = Field(default=None, description="What the result depends on besides the call itself.")
+    ttl: Duration | None = Field(default=None, description="How long a result can be reused. Default: forever.")
+    key: Any = Field(default=None, description="What the result depends on in addition to the call.")
     scope: Literal["pipeline", "store"] = Field(
-        default="store", description="Whether the other pipelines of the store share the results too."
+        default="store", description="Which pipelines share the results: this one, or all pipelines of the store."
     )
 
 
 class StepSpec(Spec):
-    """One step, with when and how to take it. It has exactly one kind of work: a tool, a loop, a question, ..."""
+    """One step, with its conditions and policies. It has exactly one kind of work: a tool, a loop, a question, ..."""
 
     id: str = Field(
-        description="The step's name in expressions, unique in its list: letters, digits, `_`, `-`.",
+        description="The name of the step in expressions, unique in its list: letters, digits, `_`, `-`.",
         json_schema_extra={"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"},
     )
-    name: str | None = Field(default=None, description="A name for people.")
-    description: str | None = Field(default=None, description="What the step is for.")
+    name: str | None = Field(default=None, description="A display name.")
+    description: str | None = Field(default=None, description="The purpose of the step.")
     tool: str | None = Field(default=None, description="The tool to call; `orchestrator tools` lists them.")
-    action: str | None = Field(default=None, description="The tool's action; not needed if it has only one.")
+    action: str | None = Field(default=None, description="The action of the tool; optional if it has only one.")
     parameters: dict[str, Any] | None = Field(
-        default=None, description="The action's parameters; texts may hold templates, `{{ topic }}`."
+        default=None, description="The parameters of the action; texts may contain templates."
     )
     for_each: ItemsSpec | None = Field(
         default=None,
-        description="A loop: `steps`, or the step's own action, once for each item. `{{ rows }}`, a list, a mapping, "
+        description="A loop: runs `steps`, or its own action, for each item of `{{ rows }}`, a list, a mapping, "
         "`{range: 10}`, or `{file: rows.jsonl}`.",
     )
-    as_: str | None = Field(default=None, alias="as", description="The item's name in expressions; default `item`.")
-    max_parallel: int | None = Field(default=None, ge=1, description="How many items may be under way at once.")
+    as_: str | None = Field(
+        default=None, alias="as", description="The name of the item in expressions; default `item`."
+    )
+    max_parallel: int | None = Field(default=None, ge=1, description="The maximum number of items that run at once.")
     on_item_failure: OnFailureSpec | None = Field(
         default=None,
-        description="What follows when an item fails: `fail`, `continue` (with null), or `{value: ...}`.",
+        description="What happens when an item fails: `fail`, `continue` (with null), or `{value: ...}`.",
     )
     min_success: float | None = Field(
         default=None, ge=0, le=1, description="The share of items, from 0 to 1, that must succeed."
     )
     while_: str | bool | None = Field(
-        default=None, alias="while", description="A loop: `steps` again and again while this expression is true."
+        default=None, alias="while", description="A loop: repeats `steps` while this expression is true."
     )
     until: str | bool | None = Field(
-        default=None, description="A loop: `steps` again and again until this expression is true after a round."
+        default=None, description="A loop: repeats `steps` until this expression is true after a round."
     )
-    max_iterations: int = Field(default=100, ge=1, description="How many rounds the loop may make.")
+    max_iterations: int = Field(default=100, ge=1, description="The maximum number of rounds.")
     on_limit: Literal["fail", "continue"] = Field(
-        default="fail", description="What follows when the loop has made `max_iterations` rounds and is not done."
+        default="fail", description="What happens when the loop reaches `max_iterations`."
     )
     initial: dict[str, Any] | None = Field(
-        default=None, description="First values of names that `update` changes; without one it is null."
+        default=None, description="Initial values of the names that `update` changes; default null."
     )
     update: dict[str, Any] | None = Field(
-        default=None, description="New values after each round, by name: `{total: '{{ total + count }}'}`."
+        default=None, description="Values after each round, by name: `{total: '{{ total + count }}'}`."
     )
     collect: Any = Field(
-        default=None, description="The value of an item or a round, instead of that of the body's last step."
+        default=None, description="The value of an item or a round. Default: the value of the last step."
     )
-    switch: Any = Field(default=None, description="A choice: the value by which one of `cases` is taken.")
+    switch: Any = Field(default=None, description="A branch: the value that selects one of `cases`.")
     cases: dict[str, tuple[StepSpec, ...]] | None = Field(
         default=None, description="The steps for each value: a list of steps, or one step."
     )
-    default: tuple[StepSpec, ...] | None = Field(default=None, description="The steps when none of `cases` fits.")
+    default: tuple[StepSpec, ...] | None = Field(default=None, description="The steps if no case matches.")
     parallel: tuple[StepSpec, ...] | None = Field(
-        default=None, description="A group whose steps run side by side; its value is the object of all their values."
+        default=None, description="A group whose steps run in parallel; its value is an object of all their values."
     )
     wait_for: Literal["all", "any"] | Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="How many steps of `parallel` must succeed; the others are then cancelled. Default: `all`.",
+        description="The number of `parallel` steps that must succeed; the rest is cancelled. Default: `all`.",
     )
     steps: tuple[StepSpec, ...] | None = Field(
-        default=None, description="The body of a loop; alone, a group with a condition, timeout or failure in common."
+        default=None,
+        description="The body of a loop; without a loop, a group with a common condition, timeout or failure policy.",
     )
     pipeline: str | None = Field(
-        default=None, description="The file of another pipeline, which runs as a part of this one."
+        default=None, description="The file of another pipeline, which runs as part of this one."
     )
     inputs: dict[str, Any] | None = Field(default=None, description="The inputs of that pipeline.")
     max_depth: int | None = Field(
-        default=None, ge=1, description="How deep a pipeline may call itself; without it, it may not."
+        default=None, ge=1, description="How deep a pipeline may call itself. Default: not at all."
     )
     ask: AskSpec | None = Field(default=None, description="A question to a person: the text, or a mapping.")
-    approve: ApproveSpec | None = Field(
-        default=None, description="Something that a person approves or rejects: its title, or a mapping."
-    )
+    approve: ApproveSpec | None = Field(default=None, description="An approval by a person: the title, or a mapping.")
     wait_until: str | float | None = Field(
-        default=None, description="Wait until a time: ISO 8601, or a template that gives one."
+        default=None, description="Waits until a time: ISO 8601, or a template for one."
     )
-    sleep: Pause | None = Field(default=None, description="Wait for a duration, or a template that gives one.")
+    sleep: Pause | None = Field(default=None, description="Waits for a duration, or a template for one.")
     dependencies: Words = Field(
-        default=(), description="Steps that must end before this one starts, beyond those that its expressions read."
+        default=(),
+        description="Steps that must end before this one starts, in addition to those that its expressions read.",
     )
     condition: str | bool | None = Field(
         default=None, description="An expression; the step is skipped when it is false: `topic | length > 10`."
     )
     retry: RetrySpec | None = Field(
         default=None,
-        description="How often to try in all, or a retry policy: `2` makes one more attempt after a failed first one, "
-        "`max_retries: 2` makes two more.",
+        description="The total number of attempts, or a retry policy: `2` allows one retry, "
+        "`max_retries: 2` allows two.",
     )
     timeout: Duration | None = Field(
         default=None,
-        description="How long one attempt may take; for steps that consist of steps, how long all of it may.",
+        description="The timeout of one attempt; for a step that contains steps, the timeout of all of it.",
     )
     on_failure: OnFailureSpec | None = Field(
         default=None,
-        description="What follows a failure: `fail`, `continue` (with null), a later step, or `{value: ...}`.",
+        description="What happens after a failure: `fail`, `continue` (with null), a later step, or `{value: ...}`.",
     )
     on_error: tuple[HandlerSpec, ...] | None = Field(
-        default=None, description="What to do about a failure before `on_failure`: a handler, or a list of them."
+        default=None, description="Error handlers, which run before `on_failure`: one handler, or a list of them."
     )
     on_success: str | None = Field(default=None, description="A later step to jump to after success.")
-    on_false: str | None = Field(default=None, description="A later step to jump to when the condition is false.")
+    on_false: str | None = Field(default=None, description="A later step to jump to if the condition is false.")
     on_resume: Literal["rerun", "fail", "ask"] = Field(
-        default="rerun", description="What becomes of an attempt that was under way when its process died."
+        default="rerun", description="What happens to an attempt that was running when its process died."
     )
     cache: CacheSpec | None = Field(
         default=None, description="Whether results are shared across runs: true, or `{ttl: 1d}`."
     )
     check: CheckSpec | None = Field(
         default=None,
-        description="What the output must be: an expression, a list of them, or a mapping. In them it is `output`.",
+        description="Checks of the output: an expression that reads `output`, a list of them, or a mapping.",
     )
     budget: BudgetSpec | None = Field(
         default=None,
-        description="The most that the step, with all steps within, may spend on models: USD, or a mapping.",
+        description="The model budget of the step, including its inner steps: USD, or a mapping.",
     )
-    metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
+    metadata: dict[str, Any] | None = Field(default=None, description="Custom notes; without effect.")
 
     @property
     def kind(self) -> Kind | None:
-        """The kind of work, None if there is none. `steps` is the kind of a group only, not of a loop's body."""
+        """The kind of work, or None. `steps` is the kind of a group, not of the body of a loop."""
         given = self.model_fields_set
         for name, kind in _KIND_BY_FIELD.items():
             if name in given:
@@ -227,22 +224,24 @@ _KIND_BY_FIELD: dict[str, Kind] = {key_fields(StepSpec)[head]: kind for head, ki
 
 
 class HandlerSpec(Spec):
-    """What to do about an error that matches: one of `error_types` and one of `error_patterns`; without them, any.
+    """An error handler. It matches one of `error_types` and one of `error_patterns`; without them, any error.
 
-    The one step of a handler may stand in it without `steps`: `{tool: ..., parameters: ...}`.
+    A single step can be written directly in the handler: `{tool: ..., parameters: ...}`.
     """
 
     error_types: Words = Field(default=(), description="Names or codes of errors: `[StepTimeout, ORC706]`.")
-    error_patterns: Words = Field(default=(), description="Regular expressions; one must be found in the message.")
-    retry: RetrySpec | None = Field(default=None, description="Further attempts of the step, before anything else.")
-    steps: tuple[StepSpec, ...] | None = Field(default=None, description="The steps to run; `error` is in their scope.")
+    error_patterns: Words = Field(default=(), description="Regular expressions; one must match in the message.")
+    retry: RetrySpec | None = Field(
+        default=None, description="Further attempts of the step, before the steps of the handler."
+    )
+    steps: tuple[StepSpec, ...] | None = Field(default=None, description="The steps to run; they can read `error`.")
     fallback_value: Any = Field(
-        default=None, description="The failed step's value, instead of that of the handler's last step."
+        default=None, description="The value of the failed step. Default: the value of the last step of the handler."
     )
 
     @property
     def has_fallback(self) -> bool:
-        """Whether `fallback_value` was written, be it null."""
+        """Whether `fallback_value` is present, even if it is null."""
         return "fallback_value" in self.model_fields_set
 
 
@@ -251,44 +250,42 @@ class PipelineSpec(Spec):
 
     id: str | None = Field(
         default=None,
-        description="The pipeline's name in runs and URLs; default: the file's name.",
+        description="The name of the pipeline in runs and URLs; default: the file name.",
         json_schema_extra={"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"},
     )
-    name: str | None = Field(default=None, description="A name for people.")
-    description: str | None = Field(default=None, description="What the pipeline does.")
-    version: str | None = Field(default=None, description="Your version of the pipeline.")
+    name: str | None = Field(default=None, description="A display name.")
+    description: str | None = Field(default=None, description="The purpose of the pipeline.")
+    version: str | None = Field(default=None, description="The version of the pipeline.")
     inputs: dict[str, InputSpec] = Field(
-        default_factory=dict, description="What callers may pass: `topic: solar cells` gives a default."
+        default_factory=dict, description="The inputs: `topic: solar cells` sets a default."
     )
-    defaults: DefaultsSpec | None = Field(default=None, description="Settings for every step.")
+    defaults: DefaultsSpec | None = Field(default=None, description="Defaults for every step.")
     model: Models | None = Field(
-        default=None, description="The model of every step that names none; of a list, the first that answers."
+        default=None, description="The default model of steps; of a list, the first that answers."
     )
     experts: dict[str, Models] | None = Field(
-        default=None, description="Models by what they are asked for: an action, `tool.action`, or a tool."
+        default=None, description="Models by task: an action, `tool.action`, or a tool."
     )
     selection: Selection | None = Field(
-        default=None, description="What counts most where a step says what its model must be, and not which it is."
+        default=None, description="The priority when a model is selected by requirements."
     )
     judge_model: Models | None = Field(
         default=None, description="The model that judges results and summarizes the pipeline; default: `model`."
     )
-    budget: BudgetSpec | None = Field(
-        default=None, description="The most that a run may spend on models: USD, or a mapping."
-    )
+    budget: BudgetSpec | None = Field(default=None, description="The model budget of a run: USD, or a mapping.")
     timeout: Duration | None = Field(
         default=None,
-        description="How long a run may take; then it fails. Time in which it is paused or asks people is not counted.",
+        description="The timeout of a run. Time in which it is paused or waits for people does not count.",
     )
     variables: dict[str, Any] = Field(
-        default_factory=dict, description="Constants for expressions; they may use inputs and the variables above them."
+        default_factory=dict, description="Constants for expressions; they can read inputs and earlier variables."
     )
     steps: tuple[StepSpec, ...] = Field(default=(), strict=False, description="The steps.")
     finally_: tuple[StepSpec, ...] | None = Field(
-        default=None, alias="finally", description="Steps that run at the end, after success, failure and cancel."
+        default=None, alias="finally", description="Steps that run at the end, after success, failure and cancellation."
     )
     error_handlers: tuple[HandlerSpec, ...] | None = Field(
-        default=None, description="What to do when the run has failed; it has failed all the same."
+        default=None, description="Error handlers that run when the run has failed; it remains failed."
     )
-    outputs: dict[str, OutputSpec] = Field(default_factory=dict, description="What a run returns.")
-    metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
+    outputs: dict[str, OutputSpec] = Field(default_factory=dict, description="The outputs of a run.")
+    metadata: dict[str, Any] | None = Field(default=None, description="Custom notes; without effect.")

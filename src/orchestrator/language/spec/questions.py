@@ -1,4 +1,4 @@
-"""The steps that ask people: a question, and something to approve."""
+"""The specs of steps that involve people: questions and approvals."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from orchestrator.language.values.templates import has_template
 
 
 class AskSpec(Spec):
-    """A question to a person. The step's value is the answer. Short form: the question alone."""
+    """A question to a person. The value of the step is the answer. Short form: the question alone."""
 
-    prompt: str = Field(description="The question; it may hold templates.")
+    prompt: str = Field(description="The question; it may contain templates.")
     type: InputType | None = Field(
-        default=None, description="The type of the answer. Without it that of `default` or `choices`; else string."
+        default=None, description="The type of the answer. Default: the type of `default` or `choices`, else string."
     )
     choices: list[Any] | str | None = Field(
-        default=None, description="The only answers allowed: a list, or a template that gives one."
+        default=None, description="The allowed answers: a list, or a template for one."
     )
-    default: Any = Field(default=None, description="The answer when `timeout` has passed; a value or a template.")
-    minimum: float | None = Field(default=None, description="The least number allowed.")
-    maximum: float | None = Field(default=None, description="The greatest number allowed.")
-    min_length: int | None = Field(default=None, ge=0, description="The least length of a string or array.")
-    max_length: int | None = Field(default=None, ge=0, description="The greatest length of a string or array.")
+    default: Any = Field(default=None, description="The answer after `timeout`: a value or a template.")
+    minimum: float | None = Field(default=None, description="The minimum number.")
+    maximum: float | None = Field(default=None, description="The maximum number.")
+    min_length: int | None = Field(default=None, ge=0, description="The minimum length of a string or array.")
+    max_length: int | None = Field(default=None, ge=0, description="The maximum length of a string or array.")
     pattern: str | None = Field(default=None, description="A regular expression that must match in the answer.")
-    items: InputSpec | None = Field(default=None, description="What each item of an array must be.")
-    properties: dict[str, InputSpec] | None = Field(default=None, description="The known fields of an object.")
+    items: InputSpec | None = Field(default=None, description="The declaration of each item of an array.")
+    properties: dict[str, InputSpec] | None = Field(default=None, description="The declared fields of an object.")
 
     @property
     def has_default(self) -> bool:
-        """Whether `default` was written, be it null."""
+        """Whether `default` is present, even if it is null."""
         return "default" in self.model_fields_set
 
     def as_input(self) -> InputSpec:
-        """Return what the answer must be, in the form of an input's declaration.
+        """Return the requirements of the answer as an input declaration.
 
-        `choices` and `default` are in it if they are constants; whoever evaluates templates looks after the others.
+        It includes `choices` and `default` if they are constants; templates are checked when they are evaluated.
         """
         given: dict[str, Any] = {
             name: value for name in _LIMITS_OF_ANSWERS if (value := getattr(self, name)) is not None
@@ -56,12 +56,12 @@ _LIMITS_OF_ANSWERS = ("type", *LIMITS)
 
 
 class ApproveSpec(Spec):
-    """Something that a person approves or rejects. The step's value is `approved`, true or false.
+    """An approval by a person. The value of the step is `approved`, true or false.
 
     Short form: the title alone.
     """
 
-    title: str = Field(description="What is to be approved; it may hold templates.")
-    content: Any = Field(default=None, description="What the person looks at: a template or any value.")
-    allow_editing: bool = Field(default=False, description="Whether the person may change the content.")
-    default: bool | None = Field(default=None, description="The decision when `timeout` has passed.")
+    title: str = Field(description="What to approve; it may contain templates.")
+    content: Any = Field(default=None, description="What the person reviews: a template or any value.")
+    allow_editing: bool = Field(default=False, description="Whether the person can edit the content.")
+    default: bool | None = Field(default=None, description="The decision after `timeout`.")

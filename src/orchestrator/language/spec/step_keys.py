@@ -1,4 +1,4 @@
-"""The keys that a step may have, by the kind of work that its own keys say it does."""
+"""The allowed keys of a step, by its kind of work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PLAIN_KEYS: Final = frozenset(
     for key in key_fields(StepSpec)
     if "tool" in OWNERS.get(key, ("tool",)) and key not in ("on_error", "check", "budget")
 )
-"""The keys of a step that calls a tool and has no parts to be read on their own: nothing else needs a look."""
+"""The keys of a tool call without parts that are read separately; such a step needs no further checks."""
 
 
 def heads(node: Mapping) -> list[str]:
-    """The keys of a step that begin a kind of work. The one that counts is first: a loop, or the first in the file."""
+    """Return the keys of a step that start a kind of work: a loop first, then in the order of the file."""
     table = node.table
     found = [key for key in table if key in HEADS]
     if "tool" in found and "action" in found:
@@ -37,7 +37,7 @@ def heads(node: Mapping) -> list[str]:
 
 
 def kinds_of(node: Mapping) -> frozenset[Kind]:
-    """The kinds whose keys mean something in a step: that of its work, and for a loop's own call `tool` as well."""
+    """Return the kinds whose keys apply to a step: its kind of work, and `tool` for a loop with its own call."""
     first = heads(node)[:1]
     found = {HEADS[key] for key in first}
     if first == ["for_each"] and "steps" not in node.table and any(key in node.table for key in CALL):
@@ -46,7 +46,7 @@ def kinds_of(node: Mapping) -> frozenset[Kind]:
 
 
 def allowed_keys(node: Mapping) -> tuple[str, ...]:
-    """The keys that a step with this work can have; for one without work, those that would give it some as well."""
+    """Return the allowed keys of a step; for a step without work, including those that start one."""
     return _allowed(kinds_of(node))
 
 

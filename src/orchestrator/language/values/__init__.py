@@ -1,1 +1,1 @@
-"""The scalar notations of the language: durations, times, `<AUTO>` markup, and values of inputs."""
+"""The scalar notations of the language: durations, times, templates and `<AUTO>` markup."""

@@ -1,4 +1,4 @@
-"""`<AUTO>...</AUTO>` in a text: where each stands, and what is wrong with one."""
+"""`<AUTO>...</AUTO>` in texts: places and problems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """A value that a model gives: it stands from `start` to `end` of the text, its question from `first` to `last`."""
+    """A value from a model: `start` and `end` locate it in the text, `first` and `last` its question."""
 
     start: int
     end: int
@@ -34,7 +34,7 @@ class Auto:
 
 @dataclass(frozen=True, slots=True)
 class MarkupProblem:
-    """What is wrong with the tags of a text, and from where to where. `unclosed`: the text ends before the question."""
+    """A problem with the tags of a text, and its place. `unclosed`: the text ends before the question."""
 
     start: int
     end: int
@@ -44,36 +44,36 @@ class MarkupProblem:
 
 
 def has_tag(text: str) -> bool:
-    """Whether there may be such a tag in a text: a quick look."""
+    """Whether a text may contain such a tag; a quick check."""
     return "<AUTO" in text or "</AUTO" in text
 
 
 def autos_of(text: str) -> list[Auto] | MarkupProblem:
-    """Return the values that models give within a text, in order, or the first problem."""
+    """Return the `<AUTO>` values of a text, in order, or the first problem."""
     found: list[Auto] = []
     opened: re.Match[str] | None = None
     for tag in _TAG.finditer(text):
         if tag[0].startswith("</"):
             if opened is None:
-                return MarkupProblem(
-                    tag.start(), tag.end(), "`</AUTO>` ends nothing: no `<AUTO>` is open before it", _HOW
-                )
+                return MarkupProblem(tag.start(), tag.end(), "`</AUTO>` without an `<AUTO>` before it", _HOW)
             question = text[opened.end() : tag.start()]
             if not question.strip():
-                return MarkupProblem(opened.start(), tag.end(), "`<AUTO>` is empty: it says nothing to a model", _HOW)
+                return MarkupProblem(opened.start(), tag.end(), "`<AUTO>` is empty: it needs a question", _HOW)
             first = opened.end() + len(question) - len(question.lstrip())
             found.append(Auto(opened.start(), tag.end(), first, first + len(question.strip())))
             opened = None
             continue
         if opened is not None:
-            help = "end the first with `</AUTO>`; a question that needs another answer is a step of its own"
-            return MarkupProblem(tag.start(), tag.end(), "an `<AUTO>` stands within another", help)
+            help = "end the first with `</AUTO>`; use a separate step for a question that needs another answer"
+            return MarkupProblem(tag.start(), tag.end(), "an `<AUTO>` is inside another one", help)
         if tag[0] != AUTO:
-            message = f"`{tag[0]}` is not an `<AUTO>`: the question stands between `<AUTO>` and `</AUTO>`"
+            message = f"`{tag[0]}` is not an `<AUTO>`: write the question between `<AUTO>` and `</AUTO>`"
             return MarkupProblem(tag.start(), tag.end(), message, _rewritten(text, tag))
         if _within_braces(text, tag.start()):
-            message = "an `<AUTO>` stands inside of an expression, where it is nothing but text"
-            help = "put it beside the braces; a step with `action: generate` gives a value that expressions can read"
+            message = "an `<AUTO>` inside an expression is plain text"
+            help = (
+                "move it out of the braces; a step with `action: generate` produces a value that expressions can read"
+            )
             return MarkupProblem(tag.start(), tag.end(), message, help)
         opened = tag
     if opened is not None:
@@ -84,13 +84,13 @@ def autos_of(text: str) -> list[Auto] | MarkupProblem:
 
 
 def _rewritten(text: str, tag: re.Match[str]) -> str:
-    """Say how to write a tag that has words of its own: `<AUTO a short title>`, `<AUTO/>`."""
+    """Return help for a tag with other words in it: `<AUTO a short title>`, `<AUTO/>`."""
     words = tag[0].removeprefix("<AUTO").rstrip("/>").strip()
-    return _closed(text, tag, "" if "=" in words else words)  # attributes, as in HTML, are no part of a question
+    return _closed(text, tag, "" if "=" in words else words)  # attributes, as in HTML, are not part of a question
 
 
 def _closed(text: str, tag: re.Match[str], question: str = "") -> str:
-    """Say how to write a tag that has no end, with what follows it on its line as the question."""
+    """Return help for an unclosed tag, with the rest of its line as the question."""
     rest = re.split(r"</AUTO|\n", text[tag.end() :], maxsplit=1)[0].strip()
     question = f"{question} {rest}".strip()
     if not question:
@@ -99,15 +99,15 @@ def _closed(text: str, tag: re.Match[str], question: str = "") -> str:
 
 
 def _within_braces(text: str, place: int) -> bool:
-    """Whether a place lies between `{{` and `}}`, or `{%` and `%}`."""
+    """Whether a place is between `{{` and `}}`, or `{%` and `%}`."""
     before = text[:place]
     return any(before.rfind(begin) > before.rfind(end) for begin, end in (("{{", "}}"), ("{%", "%}"), ("{#", "#}")))
 
 
 def tagged(root: Node) -> Iterator[tuple[Path, Scalar, tuple[Scalar, ...]]]:
-    """Yield the scalars below a node in which a tag stands: the path of keys, the scalar, the keys that lead there.
+    """Yield the scalars below a node that contain a tag: the path, the scalar, and the keys on the path.
 
-    A key with a tag is yielded too, as what stands at its own path.
+    A key with a tag is yielded too, as the value at its own path.
     """
     from orchestrator.language.yaml.nodes import Mapping, Scalar
 

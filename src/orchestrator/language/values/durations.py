@@ -1,4 +1,4 @@
-"""Durations as people write them: `30`, `1.5`, `30s`, `5m`, `1h30m`, `250ms`, `2d`; and as ISO 8601: `PT1H30M`."""
+"""Durations: `30`, `1.5`, `30s`, `5m`, `1h30m`, `250ms`, `2d`; and as ISO 8601: `PT1H30M`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _ISO = re.compile(
     rf"(?:t(?!\Z)(?:(?P<h>{_AMOUNT})h)?(?:(?P<m>{_AMOUNT})m)?(?:(?P<s>{_AMOUNT})s)?)?\Z"
 )
 
-_SHOWN = 40  # characters of a text that is not understood
+_SHOWN = 40  # characters shown of an invalid text
 
 FORMS = "a number of seconds, or a text such as `30s`, `5m`, `1h30m`, `250ms`, `PT1H30M`"
 
-# The JSON Schema's pattern for the text forms.
+# The JSON Schema pattern of the text forms.
 PATTERN = r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+|((([0-9]+(\.[0-9]+)?)|\.[0-9]+)\s*[A-Za-z]+\s*)+|[Pp][0-9A-Za-z.,]+)\s*$"
 
 
@@ -37,7 +37,7 @@ def parse_duration(value: object) -> float:
     """Return a duration in seconds.
 
     Raises:
-        ValueError: the value is no duration; the message says why in plain words.
+        ValueError: The value is not a duration; the message has the reason.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("it is not a number or a text")
@@ -73,10 +73,10 @@ def parse_duration(value: object) -> float:
 
 
 def duration_or_template(value: object) -> float | str:
-    """Return a duration in seconds, or a text with a template, or an `<AUTO>`, as it is.
+    """Return a duration in seconds; a text with a template or an `<AUTO>` is returned unchanged.
 
     Raises:
-        ValueError: the value is neither; the message says why in plain words.
+        ValueError: The value is neither; the message has the reason.
     """
     return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
 
@@ -88,7 +88,7 @@ def _iso(text: str) -> float:
         raise ValueError(f"`{shorten(text.upper(), _SHOWN)}` is not an ISO 8601 duration, such as `PT1H30M` or `P2D`")
     given = {unit: amount for unit, amount in found.groupdict().items() if amount is not None}
     if "y" in given or "months" in given:
-        raise ValueError("years and months have no fixed length; give days")
+        raise ValueError("years and months have no fixed length; use days")
     if any("." in amount or "," in amount for amount in list(given.values())[:-1]):
         raise ValueError("only the last part of an ISO 8601 duration may have a fraction")
     return sum(float(amount.replace(",", ".")) * _UNITS[unit] for unit, amount in given.items())
@@ -105,12 +105,12 @@ def _checked(seconds: float) -> float:
     if seconds < 0:
         raise ValueError("it is negative")
     if not math.isfinite(seconds) or seconds > 100 * 365 * 86400:
-        raise ValueError("it is longer than a hundred years")
+        raise ValueError("it is longer than 100 years")
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration the way a pipeline would write it: `1h30m`, `2.5s`, `250ms`."""
+    """Return a duration in the notation of pipelines: `1h30m`, `2.5s`, `250ms`."""
     if 0 < seconds < 1:
         return f"{seconds * 1000:g}ms"
     parts = []

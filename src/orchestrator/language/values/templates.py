@@ -1,4 +1,4 @@
-"""Whether a value of a file holds a template."""
+"""Detects templates in values of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from orchestrator.language.values.auto_markup import AUTO
 
 
 def has_template(value: Any) -> bool:
-    """Whether a template stands anywhere in a value of a file."""
+    """Whether a value contains a template, at any depth."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value or AUTO in value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Points in time as people and programs write them: ISO 8601, with an offset or a named zone, or seconds since 1970."""
+"""Points in time: ISO 8601, with an offset or a named zone, or seconds since 1970."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from orchestrator.diagnostics import suggest
 
 EARLIEST = 0.0
 LATEST = 253_402_300_799.0
-"""The ends of what can be waited for, in seconds since 1970: the years 1970 to 9999, UTC."""
+"""The range of times to wait for, in seconds since 1970: the years 1970 to 9999, UTC."""
 
 PLAUSIBLE = 946_684_800.0
-"""Before this time, the beginning of 2000, nobody means to wait."""
+"""An earlier time, before 2000, is probably an error."""
 
 FORMS = "`2030-12-01T09:00`, `2030-12-01T09:00+01:00`, `2030-12-01T09:00 Europe/Berlin`, or seconds since 1970"
 
@@ -29,15 +29,14 @@ _CLOCK = re.compile(
 
 
 def parse_time(text: str) -> datetime:
-    """Read an ISO 8601 text; what it says of no zone is a `datetime` without one.
+    """Read an ISO 8601 text; without a zone, the `datetime` has none.
 
     Beyond `datetime.fromisoformat`, the last part may have a fraction whatever it is (`T09.5`, `T09:30.25`), the hour
     may be 24, and a named zone may follow: `2030-12-01T09:00 Europe/Berlin`, `2030-12-01T09:00+01:00[Europe/Berlin]`.
-    In a named zone, a time that the clock shows twice is the first of the two, and one that it skips is later by
-    as much as is skipped.
+    In a named zone, an ambiguous time is the first of the two, and a skipped time is moved forward by the gap.
 
     Raises:
-        ValueError: The text is not a time; the message says why in plain words.
+        ValueError: The text is not a time; the message has the reason.
     """
     text = text.strip()
     if not text:
@@ -53,7 +52,7 @@ def parse_time(text: str) -> datetime:
     try:
         there = moment.astimezone(zone)
     except OverflowError:
-        raise ValueError("it is outside of the years 1 to 9999") from None
+        raise ValueError("it is outside the years 1 to 9999") from None
     if named[2] and moment.utcoffset() not in (there.utcoffset(), timedelta(0)):
         raise ValueError(f"its offset is not that of {zone} at that time")
     if not named[2] and moment.utcoffset() != there.utcoffset():
@@ -64,10 +63,10 @@ def parse_time(text: str) -> datetime:
 def timestamp(value: object) -> float:
     """Return a time in seconds since 1970. A text without a zone is in the local time of this machine.
 
-    For the local time the rule of named zones holds: the first of two, later by what is skipped.
+    Ambiguous and skipped local times are resolved as in named zones.
 
     Raises:
-        ValueError: The value is not a time, or outside of the years 1970 to 9999; the message says why.
+        ValueError: The value is not a time, or outside the years 1970 to 9999; the message has the reason.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("it is not a text or a number")
@@ -82,16 +81,16 @@ def timestamp(value: object) -> float:
 
 
 def in_zone(moment: datetime, name: str) -> datetime:
-    """Return a time as the clocks of a named zone show it; one without a zone is taken for UTC.
+    """Return a time in a named zone; a time without a zone is in UTC.
 
     Raises:
-        ValueError: There is no such zone, or the time is too close to an end of the calendar.
+        ValueError: The zone is unknown, or the time is too close to an end of the calendar.
     """
     zone = _zone(name)
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone)
     except OverflowError:
-        raise ValueError("it is outside of the years 1 to 9999") from None
+        raise ValueError("it is outside the years 1 to 9999") from None
 
 
 def _seconds_of(moment: datetime) -> float:
@@ -113,7 +112,7 @@ _UNITS = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 
 
 def _unit(seconds: float) -> str | None:
-    """The unit that a number of seconds is likely to be in."""
+    """Return the unit that a number is probably in."""
     for unit, size in _UNITS.items():
         if PLAUSIBLE <= seconds / size < 4 * PLAUSIBLE:
             return unit
@@ -134,7 +133,7 @@ def _parse_plain(text: str) -> datetime:
             part = None
         if hour == "24":
             if any(char in "123456789" for char in f"{minute}{second}{part}") or added:
-                raise ValueError("after 24:00 the next day begins")
+                raise ValueError("24:00 is the end of the day")
             hour, added = "00", timedelta(days=1)
         fraction = f".{part}" if part is not None else ""
         minute = minute or (":00" if "-" in clock["date"] else "00")
@@ -166,7 +165,7 @@ def _named(name: str) -> tzinfo | None:
 
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name, a directory of the zones' data
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a directory of zone data
         return None
 
 

@@ -258,7 +258,7 @@ def test_an_error_names_its_culprit_and_place(expression: str, culprit: str, mes
 def test_an_error_in_a_loop_names_what_cannot_be_unpacked() -> None:
     with pytest.raises(EvaluationError, match="cannot unpack a list of 3 into 2 names"):
         evaluate("{% for a, b in [[1, 2, 3]] %}{% endfor %}")
-    with pytest.raises(EvaluationError, match="null has no items to go through"):
+    with pytest.raises(EvaluationError, match="null cannot be iterated over"):
         evaluate("{% for a in x %}{% endfor %}", x=None)
 
 

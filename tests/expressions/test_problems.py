@@ -1,4 +1,4 @@
-"""What is found wrong before anything runs: the code, the exact place, and the way to mend it."""
+"""Problems found before a run: the code, the exact place, and how to fix it."""
 
 from __future__ import annotations
 

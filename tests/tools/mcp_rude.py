@@ -1,4 +1,4 @@
-"""A server of tools without any SDK, which answers each call as the name of the tool says, mostly badly."""
+"""An MCP server without an SDK. The name of each tool tells how it answers: mostly badly."""
 
 import json
 import os

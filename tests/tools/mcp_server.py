@@ -1,4 +1,4 @@
-"""A server of tools, on the official SDK: over stdio, or with `http` over streamable HTTP, at a port that it logs."""
+"""An MCP server with the official SDK: over stdio, or with `http` over streamable HTTP, at a port that it logs."""
 
 import os
 import subprocess

@@ -104,7 +104,7 @@ READERS = {
 """Actions that ask for permission, and write no file."""
 
 PROGRAMS = {"terminal.execute", "python.execute", "mcp.call"}
-"""Actions that run or reach programs, which may do what their user may: each needs a permission of its own."""
+"""Actions that run programs, which have the permissions of their user: each requires a permission."""
 
 
 def test_no_action_that_asks_for_permission_is_left_out(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Resume(Remedy):
 
 
 @dataclass(frozen=True, slots=True)
-class Retry(Remedy):
+class RetryStep(Remedy):
     """Run a step of a run again, with all that depends on it."""
 
     run_id: str
@@ -278,7 +278,7 @@ class AllowCommands(Allow):
 
 KINDS: tuple[type[Remedy], ...] = (
     Resume,
-    Retry,
+    RetryStep,
     Answer,
     ShowRun,
     ShowStatus,

@@ -24,4 +24,4 @@ def test_a_package_that_shares_the_import_name_is_a_warning(installed: bool, mon
     monkeypatch.setattr("orchestrator.cli.maintain.doctor.distribution", distribution)
     found = [finding for finding in examine(None, None) if finding.subject == "package"]
     assert [finding.verdict for finding in found] == ([Verdict.WARN] if installed else [])
-    assert all("3.2.1" in finding.message and NAME in finding.mend for finding in found)
+    assert all("3.2.1" in finding.message and NAME in finding.fix for finding in found)

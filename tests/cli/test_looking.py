@@ -139,7 +139,7 @@ def test_a_missing_key_comes_last_and_once_and_hides_no_other_problem(project: P
     found = project("check", "one.yaml", "two.yaml", "--json").json["diagnostics"]
     assert [each["code"] for each in found] == ["ORC301", "ORC201", "ORC301", "ORC201", "ORC422"]
     text = project("check", "one.yaml", "two.yaml").out
-    assert text.count("there is no key of OpenAI") == 1
+    assert text.count("no API key of OpenAI") == 1
     assert "needed at `two.yaml:2` too" in text
     without = project("check", "one.yaml", "two.yaml", "--no-keys", "--json").json["diagnostics"]
     assert without == found[:-1]
@@ -167,7 +167,7 @@ def test_filters_lists_and_explains_what_expressions_can_call(project: Project) 
         ("uper", "did you mean `upper`?"),
         ("match", "regex_search"),
         ("enumerate", "loop.index0"),
-        ("nonsense-of-mine", "`orchestrator filters` lists"),
+        ("nonsense-of-mine", "list them with: orchestrator filters"),
     ],
 )
 def test_filters_answers_an_unknown_name_with_what_stands_for_it(project: Project, name: str, help: str) -> None:
@@ -185,7 +185,7 @@ def test_graph_draws_mermaid_svg_or_data(project: Project) -> None:
 
 
 def test_explain_finds_codes_by_a_word_and_makes_none_up(project: Project) -> None:
-    assert "ORC727 (budget used up)" in project("explain", "budget").err
+    assert "ORC727 (budget exceeded)" in project("explain", "budget").err
     assert "did you mean" not in project("explain", "nonsense").err
 
 
@@ -231,12 +231,12 @@ def test_init_writes_a_pipeline_that_is_fine_and_runs_and_never_overwrites(proje
     assert (project.directory / "summary.txt").read_text() == run.json["outputs"]["summary"]
     again = project("init", "new/first.yaml")
     assert again.code == 2
-    assert "exists already" in again.err
+    assert "already exists" in again.err
     assert "orchestrator init new/first-2.yaml" in again.err
     assert (project.directory / "new" / "first.yaml").read_text() == before
 
 
-def test_doctor_says_how_things_are_and_how_to_mend_them(project: Project) -> None:
+def test_doctor_says_how_things_are_and_how_to_fix_them(project: Project) -> None:
     fine = project("doctor", "--json")
     assert fine.code == 0, fine.out
     assert fine.json["ok"]
@@ -247,7 +247,7 @@ def test_doctor_says_how_things_are_and_how_to_mend_them(project: Project) -> No
     assert done.code == 1
     failures = {f["subject"]: f for f in done.json["findings"] if f["verdict"] == "fail"}
     assert {"store", "orchestrator.toml"} <= set(failures)
-    assert all(failure["mend"] for failure in failures.values())
+    assert all(failure["fix"] for failure in failures.values())
 
 
 def test_doctor_says_a_fault_of_the_configuration_once_and_goes_on(project: Project) -> None:
@@ -259,7 +259,7 @@ def test_doctor_says_a_fault_of_the_configuration_once_and_goes_on(project: Proj
 
 def test_every_command_has_help_and_a_summary_that_fits_its_line(project: Project) -> None:
     overview = project("--help").out
-    assert "..." not in overview.split("Commands:")[1]
+    assert "..." not in overview.split("Run:")[1]
     for name in COMMANDS:
         assert f"\n  {name} " in overview
         help = project(name, "--help").out

@@ -82,7 +82,7 @@ def test_a_key_in_the_environment_is_said_to_go_before(
         (("keys", "set", "openai"), "two words", "the key is invalid"),
         (("keys", "set", "ollama"), SECRET, "`ollama` does not use a key"),
         (("keys", "sett", "openai"), SECRET, "did you mean `orchestrator keys set`?"),
-        (("keys", "set", "openai", "sk-on-the-command-line"), SECRET, "a key is not given on the command line"),
+        (("keys", "set", "openai", "sk-on-the-command-line"), SECRET, "a key must not be on the command line"),
     ],
 )
 def test_a_wrong_command_is_answered_with_the_right_one(

@@ -60,7 +60,7 @@ def test_the_doctor_warns_of_a_store_that_others_can_open(project: Project) -> N
     store.chmod(0o644)
     (found,) = [each for each in project("doctor", "--json").json["findings"] if "other users" in each["message"]]
     assert found["verdict"] == "warn"
-    assert "chmod 600" in found["mend"]
+    assert "chmod 600" in found["fix"]
 
 
 def test_a_detached_run_leaves_nothing_that_others_can_read(project: Project) -> None:

@@ -210,13 +210,13 @@ class Orchestrator:
         return self.backend.store.batches(limit) if self.backend.has_store() else []
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
-        """Remove runs that have ended, and what only they used; return how much went.
+        """Remove runs that have ended, and the data that only they used; return how much was removed.
 
-        With both limits a run goes only if both allow it; with none only what nothing uses any more goes.
+        With both limits a run is removed only if both allow it; without limits only unused data is removed.
 
         Args:
-            older_than: remove runs that ended, and shared results that were made, more than so many seconds ago.
-            keep: how many runs stay, of those that ended last.
+            older_than: remove runs that ended, and cached results that were computed, more than so many seconds ago.
+            keep: how many of the runs that ended last are kept.
             dry_run: only count.
         """
         before = None if older_than is None else time.time() - older_than

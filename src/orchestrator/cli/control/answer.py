@@ -40,12 +40,12 @@ def answer(
     If a live process executes the run, it continues there; otherwise it continues here, shown as by `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelSource
+    from orchestrator.cli.options.model_source import ModelOptions
     from orchestrator.cli.run.foreground import reported
     from orchestrator.cli.terminal.output import DONE, emit_json, say
     from orchestrator.cli.terminal.prompts import open_questions
 
-    model_source = ModelSource(None, replay, dry_run=False)
+    model_source = ModelOptions(None, replay, dry_run=False)
     with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)

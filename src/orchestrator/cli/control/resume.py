@@ -39,12 +39,12 @@ def resume(
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelSource
+    from orchestrator.cli.options.model_source import ModelOptions
     from orchestrator.cli.run.foreground import reported
     from orchestrator.cli.terminal.output import emit_json, say
     from orchestrator.errors import ConfigurationError
 
-    model_source = ModelSource(None, replay, dry_run=False)
+    model_source = ModelOptions(None, replay, dry_run=False)
     with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
         if dry_run and with_ is None:
             raise ConfigurationError("`--dry-run` shows what `--with` would do", help="write `--with FILE --dry-run`")
@@ -95,10 +95,10 @@ def retry(
     Items of loops are counted from 0.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelSource
+    from orchestrator.cli.options.model_source import ModelOptions
     from orchestrator.cli.run.foreground import reported
 
-    model_source = ModelSource(None, replay, dry_run=False)
+    model_source = ModelOptions(None, replay, dry_run=False)
     with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
@@ -132,11 +132,11 @@ def fork(
     input that changed: a warning names them.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelSource
+    from orchestrator.cli.options.model_source import ModelOptions
     from orchestrator.cli.run.foreground import reported
     from orchestrator.cli.terminal.output import say
 
-    model_source = ModelSource(None, replay, dry_run=False)
+    model_source = ModelOptions(None, replay, dry_run=False)
     with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)

@@ -44,7 +44,7 @@ class DoctorCheck:
     verdict: Verdict
     subject: str
     message: str
-    mend: str = ""
+    fix: str = ""
 
 
 def doctor(
@@ -69,8 +69,8 @@ def doctor(
         for finding in findings:
             verdict = paint(f"{finding.verdict:<4}", styles[finding.verdict], stream=sys.stdout)
             emit(f"{verdict}  {finding.subject}: {finding.message}")
-            if finding.mend:
-                emit(f"      fix: {finding.mend}")
+            if finding.fix:
+                emit(f"      fix: {finding.fix}")
     raise typer.Exit(DONE if ok else FAILED)
 
 
@@ -149,15 +149,15 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]
         if os.access(parent, os.W_OK | os.X_OK):
             yield DoctorCheck(Verdict.OK, "store", f"{path} will be made by the first run")
         else:
-            mend = f"make {parent} writable, or name another store with --store or ORCHESTRATOR_STORE"
-            yield DoctorCheck(Verdict.FAIL, "store", f"{path} cannot be created: {parent} is not writable", mend)
+            fix = f"make {parent} writable, or name another store with --store or ORCHESTRATOR_STORE"
+            yield DoctorCheck(Verdict.FAIL, "store", f"{path} cannot be created: {parent} is not writable", fix)
         return
     try:
         with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
-        mend = error.advice or "name another store with --store or ORCHESTRATOR_STORE"
-        yield DoctorCheck(Verdict.FAIL, "store", error.message, mend)
+        fix = error.advice or "name another store with --store or ORCHESTRATOR_STORE"
+        yield DoctorCheck(Verdict.FAIL, "store", error.message, fix)
         return
     where = str(path) if path is not None else (url or "").split("@")[-1]
     if path is not None and not (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)):

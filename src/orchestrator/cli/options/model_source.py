@@ -28,7 +28,7 @@ def only_one(given: Mapping[str, object]) -> None:
         raise ConfigurationError(f"{listed} are mutually exclusive", help="give only one of them")
 
 
-class ModelSource:
+class ModelOptions:
     """Where answers come from: models, recorded in `record`; recordings in `replay`; in a dry run, nothing."""
 
     def __init__(self, record: Path | None, replay: Path | None, *, dry_run: bool) -> None:

@@ -48,13 +48,13 @@ def run(
     an answer, 130 interrupted.
     """
     from orchestrator.cli.options.inputs import read_inputs
-    from orchestrator.cli.options.model_source import ModelSource, only_one
+    from orchestrator.cli.options.model_source import ModelOptions, only_one
     from orchestrator.cli.run.foreground import reported, show_to_the_end
     from orchestrator.cli.terminal.interrupts import counted_interrupts
     from orchestrator.cli.terminal.output import only_data
 
     only_one({"--record": record, "--replay": replay, "--dry-run": dry_run})
-    model_source = ModelSource(record, replay, dry_run=dry_run)
+    model_source = ModelOptions(record, replay, dry_run=dry_run)
     same = " with the same inputs" if input or inputs else ""
     command = shlex.join(["orchestrator", "run", str(file), *model_source.words(), *options.words()])
     shown = replace(options.display, again=f"run it again{same}: {command}")

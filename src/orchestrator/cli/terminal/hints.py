@@ -15,7 +15,7 @@ from orchestrator.remedies import (
     ListRuns,
     Remedy,
     Resume,
-    Retry,
+    RetryStep,
     ShowRun,
     ShowStatus,
     StartRun,
@@ -69,7 +69,7 @@ class Hints:
             case Resume(run_id, edited, budget):
                 words = [*(("--with", "FILE") if edited else ()), *(("--budget", budget) if budget else ())]
                 return self.command("resume", run_id, *words)
-            case Retry(run_id, path):
+            case RetryStep(run_id, path):
                 return self.command("retry", run_id, "--step", path)
             case Answer(run_id, path):
                 return self.command("answer", run_id, path, "VALUE")

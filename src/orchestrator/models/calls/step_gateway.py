@@ -35,6 +35,7 @@ from orchestrator.models.messages import Embeddings, Message, ModelReply, Sendin
 from orchestrator.models.output.texts import empty_answer
 from orchestrator.models.recordings.format import embedding_request_data, request_data
 from orchestrator.models.selection.candidates import Candidate, Needs, needs_of
+from orchestrator.remedies import ListModels
 from orchestrator.text.words import bounded, shorten
 
 if TYPE_CHECKING:
@@ -477,7 +478,8 @@ def _not_asked(name: ModelName, problem: str) -> ModelMissing:
         f"`{name}` is not called: {problem}",
         provider=name.provider,
         model=name.model,
-        help="name a model that fits; `orchestrator models` lists what each model can do",
+        help="name a model that fits",
+        remedies=[ListModels()],
     )
 
 

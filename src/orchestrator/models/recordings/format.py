@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from orchestrator import errors
 from orchestrator.errors import ConfigurationError, ModelError
 from orchestrator.models.messages import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
+from orchestrator.remedies import StartRun
 from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
@@ -156,12 +157,14 @@ def read_all(directory: Path) -> list[Recording]:
     except OSError as error:
         raise ConfigurationError(
             f"{directory}: recordings cannot be read: {(error.strerror or str(error)).lower()}",
-            help="check the path; `orchestrator run FILE --record DIR` creates recordings",
+            help="check the path",
+            remedies=[StartRun(record="DIR")],
         ) from error
     except _NoRecording as found:
         raise ConfigurationError(
             f"{directory / found.name}: it is not a recording: {found}",
-            help="remove it, and record again with `orchestrator run FILE --record DIR`",
+            help="remove it, and record again",
+            remedies=[StartRun(record="DIR")],
         ) from found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.remedies import Retry
+from orchestrator.remedies import RetryStep
 from orchestrator.runtime.steps.answers import accepted
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def ask_about_rerun(run: StepRun) -> None:
             StepError(
                 f"`{path}` was running when its process died, and the answer was not to run it again",
                 code=codes.INTERRUPTED_STEP,
-                remedies=[Retry(run.context.run_id, path)],
+                remedies=[RetryStep(run.context.run_id, path)],
                 retryable=False,
             )
         )

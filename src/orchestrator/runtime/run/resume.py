@@ -9,7 +9,7 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.steps import ForEach, RepeatLoop
-from orchestrator.remedies import Retry
+from orchestrator.remedies import RetryStep
 from orchestrator.runtime.run.pending_wait import ask_about_rerun
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.item_values import ItemValues
@@ -71,7 +71,7 @@ def lost_secret(run: StepRun, secret: str) -> StepError:
         f"`{call}` ended before the run was resumed",
         code=codes.SECRET_REQUIRED_AGAIN,
         help=f"call `{call}` again",
-        remedies=[Retry(run.context.run_id, call)],
+        remedies=[RetryStep(run.context.run_id, call)],
         retryable=False,
     )
 
@@ -124,7 +124,7 @@ def may_rerun(run: StepRun, record: StepRecord) -> bool:
             f"`{node.path}` was running when its process died, and is not rerun automatically",
             code=codes.INTERRUPTED_STEP,
             help="check whether its work is complete",
-            remedies=[Retry(run.context.run_id, node.path)],
+            remedies=[RetryStep(run.context.run_id, node.path)],
             retryable=False,
         )
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
 from orchestrator.plan.steps import Block
-from orchestrator.remedies import Retry, ShowRun
+from orchestrator.remedies import RetryStep, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
 from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.item_sources import items_of
@@ -55,7 +55,7 @@ class ForEachRun:
                 f"the file that `{run.path}` iterates over has changed since the loop started",
                 code=codes.ITEMS_FILE_CHANGED,
                 help="restore the file, or start the loop over",
-                remedies=[Retry(run.context.run_id, run.path)],
+                remedies=[RetryStep(run.context.run_id, run.path)],
                 retryable=False,
             )
         self._rows = items.rows

@@ -139,7 +139,7 @@ def test_a_missing_key_comes_last_and_once_and_hides_no_other_problem(project: P
     found = project("check", "one.yaml", "two.yaml", "--json").json["diagnostics"]
     assert [each["code"] for each in found] == ["ORC301", "ORC201", "ORC301", "ORC201", "ORC422"]
     text = project("check", "one.yaml", "two.yaml").out
-    assert text.count("no API key of OpenAI") == 1
+    assert text.count("no API key for OpenAI") == 1
     assert "needed at `two.yaml:2` too" in text
     without = project("check", "one.yaml", "two.yaml", "--no-keys", "--json").json["diagnostics"]
     assert without == found[:-1]

@@ -21,7 +21,7 @@ def pause(
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Pause a run: start no new steps, and let running ones finish."""
+    """Start no new steps of a run; running ones finish first."""
     from orchestrator.cli.terminal.output import emit_json, say
 
     with common.open_orchestrator(store=store) as orchestrator:

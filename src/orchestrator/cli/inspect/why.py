@@ -13,7 +13,7 @@ def why(
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Explain why a step ran, ran again, was cached, skipped, or waits."""
+    """Explain why a step ran, was cached, was skipped, or waits."""
     from orchestrator.cli.terminal.output import emit, emit_json, moment, printable
 
     with common.open_orchestrator(store=store) as orchestrator:

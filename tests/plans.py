@@ -9,7 +9,7 @@ from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan.auto_values import AutoValue
 from orchestrator.plan.model import OutputPlan, Plan
-from orchestrator.plan.policies import CachePolicy, Check, Judge, OnFailure, Retry
+from orchestrator.plan.policies import CachePolicy, Check, Judge, OnFailure, RetryPolicy
 from orchestrator.plan.steps import (
     Agent,
     AgentServer,
@@ -97,7 +97,7 @@ def every_construct() -> Plan:
             "refine",
             work=until(
                 "check.ok",
-                step("draft", retry=Retry(3, on=("ORC701",))),
+                step("draft", retry=RetryPolicy(3, on=("ORC701",))),
                 step("check", "draft"),
                 max_iterations=5,
                 on_limit="continue",
@@ -141,7 +141,7 @@ def every_construct() -> Plan:
         step("pause", work=Wait(duration=Constant(300))),
     )
     handlers = (
-        Handler(("TimeoutError",), ("^busy",), Retry(2), block("notify"), Constant("none")),
+        Handler(("TimeoutError",), ("^busy",), RetryPolicy(2), block("notify"), Constant("none")),
         Handler(fallback=Constant(None)),
     )
     good = Check(
@@ -156,7 +156,7 @@ def every_construct() -> Plan:
             "publish",
             work=call("split", value=template("{{ tidy }}"), deep={"by": [1, None]}),
             condition="publish.approved",
-            retry=Retry(2, delay=0.5),
+            retry=RetryPolicy(2, delay=0.5),
             timeout=9.5,
             on_failure=OnFailure("jump", target="alarm"),
             on_success="done",

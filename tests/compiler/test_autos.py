@@ -294,7 +294,7 @@ def test_braces_in_an_answer_are_nothing_but_text(around: str, alone: bool) -> N
 # --- the step that asks
 
 
-def test_one_step_asks_for_all_values_of_a_step_and_says_what_they_are_for() -> None:
+def test_one_step_asks_for_all_values_of_a_step_with_their_purposes() -> None:
     source = step(
         {
             "tool": "post",

@@ -1,4 +1,4 @@
-"""Steps within steps: whatever stands at whatever depth is read, checked and planned as it is in a flat list."""
+"""Nested steps: at any depth they are read, checked and planned like those of a flat list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -124,7 +124,7 @@ def steps_within(step: StepPlan) -> Iterator[StepPlan]:
 
 @settings(max_examples=150)
 @given(st.data())
-def test_a_read_makes_the_step_wait_that_stands_beside_what_is_read(data: st.DataObject) -> None:
+def test_a_read_makes_the_enclosing_sibling_step_wait(data: st.DataObject) -> None:
     drawn = Drawing(data).pipeline()
     compilation = compiled(drawn.data)
     assert compilation.plan is not None, render_text(compilation.diagnostics)
@@ -133,7 +133,7 @@ def test_a_read_makes_the_step_wait_that_stands_beside_what_is_read(data: st.Dat
     assert found == drawn.edges
 
 
-MISTAKES: dict[str, tuple[str, Any]] = {
+ERRORS: dict[str, tuple[str, Any]] = {
     "ORC301": ("parameters", {"value": f"{{{{ {PLANTED} }}}}"}),
     "ORC302": ("dependencies", [PLANTED]),
     "ORC306": ("on_success", PLANTED),
@@ -146,11 +146,11 @@ MISTAKES: dict[str, tuple[str, Any]] = {
 
 
 @settings(max_examples=150)
-@given(st.data(), st.sampled_from(sorted(MISTAKES)))
-def test_a_mistake_at_any_depth_is_reported_at_its_line_and_nothing_else_is(data: st.DataObject, code: str) -> None:
+@given(st.data(), st.sampled_from(sorted(ERRORS)))
+def test_an_error_at_any_depth_is_reported_once_at_its_line(data: st.DataObject, code: str) -> None:
     drawn = Drawing(data).pipeline()
     step = data.draw(st.sampled_from(drawn.calls))
-    key, value = MISTAKES[code]
+    key, value = ERRORS[code]
     step[key] = value
     compilation = compiled(drawn.data)
     assert [diagnostic.code for diagnostic in compilation.diagnostics] == [code], render_text(compilation.diagnostics)
@@ -173,7 +173,7 @@ def test_a_step_inside_of_another_is_out_of_reach_from_outside_of_it(data: st.Da
             assert [diagnostic.code for diagnostic in again.diagnostics] == ["ORC308"]
 
 
-def test_blocks_beside_each_other_may_use_the_same_ids() -> None:
+def test_sibling_blocks_can_use_the_same_ids() -> None:
     body = [{"id": "draft", "tool": "echo"}, {"id": "last", "tool": "echo", "parameters": {"value": "{{ draft }}"}}]
     compilation = compiled(
         {
@@ -230,7 +230,7 @@ def test_what_holds_for_all_steps_holds_for_calls_at_every_depth_and_for_nothing
     assert [(step.timeout, step.retry.max_attempts) for step in (group, each, ask)] == [(None, 1)] * 3
 
 
-def test_a_loop_with_an_action_of_its_own_hands_on_what_concerns_each_item() -> None:
+def test_a_loop_with_its_own_action_passes_on_the_options_of_each_item() -> None:
     plan = compiled(
         {
             "steps": [

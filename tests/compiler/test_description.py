@@ -42,7 +42,7 @@ REPORT = {
 }
 
 
-def test_an_intention_says_what_goes_in_what_is_done_and_what_comes_out() -> None:
+def test_the_intention_describes_inputs_work_and_outputs() -> None:
     assert intention(plan_of(REPORT)) == (
         "A report: Writes a report on a topic. It takes `topic` and `key`. "
         "It uses the tool `log`, repeats work in 1 loop and asks a person once. It returns `done`."

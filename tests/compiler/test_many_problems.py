@@ -15,7 +15,7 @@ def wrong_names(count: int) -> str:
     return WRONG.format(" ".join("{{ topci }}" for _ in range(count)))
 
 
-def test_beyond_the_limit_one_more_problem_says_that_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_one_more_problem_reports_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "MAX_DIAGNOSTICS", 10)
     found = compiled(wrong_names(50)).diagnostics
     assert sorted({diagnostic.code for diagnostic in found}) == ["ORC105", "ORC301"]
@@ -65,7 +65,7 @@ def test_a_wrong_name_in_many_steps_gets_the_same_suggestion_everywhere() -> Non
     assert {diagnostic.help for diagnostic in found} == {"did you mean `topic`?"}
 
 
-def test_what_is_said_of_many_mistakes_alike_is_kept_once() -> None:
+def test_equal_texts_of_many_diagnostics_are_stored_once() -> None:
     parts = "".join(
         f'  - {{id: part_{n}, tool: echo, zzz: 1, parameters: {{value: "{{{{ qqq }}}}"}}}}\n' for n in range(50)
     )

@@ -86,13 +86,13 @@ GIVEN: dict[str, Any] = {
 @given(st.sets(st.sampled_from(sorted(set(GIVEN) - {"prompt"}))), st.data())
 def test_what_is_said_in_the_step_is_the_same_as_below_parameters(names: set[str], data: st.DataObject) -> None:
     given = {name: GIVEN[name] for name in ("prompt", *sorted(names))}
-    beside = data.draw(st.sets(st.sampled_from(sorted(given))))
-    step = {"id": "a", **{name: given[name] for name in beside}}
-    if below := {name: value for name, value in given.items() if name not in beside}:
+    alongside = data.draw(st.sets(st.sampled_from(sorted(given))))
+    step = {"id": "a", **{name: given[name] for name in alongside}}
+    if below := {name: value for name, value in given.items() if name not in alongside}:
         step["parameters"] = below
     action = "generate" if "schema" in names else "generate_text"
     whole = {"id": "a", "tool": "model", "action": action, "parameters": given}
-    if "prompt" not in beside:  # which alone makes it a call of a model
+    if "prompt" not in alongside:  # which alone makes it a call of a model
         step["action"] = action
     one, other = (plan_of({"inputs": {"topic": "x"}, "steps": [each]}) for each in (step, whole))
     assert one.digest == other.digest
@@ -153,7 +153,7 @@ EFFECTIVE: dict[str, tuple[dict[str, Any], dict[str, Any], Any, Any]] = {
     "the file's models": ({"default_model": ["f:1", "f:2"]}, {"prompt": "x"}, ["f:1", "f:2"], None),
     "its own": ({"model": "f:1"}, {"prompt": "x", "model": "s:1"}, "s:1", None),
     "its own by a template": ({"model": "f:1"}, {"prompt": "x", "model": "{{ t }}"}, "{{ t }}", None),
-    "null of its own": ({"model": "f:1"}, {"prompt": "x", "model": None}, "f:1", None),
+    "an explicit null": ({"model": "f:1"}, {"prompt": "x", "model": None}, "f:1", None),
     "an expert by action": ({"experts": EXPERTS}, {"action": "summarize", "parameters": {"text": "x"}}, "s:1", None),
     "an expert by tool and action": (
         {"experts": EXPERTS, "model": "f:1"},
@@ -190,7 +190,7 @@ VECTORS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     # what: the file, the model, the providers that are required
     "a model of texts": ({"model": "openai:gpt-5-mini"}, None, ["openai"]),
     "models of texts": ({"model": ["anthropic:claude-haiku-4-5", "mistral:mistral-small-latest"]}, None, ["mistral"]),
-    "a server of one's own": ({"model": "f:1"}, None, ["f"]),
+    "a custom server": ({"model": "f:1"}, None, ["f"]),
     "whatever is there": ({"model": "auto"}, None, None),
     "a model of vectors": ({"model": "openai:text-embedding-3-small"}, "openai:text-embedding-3-small", None),
     "an expert": ({"model": "f:1", "experts": {"embed": "s:1"}}, "s:1", None),
@@ -214,7 +214,7 @@ def test_a_call_of_another_tool_is_given_no_model() -> None:
     assert parameters_of(step_of({"tool": "log", "parameters": {"message": "x"}}, model="auto")) == {"message": "x"}
 
 
-def test_what_the_file_says_of_models_changes_the_digest_and_names_do_not() -> None:
+def test_the_models_of_a_file_change_the_digest_and_names_do_not() -> None:
     def digest(**file: Any) -> str:
         return plan_of({**file, "steps": [{"id": "a", "prompt": "x"}]}).digest
 
@@ -238,7 +238,7 @@ def test_a_called_pipeline_goes_by_its_own_keys(nothing_at_hand: Path) -> None:
     assert found == {"own.yaml": {"prompt": "x", "model": "ollama:llama3.2"}, "bare.yaml": {"prompt": "x"}}
 
 
-def test_one_missing_key_is_told_once_with_the_steps_that_need_it() -> None:
+def test_a_missing_key_is_reported_once_with_the_steps_that_need_it() -> None:
     names = ["openai:gpt-5-mini", "openai:gpt-5-nano"]
     steps = [{"id": f"s{n}", "prompt": "x", **({"model": names[n % 2]} if n else {})} for n in range(40)]
     [found] = compiled({"model": names[0], "steps": steps}).diagnostics
@@ -247,7 +247,7 @@ def test_one_missing_key_is_told_once_with_the_steps_that_need_it() -> None:
     assert found.help == "set OPENAI_API_KEY, or store the key with: orchestrator keys set openai"
 
 
-def test_a_missing_key_is_told_where_nothing_else_can_be_asked() -> None:
+def test_a_missing_key_is_an_error_if_no_other_model_can_be_called() -> None:
     steps = [{"id": "a", "prompt": "x", "model": ["openai:gpt-5-mini", "auto"]}]
     steps.append({"id": "b", "prompt": "x", "model": "openai:gpt-5-nano"})
     [found] = compiled({"steps": steps}).diagnostics

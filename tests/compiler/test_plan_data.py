@@ -14,7 +14,7 @@ from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan import auto_values, model, policies, steps
 from orchestrator.plan.model import Plan
-from orchestrator.plan.policies import CachePolicy, Check, Judge, Retry
+from orchestrator.plan.policies import CachePolicy, Check, Judge, RetryPolicy
 from orchestrator.plan.serialization import digest_of, plan_data, step_data
 from orchestrator.plan.steps import Block, Handler, StepKind, StepPlan
 from orchestrator.tools.contract import Action, Tool
@@ -43,7 +43,7 @@ ABSENT: dict[str, Any] = {
     **dict.fromkeys(("on_success", "on_false", "target", "tool"), "elsewhere"),
     "body": Block(()),
     "finally_": Block(()),
-    "retry": Retry(),
+    "retry": RetryPolicy(),
     "cache": CachePolicy(),
     "check": Check(),
     "schema": {"type": "string"},
@@ -191,7 +191,7 @@ def test_the_plan_of_these_tests_has_every_construct_in_it() -> None:
     assert declared <= used
 
 
-def test_every_single_change_of_what_a_plan_does_gives_a_digest_of_its_own() -> None:
+def test_every_change_of_what_a_plan_does_gives_another_digest() -> None:
     original = every_construct()
     found = [digest_of(original), *digests(changes(original))]
     assert len(found) > 400
@@ -250,7 +250,7 @@ def test_every_step_at_every_depth_has_its_id_kind_and_dependencies() -> None:
     assert set(found.values()) == set(get_args(StepKind))
 
 
-def test_a_step_that_calls_a_tool_says_which_and_how() -> None:
+def test_a_tool_step_records_tool_action_and_parameters() -> None:
     assert step_data(step("a", "b")) == {
         "id": "a",
         "kind": "tool",

@@ -43,6 +43,6 @@ def test_an_approval_that_nothing_waits_for_is_warned_of(acting: str) -> None:
         "steps:\n  - {id: all, parallel: [{id: ok, ask: Ready?}, {id: publish, tool: echo, parameters: {value: 1}}]}\n",
     ],
 )
-def test_a_question_that_something_waits_for_or_that_stands_last_is_not_warned_of(text: str) -> None:
+def test_a_question_that_a_step_waits_for_or_that_is_last_is_not_reported(text: str) -> None:
     assert compiled(text).ok
     assert warned(text) == []

@@ -24,15 +24,15 @@ def test_the_plan_and_its_data_have_the_same_steps_at_the_same_paths() -> None:
 
 def test_paths_have_a_mark_for_items_and_the_numbers_of_handlers() -> None:
     made = plan(
-        replace(step("a"), on_error=(Handler(body=block("mend")),)),
+        replace(step("a"), on_error=(Handler(body=block("repair")),)),
         StepPlan("outer", group("first", "second")),
         error_handlers=(Handler(), Handler(body=block("report"))),
         finally_=block("last"),
     )
     paths = [visit.path for visit in walk(made)]
-    expected = ["a", "a.on_error[0].mend", "outer", "outer.first", "outer.second"]
+    expected = ["a", "a.on_error[0].repair", "outer", "outer.first", "outer.second"]
     assert paths == [*expected, "error_handlers[1].report", "finally.last"]
-    assert without_brackets("a.on_error[0].mend[*].b") == "a.on_error.mend.b"
+    assert without_brackets("a.on_error[0].repair[*].b") == "a.on_error.repair.b"
 
 
 def test_called_pipelines_are_entered_never_once_or_at_every_call() -> None:

@@ -2,7 +2,7 @@
 
 from orchestrator.compiler.compilation import Compilation, compile_pipeline
 from orchestrator.plan.model import OutputPlan, Plan
-from orchestrator.plan.policies import OnFailure, Retry
+from orchestrator.plan.policies import OnFailure, RetryPolicy
 from orchestrator.plan.steps import StepPlan, ToolCall
 
-__all__ = ["Compilation", "OnFailure", "OutputPlan", "Plan", "Retry", "StepPlan", "ToolCall", "compile_pipeline"]
+__all__ = ["Compilation", "OnFailure", "OutputPlan", "Plan", "RetryPolicy", "StepPlan", "ToolCall", "compile_pipeline"]

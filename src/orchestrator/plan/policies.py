@@ -10,7 +10,7 @@ from orchestrator.expressions import Template, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryPolicy:
     """How often and when a failed attempt is retried. Times in seconds.
 
     The delay before attempt n+1 is `min(max_delay, delay * backoff ** (n - 1))`, plus or minus `jitter` of itself
@@ -28,10 +28,10 @@ class Retry:
     on: tuple[str, ...] = ()
 
 
-NO_RETRY = Retry()
+NO_RETRY = RetryPolicy()
 """The policy of a step that has none: one attempt."""
 
-MODEL_RETRY = Retry(max_attempts=4, jitter=0.25, on=("ModelRateLimited", "ModelUnavailable"))
+MODEL_RETRY = RetryPolicy(max_attempts=4, jitter=0.25, on=("ModelRateLimited", "ModelUnavailable"))
 """The default of a step that calls models: temporary failures are retried after 1, 2 and 4 seconds."""
 
 

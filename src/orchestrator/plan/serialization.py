@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.types.schema import to_json_schema
-from orchestrator.plan.policies import FAIL, MODEL_RETRY, NO_RETRY, Check, OnFailure, Retry
+from orchestrator.plan.policies import FAIL, MODEL_RETRY, NO_RETRY, Check, OnFailure, RetryPolicy
 from orchestrator.plan.steps import (
     Agent,
     Approve,
@@ -282,7 +282,7 @@ def _items(items: Value | FileItems | RangeItems) -> Any:
             return source_of(items)
 
 
-def _retry(retry: Retry) -> Data:
+def _retry(retry: RetryPolicy) -> Data:
     return {**_given(**asdict(retry)), "on": list(retry.on)}
 
 

@@ -12,7 +12,7 @@ from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.children import Children
-from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFailure, Retry
+from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFailure, RetryPolicy
 from orchestrator.plan.value_text import as_text, expression_text, source_of, time_text
 from orchestrator.tools.contract import Action, Tool
 
@@ -395,7 +395,7 @@ class Handler:
 
     error_types: tuple[str, ...] = ()
     error_patterns: tuple[str, ...] = ()
-    retry: Retry | None = None
+    retry: RetryPolicy | None = None
     body: Block | None = None
     fallback: Value | None = None
 
@@ -424,7 +424,7 @@ class StepPlan:
     description: str = ""
     dependencies: tuple[str, ...] = ()
     condition: Template | None = None
-    retry: Retry = NO_RETRY
+    retry: RetryPolicy = NO_RETRY
     timeout: float | None = None
     on_failure: OnFailure = FAIL
     on_success: str | None = None

@@ -28,7 +28,7 @@ from orchestrator.compiler.rules.error_types import check_retry
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
 from orchestrator.language.yaml.nodes import Scalar
-from orchestrator.plan.policies import OnFailure, Retry
+from orchestrator.plan.policies import OnFailure, RetryPolicy
 from orchestrator.plan.steps import Block, StepPlan
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class BlockCompiler:
             description=spec.description or "",
             dependencies=step.block.flow.dependencies(spec.id),
             condition=step.condition,
-            retry=retry_of(context, spec, work) if own else Retry(),
+            retry=retry_of(context, spec, work) if own else RetryPolicy(),
             timeout=timeout_of(context, spec) if work.calls_tool else None if each else spec.timeout,
             on_failure=OnFailure(kind, value=step.fallback, target=targets.get("on_failure")),
             on_success=targets.get("on_success"),

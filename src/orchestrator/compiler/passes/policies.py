@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.models.budget import Budget
-from orchestrator.plan.policies import MODEL_RETRY, NO_RETRY, CachePolicy, Retry
+from orchestrator.plan.policies import MODEL_RETRY, NO_RETRY, CachePolicy, RetryPolicy
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import RetrySpec, StepSpec
 
 
-def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> Retry:
+def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> RetryPolicy:
     """Return the retry policy of a step."""
     defaults = context.spec.defaults
     retry = spec.retry or (defaults.retry if defaults else None)
@@ -35,10 +35,10 @@ def cache_of(step: SourceStep) -> CachePolicy | None:
     return CachePolicy(cache.ttl, step.cache_key, cache.scope) if cache is not None else None
 
 
-def retry_from(spec: RetrySpec) -> Retry:
+def retry_from(spec: RetrySpec) -> RetryPolicy:
     """Return a retry policy. An explicit `max_delay` also limits the delay that an error can request."""
     longest = spec.max_delay if "max_delay" in spec.model_fields_set else None
-    return Retry(**spec.model_dump(exclude_none=True), longest_wait=longest)
+    return RetryPolicy(**spec.model_dump(exclude_none=True), longest_wait=longest)
 
 
 def budget_of(spec: BudgetSpec | None) -> Budget | None:

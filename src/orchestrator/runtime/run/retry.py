@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     import random
 
     from orchestrator.errors import OrchestratorError
-    from orchestrator.plan.policies import Retry
+    from orchestrator.plan.policies import RetryPolicy
 
 _LONGEST: Final = 100 * 365 * 86400.0
 """Seconds; an error that asks to wait longer is not waited for, whatever the policy allows."""
 
 
-def is_retried(error: OrchestratorError, retry: Retry, attempt: int) -> bool:
+def is_retried(error: OrchestratorError, retry: RetryPolicy, attempt: int) -> bool:
     """Whether the policy makes another attempt after attempt number `attempt` failed with `error`."""
     if attempt >= retry.max_attempts or not getattr(error, "retryable", False) or _waits_too_long(error, retry):
         return False
     return not retry.on or not error_names(error).isdisjoint(retry.on)
 
 
-def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: random.Random) -> float:
+def retry_delay(error: OrchestratorError, retry: RetryPolicy, attempt: int, chance: random.Random) -> float:
     """Return the seconds to wait after attempt number `attempt`, at least as long as the error asks for."""
     try:
         delay = min(retry.max_delay, retry.delay * retry.backoff ** (attempt - 1))
@@ -37,7 +37,7 @@ def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: ra
     return max(delay, _requested_wait(error), 0.0)
 
 
-def excessive_wait(error: OrchestratorError, retry: Retry, attempt: int) -> str | None:
+def excessive_wait(error: OrchestratorError, retry: RetryPolicy, attempt: int) -> str | None:
     """Explain that no further attempt is made only because the error asks for too long a wait; None otherwise."""
     if attempt >= retry.max_attempts or not getattr(error, "retryable", False) or not _waits_too_long(error, retry):
         return None
@@ -47,12 +47,12 @@ def excessive_wait(error: OrchestratorError, retry: Retry, attempt: int) -> str 
     return f"the requested wait of {words} before the next attempt is longer than the {longest} allowed"
 
 
-def _waits_too_long(error: OrchestratorError, retry: Retry) -> bool:
+def _waits_too_long(error: OrchestratorError, retry: RetryPolicy) -> bool:
     """Whether an error asks to wait for longer than the policy allows."""
     return _requested_wait(error) > _longest_wait(error, retry)
 
 
-def _longest_wait(error: OrchestratorError, retry: Retry) -> float:
+def _longest_wait(error: OrchestratorError, retry: RetryPolicy) -> float:
     if retry.longest_wait is not None:
         return retry.longest_wait
     return float(getattr(error, "longest_wait", StepError.longest_wait))

@@ -28,7 +28,7 @@ from orchestrator.runtime.values.result_size import too_large
 if TYPE_CHECKING:
     from orchestrator.journal import Event
     from orchestrator.journal.events import EventType
-    from orchestrator.plan.policies import Retry
+    from orchestrator.plan.policies import RetryPolicy
     from orchestrator.plan.steps import StepPlan
     from orchestrator.runtime.run.run_graph import Frame, FrameOwner
     from orchestrator.runtime.values.scope import BlockScope
@@ -250,7 +250,7 @@ class StepRun:
             if node.frame.stopped or not node.step.on_error or not self.parts.executors.handle_error(self, failure):
                 self.fail_unhandled(failure)
 
-    def retry(self, error: OrchestratorError | None, policy: Retry) -> bool:
+    def retry(self, error: OrchestratorError | None, policy: RetryPolicy) -> bool:
         """Make another attempt of a tool call, if a policy allows one; meanwhile it takes no slot."""
         node = self.node
         if error is None or not isinstance(node.step.work, ToolCall) or not is_retried(error, policy, node.attempt):

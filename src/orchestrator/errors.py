@@ -419,7 +419,7 @@ class RunCancelled(RunError):
 
 
 class RunPaused(RunError):
-    """A run is paused, so there is no result yet."""
+    """A run is paused and has no result yet."""
 
     default_code = codes.RUN_PAUSED
 

@@ -1,4 +1,4 @@
-"""Diagnostics: what is wrong with a pipeline, where, and how to mend it, for people and for programs."""
+"""Diagnostics: the problems of a pipeline, their places and fixes, for people and programs."""
 
 from orchestrator.diagnostics.code_table import CODES, Code
 from orchestrator.diagnostics.formats import diagnostics_json, sort_diagnostics, to_github, to_sarif

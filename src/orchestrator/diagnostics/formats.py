@@ -1,4 +1,4 @@
-"""Diagnostics for programs: JSON of our own, GitHub workflow commands, and SARIF 2.1.0."""
+"""Diagnostics for programs: JSON, GitHub workflow commands, and SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _sort_key = attrgetter("sort_key")
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return diagnostics in the file's order, without exact repetitions; missing keys and packages come last."""
+    """Return diagnostics in the order of the file, without duplicates; missing keys and packages come last."""
     unique: list[Diagnostic] = []
     place: tuple[object, ...] = ()
     said: set[str] = set()
@@ -45,12 +45,12 @@ def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
 
 
 def to_github(diagnostics: Iterable[Diagnostic]) -> str:
-    """Return one GitHub workflow command a line, which a workflow's log turns into annotations of the file."""
+    """Return one GitHub workflow command per line, which annotate the file in the log of a workflow."""
     return "\n".join(_workflow_command(diagnostic) for diagnostic in diagnostics)
 
 
 def to_sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
-    """Return diagnostics as a SARIF 2.1.0 log, which code scanning services read. Columns are code points."""
+    """Return diagnostics as a SARIF 2.1.0 log, for code scanning services. Columns are code points."""
     entries = list(CODES.values())
     index = {entry.code: number for number, entry in enumerate(entries)}
     rules = [

@@ -1,4 +1,4 @@
-"""Keys and packages that are missing here: not a mistake in a file, so they come after all mistakes, each once."""
+"""Missing keys and packages: they are not errors in a file, so they come last, each once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics.model import Diagnostic
 
 ACCESS: Final = frozenset({codes.MISSING_API_KEY, codes.PROVIDER_EXTRA_MISSING})
-"""The codes of what is missing where the pipeline is checked: a key, or a package."""
+"""The codes of missing keys and packages."""
 
 ONE_IS_ENOUGH: Final = "one model of the list is enough; for this one "
-"""What the help begins with where other models are named too."""
+"""The start of the help if other models are named too."""
 
 _MOST_PLACES: Final = 5
 
@@ -25,7 +25,7 @@ _MOST_PLACES: Final = 5
 def access_last(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics with those about missing keys and packages at the end, one for each key or package.
 
-    The one that is kept is an error if any of them is, and names the other places.
+    The remaining diagnostic is an error if any of them is, and lists the other places.
     """
     mistakes: list[Diagnostic] = []
     missing: dict[tuple[str, str], list[Diagnostic]] = {}

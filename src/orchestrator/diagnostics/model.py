@@ -1,4 +1,4 @@
-"""What a diagnostic is: one problem of a pipeline file, with its place and the way to mend it."""
+"""A diagnostic: one problem in a pipeline file, with its place and its fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.diagnostics.suggestions import Suggestion, is_spelling
 Severity = Literal["error", "warning"]
 
 MAX_DIAGNOSTICS: Final = 100_000
-"""How many problems of one file are listed; one more then says that there are others."""
+"""The maximum number of diagnostics of one file; one more reports that there are others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +51,7 @@ class Source:
 
     @classmethod
     def of(cls, name: str, text: str) -> Source:
-        """Split the text into lines the way the YAML reader counts them."""
+        """Split the text into the lines of the YAML reader."""
         from orchestrator.text.lines import split_lines
 
         return cls(name, text, split_lines(text))
@@ -68,7 +68,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A replacement that a program may apply: put `replacement` where `span` is."""
+    """A replacement that a program can apply: `replacement` replaces `span`."""
 
     span: Span
     replacement: str
@@ -78,8 +78,8 @@ class Fix:
 class Diagnostic:
     """One problem.
 
-    `message` stands alone (it names the culprit in backticks and ends without a full stop), `label` is the short text
-    beside the caret, `help` a concrete way to mend it, `notes` further facts, `fix` a safe replacement.
+    `message` is self-contained: it names what is wrong in backticks and has no full stop. `label` is the short text
+    next to the caret, `help` a concrete fix, `notes` further facts, `fix` a safe replacement.
     """
 
     code: str
@@ -94,7 +94,7 @@ class Diagnostic:
     fix: Fix | None = None
 
     def __post_init__(self) -> None:
-        """Fall back on the remedy of the code, so that each has one, and drop a fix that is only a guess."""
+        """Use the remedy of the code as default help, and drop a fix that is only a guess."""
         if self.help is None:
             object.__setattr__(self, "help", CODES[self.code].remedy)
         if self.fix is not None and not _is_safe(self.source, self.fix):
@@ -102,25 +102,25 @@ class Diagnostic:
 
     @classmethod
     def over_limit(cls, source: Source, message: str = "") -> Diagnostic:
-        """What says that a file has problems that are not listed."""
+        """Return the diagnostic that reports that not all problems are listed."""
         message = message or f"the file has more than {MAX_DIAGNOSTICS:,} problems, and the rest is not listed"
         help = "fix these first: many of the same kind often have one cause"
         return cls(codes.FILE_TOO_LARGE, message, source, Span.at(1, 1), help=help)
 
     @property
     def sort_key(self) -> tuple[str, int, int, int, int, str]:
-        """The file's order."""
+        """The sort key: the order of the file."""
         start, end = self.span.start, self.span.end
         return (self.source.name, start.line, start.column, end.line, end.column, self.code)
 
 
 _WORD: Final = re.compile(r"[\"']?([\w-]+(?:[ .:/-][\w-]+)*)[\"']?")
 _SAME: Final = frozenset({("yes", "true"), ("on", "true"), ("no", "false"), ("off", "false")})
-"""What other readers of YAML take for true and false."""
+"""Words that YAML 1.1 reads as true and false."""
 
 
 def _is_safe(source: Source, fix: Fix) -> bool:
-    """Whether a fix does more than guess: a word is replaced only by the one of which it is a misspelling."""
+    """Whether a fix is safe: a word is replaced only by the word that it misspells."""
     if isinstance(fix.replacement, Suggestion) and not fix.replacement.alone:
         return False
     start, end = fix.span.start, fix.span.end

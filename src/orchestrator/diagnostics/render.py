@@ -1,4 +1,4 @@
-"""Diagnostics as text for people: message, place, the lines in question with a caret below the culprit, and help."""
+"""Diagnostics as text for people: message, place, source lines with carets, and help."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 SHOWN_ALIKE: Final = 5
-"""How many of many diagnostics that are alike are shown; often they all have the same cause."""
+"""The number of similar diagnostics that are shown of many; often they have the same cause."""
 _MOST_WHOLE: Final = 10
-"""Up to how many that are alike are all shown."""
+"""The number of similar diagnostics that are all shown."""
 _VARIES = re.compile(r"`[^`]*`|\d+")
 _MOST_LINES: Final = 10
-_WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the culprit
-_BEFORE = 60  # characters kept before the culprit in a line that is cut
+_WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the mark
+_BEFORE = 60  # characters kept before the mark in a cut line
 
 _RESET = "\x1b[0m"
 _STYLES = {
@@ -45,7 +45,7 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Paint:
-    """Wraps text in colour codes, or leaves it alone."""
+    """Wraps text in color codes, or returns it unchanged."""
 
     color: bool
 
@@ -56,7 +56,7 @@ class _Paint:
 def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     """Render diagnostics for reading, one block each and a summary line at the end.
 
-    Of more than ten that are alike the first five are shown, and the lines of some others; JSON has all.
+    Of more than ten similar diagnostics, the first five are shown, with the lines of some others; JSON has all.
     Returns an empty text for no diagnostics. `color` adds ANSI codes; nothing else of the terminal is assumed. Control
     characters of the source are shown as pictures and never passed on.
     """
@@ -83,12 +83,12 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
 
 
 def _kind(diagnostic: Diagnostic) -> tuple[str, ...]:
-    """What diagnostics have in common that are alike: their code and message, but for names and numbers, and file."""
+    """Return the common part of similar diagnostics: the code, the message without names and numbers, and the file."""
     return diagnostic.code, diagnostic.severity, diagnostic.source.name, _VARIES.sub("", diagnostic.message)
 
 
 def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
-    """Count the diagnostics of a kind that are not shown, and say where they are."""
+    """Yield the number of similar diagnostics that are not shown, and their lines."""
     first = rest[0]
     title = CODES[first.code].title if first.code in CODES else first.code
     yield paint(first.severity, f"{first.severity}[{first.code}]") + paint(
@@ -101,7 +101,7 @@ def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
 
 
 def count_summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """Return "2 errors, 1 warning", leaving out what there is none of."""
+    """Return counts without zeros, such as "2 errors, 1 warning"."""
     counts = {"error": 0, "warning": 0}
     for diagnostic in diagnostics:
         counts[diagnostic.severity] += 1
@@ -138,7 +138,7 @@ def _excerpt(
     source: Source, span: Span, marks: list[_Mark], gutter: int, style: str, paint: _Paint, *, arrow: str
 ) -> Iterator[str]:
     margin = " " * gutter
-    place = f":{span.start.line}:{span.start.column}" if source.text else ""  # a file that cannot be read has none
+    place = f":{span.start.line}:{span.start.column}" if source.text else ""  # an unreadable file has none
     yield f"{margin}{paint('gutter', arrow)} {visible(source.name)}{place}"
     lines = source.lines or Source.of(source.name, source.text).lines
     if not source.text.strip():
@@ -194,7 +194,7 @@ def _length(lines: tuple[str, ...], number: int) -> int:
 
 
 def _window(text: str, marks: list[_Mark]) -> tuple[str, int]:
-    """Cut a long line around the marks. Returns the piece, and how many characters it lacks on its left."""
+    """Cut a long line around the marks. Returns the piece, and the number of characters removed on its left."""
     if len(text) <= _WIDEST:
         return text, 0
     focus = next((mark for mark in marks if mark.primary), marks[0])
@@ -212,5 +212,5 @@ def _row(gutter: str, text: str) -> str:
 
 
 def _clean(text: str, indent: int = 0) -> str:
-    """Make a text safe for a terminal; its further lines are indented to stand below its first."""
+    """Make a text safe for a terminal; further lines are indented below the first."""
     return ("\n" + " " * indent).join(visible(line) for line in text.split("\n"))

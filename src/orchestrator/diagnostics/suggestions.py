@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 64
 MAX_WORK: Final = 2_000_000
-"""Letters that are compared for all suggestions of one check, about half a second."""
+"""The number of letters compared for all suggestions of one check: about half a second."""
 
 _DIGITS: Final = re.compile(r"\d+")
 _SOME: Final = 32
-"""How many names a vocabulary gives to be listed."""
+"""The number of names that a vocabulary lists."""
 
 
 class _Work:
-    """The work that is left for the suggestions of one check, and what was found among fixed names."""
+    """The remaining work for the suggestions of one check, and a cache of results for fixed names."""
 
     __slots__ = ("found", "left")
 
@@ -36,7 +36,7 @@ _work: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
 class Suggestion(str):
-    """A name that is suggested in the place of another; `alone`: no other is as near."""
+    """A suggested name; `alone`: no other name is as close."""
 
     __slots__ = ("alone",)
     alone: bool
@@ -48,12 +48,12 @@ class Suggestion(str):
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that the writer of `name` most likely meant, or None if none is near.
+    """Return the candidate that `name` most likely misspells, or None if none is close.
 
-    A difference in case or between `-`, `_` and space counts as nothing. Otherwise up to a third of the letters may be
-    added, dropped, changed or swapped with their neighbour. Of equally near candidates the first in alphabetical order
-    wins. None is found once the work of `bounded_suggestions` is used up, which also remembers what was found among
-    the names of a tuple. What is found is a `Suggestion`.
+    Differences in case or between `-`, `_` and space are ignored. Otherwise up to a third of the letters may be
+    added, dropped, changed or swapped with their neighbour. Of equally close candidates the first in alphabetical order
+    is returned, as a `Suggestion`. The result is None once the work of `bounded_suggestions` is used up, which also
+    caches results for the names of a tuple.
     """
     work = _work.get()
     if work is None or not isinstance(candidates, tuple):
@@ -98,7 +98,7 @@ def _nearest(name: str, candidates: Iterable[str]) -> Suggestion | None:
 
 @lru_cache(maxsize=8192)
 def is_spelling(written: str, meant: str) -> bool:
-    """Whether a text is so near to a word that it can only be a misspelling of it: safe to be replaced by a program.
+    """Whether a text is so close to a word that it can only be a misspelling, which a program can safely replace.
 
     A difference in case or between `-`, `_` and space, one letter of at least four, or two of at least eight. Digits
     are never a misspelling: `step_1` is not `step_2`.
@@ -115,7 +115,7 @@ def is_spelling(written: str, meant: str) -> bool:
 
 @contextmanager
 def bounded_suggestions() -> Iterator[None]:
-    """Bound the work of all suggestions within: a file with thousands of wrong names needs no help with each."""
+    """Limit the work of all suggestions within: a file with thousands of wrong names does not need help for each."""
     token = _work.set(_Work())
     try:
         yield
@@ -124,9 +124,9 @@ def bounded_suggestions() -> Iterator[None]:
 
 
 class Vocabulary:
-    """Names that can be read at one place, and those of the place around it.
+    """The names in one scope, and those of the scope around it.
 
-    A wrong name is often written many times, so what is near to it is remembered.
+    A wrong name often occurs many times, so its closest names are cached.
     """
 
     __slots__ = ("_around", "_first", "_names", "_near", "_smallest")
@@ -139,7 +139,7 @@ class Vocabulary:
         self._smallest: list[str] | None = None
 
     def near(self, name: str, *others: str, without: Collection[str] = ()) -> Suggestion | None:
-        """The name, or one of `others`, that the writer of `name` most likely meant; none of `without`."""
+        """Return the name, or one of `others`, that `name` most likely misspells, except those in `without`."""
         if name not in self._near:
             found = self._around.near(name) if self._around is not None else None
             nearest = _nearest(name, chain(self._names(), [found] if found else ()))
@@ -153,13 +153,13 @@ class Vocabulary:
         return found if nearest == found else nearest
 
     def first(self) -> list[str]:
-        """Some of the names, in their order; those of the place itself come before those of the place around it."""
+        """Return some of the names, in order; those of the inner scope first."""
         if self._first is None:
             self._first = [*islice(dict.fromkeys(islice(self._all(), 2 * _SOME)), _SOME)]
         return self._first
 
     def smallest(self) -> list[str]:
-        """Some of the names, the first in alphabetical order."""
+        """Return some of the names, the first in alphabetical order."""
         if self._smallest is None:
             around = self._around.smallest() if self._around is not None else []
             self._smallest = nsmallest(_SOME, {*self._names(), *around})
@@ -173,7 +173,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=8192)
 def _shape(name: str) -> tuple[str, int]:
-    """A name without what counts as nothing, and the set of its letters as bits."""
+    """A normalized name, and the set of its letters as bits."""
     folded = name.casefold().replace("-", "_").replace(" ", "_")
     letters = 0
     for letter in folded:
@@ -182,7 +182,7 @@ def _shape(name: str) -> tuple[str, int]:
 
 
 def _differing(left: str, right: str) -> tuple[int, int]:
-    """Return how many letters two names have in common at their start and, after that, at their end."""
+    """Return the lengths of the common prefix and, after it, the common suffix of two names."""
     shorter = min(len(left), len(right))
     start = 0
     while start < shorter and left[start] == right[start]:

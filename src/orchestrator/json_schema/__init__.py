@@ -1,7 +1,7 @@
-"""JSON Schema, draft 2020-12 and those before it: whether a schema is one, and where a value does not satisfy it.
+"""JSON Schema, draft 2020-12 and earlier: validates schemas, and values against schemas.
 
-The library `jsonschema` validates. Its patterns are searched in linear time, nothing is fetched, and what would take
-too long is given up: schemas and values may both come from a model.
+The library `jsonschema` validates. Patterns are searched in linear time, nothing is fetched, and a validation that
+would take too long is stopped: schemas and values may both come from a model.
 """
 
 from orchestrator.json_schema.references import embedded, modern

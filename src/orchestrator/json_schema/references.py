@@ -1,4 +1,4 @@
-"""Schemas that become part of another one, and schemas of older drafts in the words of 2020-12."""
+"""Embeds schemas into other schemas, and converts schemas of older drafts to 2020-12."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def embedded(schema: Mapping[str, Any], name: str, definitions: dict[str, Any]) 
     if not any(key in inner for key in _DEFINITIONS) and not references:
         return inner
     if any(key in part for part in parts for key in ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor")):
-        inner.setdefault("$id", f"schema:{_free(name, definitions)}")  # it stays a document of its own
+        inner.setdefault("$id", f"schema:{_free(name, definitions)}")  # it remains a separate document
         return inner
     moved: dict[str, str] = {}
     for key in _DEFINITIONS:
@@ -80,7 +80,7 @@ def _modernise(part: dict[str, Any]) -> None:
     reference = part.get("$ref")
     if isinstance(reference, str):
         kept: dict[str, Any] = {key: part[key] for key in _DEFINITIONS if key in part}
-        part.clear()  # what stands beside a reference did not count
+        part.clear()  # keys next to a reference were ignored
         reference = _LISTED.sub(r"/prefixItems/\1", reference.replace("/definitions/", "/$defs/"))
         part |= {"$ref": reference, **kept}
     if "definitions" in part:

@@ -1,4 +1,4 @@
-"""The schemas within a schema, and what is wrong with the way in which one is written."""
+"""The subschemas of a schema, and the problems of a schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_PARTS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class SchemaFault:
-    """What is wrong with a schema: the keys and indices that lead there, what it is, and how to fix it."""
+    """A problem of a schema: the path of keys and indices, the message, and the help."""
 
     path: Path
     message: str
@@ -36,7 +36,7 @@ class SchemaFault:
 
 
 def subschemas(schema: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield a schema and all schemas in it, but for `true` and `false`, with their places."""
+    """Yield a schema and its subschemas with their paths, except `true` and `false`."""
     pending: list[tuple[Path, Any]] = [((), schema)]
     while pending:
         path, part = pending.pop()
@@ -55,7 +55,7 @@ def subschemas(schema: Any) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def faults(schema: Any) -> list[SchemaFault]:
-    """Return what is wrong with a schema by the schema of its dialect, its patterns and its references."""
+    """Return the problems of a schema: by the meta-schema of its dialect, its patterns and its references."""
     dialect = dialect_of(schema)
     short = _shortened(schema) if dialect.__name__ in _WITH_BOOLEANS else schema
     try:
@@ -109,7 +109,7 @@ def _is_plain(key: str, value: Any) -> bool:
 
 
 def _of_meta(error: Any) -> SchemaFault:
-    """What is wrong with a schema, as the schema of schemas finds it."""
+    """Return the problem that the meta-schema finds in a schema."""
     path = tuple(error.absolute_path)
     key = path[-1] if path else ""
     if key == "type" and path[-2:-1] not in [(each,) for each in MAPS]:
@@ -218,7 +218,7 @@ def _is_endless(schema: Mapping[str, Any], targets: Mapping[int, Any]) -> bool:
 
 
 def _in_place(part: Mapping[str, Any], targets: Mapping[int, Any]) -> Iterator[Any]:
-    """The schemas to which a value is held because it is held to this one."""
+    """Return the schemas that also apply to a value that this schema applies to."""
     if id(part) in targets:
         yield targets[id(part)]
     for key in ("allOf", "anyOf", "oneOf"):

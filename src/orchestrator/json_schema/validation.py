@@ -1,4 +1,4 @@
-"""Validates values by the library `jsonschema`, with the keywords replaced that have no bounds there."""
+"""Validates values with the library `jsonschema`, whose unbounded keywords are replaced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _deadline: ContextVar[float] = ContextVar("deadline")
 
 
 class _Referred:
-    """What came of holding values to schemas that were referred to, in one validation: none is held to one twice.
+    """The results of referenced schemas in one validation: no value is validated twice against the same schema.
 
     A chain of references that each appear twice would otherwise double the work with every link.
     """
@@ -55,9 +55,9 @@ class ReferenceMissing(Exception):
 
 
 def violations(schema: Any, value: Any, *, seconds: float = _SECONDS) -> list[Any]:
-    """Return where a value does not satisfy a schema, as errors of `jsonschema`, in the order of their places.
+    """Return the violations of a schema by a value, as errors of `jsonschema`, in order.
 
-    The dialect is that which `$schema` names, else 2020-12. Formats are checked unless `$schema` names a dialect in
+    The dialect is the one that `$schema` names, else 2020-12. Formats are checked unless `$schema` names a dialect in
     which `format` is an annotation.
 
     Raises:

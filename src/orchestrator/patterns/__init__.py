@@ -1,6 +1,6 @@
-r"""Regular expressions of users and of models: searched in time that is linear in the text, whatever the pattern.
+r"""Regular expressions of users and models: searched in time linear in the length of the text, for any pattern.
 
-RE2 searches, in an alphabet of our own: the characters that a pattern does not tell apart are one byte (see
+RE2 searches, in a custom alphabet: the characters that a pattern does not distinguish are one byte (see
 `program`), so that `\w`, `\b`, case and line breaks mean what they mean in Python's `re`, or in the ECMA-262 syntax
 of JSON Schema, for every character of Unicode.
 """

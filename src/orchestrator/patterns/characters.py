@@ -100,7 +100,7 @@ def _in_kind(name: str, char: str) -> bool:
 
 
 def property_kind(name: str, negated: bool) -> Kind | None:
-    r"""Return the set that `\p{name}` describes; None if there is no such property."""
+    r"""Return the set that `\p{name}` describes; None if the property is unknown."""
     key, equals, value = name.partition("=")
     word = (value if equals else key).strip()
     if not word.replace("_", "").isalnum():

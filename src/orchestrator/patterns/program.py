@@ -1,7 +1,7 @@
 """Compiles a pattern for RE2 and searches with it.
 
-RE2 knows words and case of ASCII only, and has no `$` as Python has it. It is therefore given texts in an alphabet of
-bytes, one byte for each class of characters that the pattern does not tell apart: letters, digits and `_` where the
+RE2 supports words and case of ASCII only, and lacks the `$` of Python. It is therefore given texts in an alphabet of
+bytes, one byte for each class of characters that the pattern does not distinguish: letters, digits and `_` where the
 characters belong to words, other bytes where they do not. Every text has one byte for each character then, and what a
 class holds is decided here, with Python's own tables.
 """
@@ -62,7 +62,7 @@ _ASSERTIONS: Final = {
 
 
 class SearchTooLong(Exception):
-    """A search could take too long on this text, or has; the message says what to do."""
+    """A search would take too long on this text, or has; the message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _plain(look: Look) -> bool:
 
 
 def _beside(look: Look, edge: Assertion) -> PatternNode:
-    """Return what matches the text beside a match, which may be the edge of the text if it must not be something."""
+    """Return a pattern for the text next to a match; for a negated look-around, that may be the edge of the text."""
     if look.behind and _width(look) is None:
         raise refusal(look)
     if not look.negated:

@@ -1,1 +1,1 @@
-"""Text in and out: files read within bounds, JSON and CSV text, and words for people."""
+"""Text input and output: files read within limits, JSON and CSV text, and words for people."""

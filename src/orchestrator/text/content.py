@@ -1,4 +1,4 @@
-"""The content of a file that a person named: bounded, without waiting for a writer that may never come, and decoded."""
+"""File contents: read within a limit, without waiting for the writer of a pipe, and decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def read_content(path: str | Path, limit: int) -> bytes:
     """Return the bytes of a file, a pipe such as `/dev/stdin` or `<(...)`, or a device.
 
-    A named pipe that nobody writes is empty, and a device without an end is too large.
+    A named pipe without a writer is empty, and a device without an end is too large.
 
     Raises:
         OSError: It cannot be read; with `errno.EFBIG` it has more than `limit` bytes.
@@ -32,15 +32,15 @@ def read_content(path: str | Path, limit: int) -> bytes:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a file for writing; one that is made is for its owner alone. An `opener` for `open`."""
+    """Open a file for writing; a new file is accessible only to its owner. An `opener` for `open`."""
     return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory, and those above it that are missing, for their owner alone.
+    """Create a directory and its missing parents, accessible only to their owner.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     if not path.is_dir():
         make_private_directory(path.parent)
@@ -48,9 +48,9 @@ def make_private_directory(path: Path) -> None:
 
 
 def path_kind(path: str | Path) -> Literal["file", "directory", "other"] | None:
-    """Return what is at a path, links followed; None if nothing is, or if it cannot be a path: too long, a NUL in it.
+    """Return the kind of a path, following links; None if it does not exist or is invalid: too long, or with a NUL.
 
-    The methods of `Path` that ask the same raise for what is too long.
+    The methods of `Path` raise for a path that is too long.
     """
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a text need not become a path for it
@@ -60,24 +60,24 @@ def path_kind(path: str | Path) -> Literal["file", "directory", "other"] | None:
 
 
 def content_digest(path: str | Path) -> str:
-    """Return the SHA-256 of what a file holds, read piece by piece.
+    """Return the SHA-256 of a file, read in chunks.
 
     Raises:
-        OSError: It cannot be read, or is no ordinary file (a directory, a pipe, a device).
+        OSError: It cannot be read, or is not a regular file (a directory, a pipe, a device).
         ValueError: The path has a NUL character.
     """
     with open(path, "rb", opener=_open) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 ENCODING_SAMPLE = 4096
-"""The bytes that `encoding_of` looks at."""
+"""The number of bytes that `encoding_of` reads."""
 
 
 class NotText(ValueError):
-    """Bytes are not text in the encoding that they should have; `help` says how to continue."""
+    """Bytes are not text in their expected encoding; `help` has the fix."""
 
     def __init__(self, message: str, help: str) -> None:
         super().__init__(message)
@@ -87,10 +87,10 @@ class NotText(ValueError):
 def decode_text(data: bytes, encoding: str | None = None) -> str:
     """Return the text of a file's bytes: in the named encoding, else UTF-8, or UTF-16 and UTF-32 by their mark.
 
-    A byte order mark at the beginning is not part of the text.
+    A byte order mark at the start is not part of the text.
 
     Raises:
-        NotText: The bytes are not text in that encoding, or there is no such encoding.
+        NotText: The bytes are not text in that encoding, or the encoding is unknown.
     """
     codec = encoding_of(data[:ENCODING_SAMPLE], encoding)
     try:
@@ -102,12 +102,12 @@ def decode_text(data: bytes, encoding: str | None = None) -> str:
 
 
 def encoding_of(start: bytes, encoding: str | None = None) -> str:
-    """Return the encoding of a file by its first bytes, at most `ENCODING_SAMPLE`, unless one is named.
+    """Return the named encoding, else detect it from the first bytes of a file, at most `ENCODING_SAMPLE`.
 
-    UTF-16 and UTF-32 have a mark, and a NUL soon: every line break and every sign of ASCII has one.
+    UTF-16 and UTF-32 have a mark and an early NUL: every line break and ASCII character has one.
 
     Raises:
-        NotText: There is no encoding of this name.
+        NotText: The encoding is unknown.
     """
     if encoding is None:
         marked = (codec for mark, codec in _MARKS if start.startswith(mark) and b"\0" in start)
@@ -117,18 +117,18 @@ def encoding_of(start: bytes, encoding: str | None = None) -> str:
     except (LookupError, ValueError):
         info = None
     if info is None or not info._is_text_encoding:  # noqa: SLF001 - of codecs, which has no public way
-        raise NotText(f"unknown encoding `{encoding}`", f"use {_ENCODINGS}, or another encoding that Python knows")
+        raise NotText(f"unknown encoding `{encoding}`", f"use {_ENCODINGS}, or another encoding of Python")
     return "utf-8-sig" if info.name == "utf-8" else info.name
 
 
 def text_file(file: IO[bytes], codec: str) -> io.TextIOWrapper:
-    """Return the text of an open file, with line breaks as they are. What is not UTF-8 is marked: see `is_damaged`."""
+    """Return the text of an open file with its line breaks. Other bytes than UTF-8 are marked: see `is_damaged`."""
     errors = "surrogateescape" if codec == "utf-8-sig" else "strict"
     return io.TextIOWrapper(file, encoding=codec, errors=errors, newline="\n")
 
 
 def is_damaged(line: str) -> bool:
-    """Tell whether a line of `text_file` has bytes that are not text in the file's encoding."""
+    """Return whether a line of `text_file` has bytes that are not text in the encoding of the file."""
     return not line.isascii() and _UNDECODED.search(line) is not None
 
 
@@ -136,7 +136,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def encoding_problem(encoding: str) -> str | None:
-    """Return why a name cannot be that of an encoding, or None if it can."""
+    """Return why an encoding name is invalid, or None if it is valid."""
     try:
         encoding_of(b"", encoding)
     except NotText as error:
@@ -161,7 +161,7 @@ _ENCODINGS = "`latin-1`, `windows-1252` or `utf-16`"
 
 
 def _open(path: str, flags: int) -> int:
-    """Open at once, where opening a pipe would wait for its writer; then read as usual."""
+    """Open without waiting for the writer of a pipe; then read as usual."""
     waiting = getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | waiting)
     if waiting:

@@ -1,7 +1,7 @@
-"""Delimited text as RFC 4180 has it, read line by line: no cell is too large, and one bad record hides no other.
+"""Delimited text by RFC 4180, read line by line: cells have no size limit, and a bad record does not hide others.
 
-The standard library's reader has one limit on cells for the whole process and, before Python 3.12, does not tell an
-empty cell from an empty string; Polars takes blank lines for rows. See docs/decisions/0026-csv.md.
+The reader of the standard library has one cell limit for the whole process and, before Python 3.12, does not
+distinguish an empty cell from an empty string; Polars reads blank lines as rows. See docs/decisions/0026-csv.md.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_RECORD: Final = 64 * 1024 * 1024
-"""Characters of the longest record."""
+"""The maximum length of a record."""
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-"""What is tried, in this order, where no delimiter is given."""
+"""The delimiters that are tried, in order, if none is given."""
 
 _SAMPLE: Final = 20
 _Line = TypeVar("_Line", bound="str | BadRecord")
@@ -28,7 +28,7 @@ _QUOTED: Final = re.compile(r'((?:[^"]+|"")*+)"')
 
 
 class Record(NamedTuple):
-    """The cells of one record, which begins in `line`; None is a cell with nothing in it, not even quotes."""
+    """The cells of one record, which starts in `line`; None is an empty cell without quotes."""
 
     line: int
     cells: list[str | None]
@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that cannot be read, and how the file could be fixed."""
+    """A record that cannot be read, with the reason and the fix."""
 
     line: int
     reason: str
@@ -44,9 +44,9 @@ class BadRecord:
 
 
 def csv_table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record | BadRecord]:
-    """Yield the record of the column names, and then those of the rows: each has as many cells. Blank lines are none.
+    """Yield the record of column names, then those of rows, with the same number of cells. Blank lines are ignored.
 
-    Where the names cannot be used nothing follows. A bad record in `lines` comes through.
+    Nothing follows invalid column names. A bad record in `lines` is yielded.
     """
     names: list[str | None] | None = None
     for record in records(lines, delimiter):
@@ -57,7 +57,7 @@ def csv_table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Reco
             twice = next((name for number, name in enumerate(names) if name in names[:number]), "")
             if twice != "":
                 reason = f"names the column `{twice}` twice" if twice else "leaves the names of two columns empty"
-                yield BadRecord(record.line, reason, "give every column a name of its own")
+                yield BadRecord(record.line, reason, "give every column a unique name")
                 return
             yield record
         elif len(record.cells) != len(names):
@@ -72,9 +72,9 @@ def csv_table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Reco
 
 
 def records(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record | BadRecord]:
-    """Yield the records of lines that still have their line breaks. Blank lines are none."""
+    """Yield the records of lines with line breaks. Blank lines are ignored."""
     cells: list[str | None] = []
-    parts: list[str] = []  # of the quoted cell that the last line left open
+    parts: list[str] = []  # of the quoted cell that is still open
     line_number = begun = size = 0
     for line in lines:
         line_number += 1
@@ -115,10 +115,10 @@ def records(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record
 
 
 def _scan(line: str, position: int, end: int, delimiter: str, cells: list[str | None]) -> int | None:
-    """Read the cells of a line on from the end of one (-1: from its beginning).
+    """Read the cells of a line after the end of one (-1: from the start).
 
-    Return None where the record ends with the line, the place from which a quoted cell goes on in the next line, or -1
-    where a closing quote is followed by more text.
+    Return None if the record ends with the line, the start of a quoted cell that continues in the next line, or -1 if
+    text follows a closing quote.
     """
     while position < end:
         if position >= 0 and line[position] != delimiter:
@@ -143,7 +143,7 @@ def _never_closed(line: int, where: str) -> BadRecord:
 
 
 def delimited(lines: Iterable[_Line], named: str | None) -> tuple[str, Iterator[_Line]]:
-    """Return the delimiter, and the lines: the named one, else that by which the first records are of equal length."""
+    """Return the delimiter, and the lines: the given one, else one that splits the first records evenly."""
     if named is not None:
         return named, iter(lines)
     rest = iter(lines)
@@ -179,7 +179,7 @@ _SPECIAL: Final = re.compile('["\r\n]')
 
 
 def delimiter_problem(delimiter: str) -> str | None:
-    """Return why a text cannot be a delimiter, or None if it can."""
+    """Return why a delimiter is invalid, or None if it is valid."""
     if len(delimiter) == 1 and delimiter not in '"\r\n':
         return None
     return f"a delimiter is one character, and not a quote or a line break; `{delimiter}` is not"

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, read without silent loss: what JSON readers do not agree on is refused, with the reason."""
+"""JSON by RFC 8259, read without silent loss: text that JSON readers interpret differently is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 MAX_DIGITS: Final = 300
-"""The digits of the longest integer that is read."""
+"""The maximum number of digits of an integer."""
 
 _ODD_NUMBER: Final = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}|[0-9][eE]\+?[0-9]{{3}}")
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -16,7 +16,7 @@ _HALF_OR_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]|" + _HALF.pattern)
 
 
 class NotJsonText(ValueError):
-    """A text is not JSON; the message says why. `position` is the offset of the mistake, where it is known."""
+    """A text is not JSON; the message has the reason. `position` is the offset of the error, if it is known."""
 
     def __init__(self, message: str, position: int | None = None) -> None:
         super().__init__(message)
@@ -24,18 +24,18 @@ class NotJsonText(ValueError):
 
 
 def read_json(text: str, *, unique: bool = True) -> Any:
-    r"""Return the value of a JSON text, which may begin with a byte order mark.
+    r"""Return the value of a JSON text, which may start with a byte order mark.
 
-    Halves of characters, as in `"\ud83d"`, become U+FFFD: they cannot be written to any file. Without `unique` the last
-    of several values of one key counts.
+    Lone surrogates, as in `"\ud83d"`, become U+FFFD, because no file can contain them. Without `unique`, the last of
+    several values of a key is used.
 
     Raises:
-        NotJsonText: It is not JSON, is nested too deeply, has a key twice in one object (some readers take the first
-            value, some the last), or has a number that cannot be kept: NaN, infinity, `1e400`, an integer of more than
-            300 digits.
+        NotJsonText: It is not JSON, is nested too deeply, has a duplicate key in an object (some readers use the first
+            value, some the last), or has a number that JSON cannot represent: NaN, infinity, `1e400`, an integer of
+            more than 300 digits.
     """
     text = text.removeprefix("\ufeff")
-    # The plain calls are several times as fast, and all but a few texts can do with them.
+    # The plain calls are several times faster, and sufficient for most texts.
     hooks: dict[str, Any] = {"object_pairs_hook": _object} if unique else {}
     if _ODD_NUMBER.search(text):
         hooks |= {"parse_float": finite, "parse_int": integer}
@@ -62,7 +62,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def finite(number: str) -> float:
-    """Return the number that a text of digits means. Raises NotJsonText where it is too large."""
+    """Return the number of a text of digits. Raises NotJsonText if it is too large."""
     value = float(number)
     if math.isfinite(value):
         return value
@@ -70,7 +70,7 @@ def finite(number: str) -> float:
 
 
 def integer(digits: str) -> int:
-    """Return the integer of a text of digits. Raises NotJsonText where there are too many."""
+    """Return the integer of a text of digits. Raises NotJsonText if there are too many."""
     count = len(digits.lstrip("+-"))
     if count <= MAX_DIGITS:
         return int(digits)
@@ -81,7 +81,7 @@ def integer(digits: str) -> int:
 
 
 def shortened(number: str) -> str:
-    """Return the text of a number or a key, and not all of a long one."""
+    """Return the text of a number or a key, shortened if it is long."""
     return number if len(number) <= 24 else f"{number[:20]}..."
 
 

@@ -1,16 +1,16 @@
-"""Lines and their width on a terminal, as the YAML reader and people's eyes count them."""
+"""Lines as the YAML reader counts them, and their width on a terminal."""
 
 from __future__ import annotations
 
 import re
 
-# What YAML 1.2 counts as the end of a line.
+# The line breaks of YAML 1.2.
 LINE_BREAK = re.compile("\r\n|[\n\r]")
 
 TAB_WIDTH = 4
 
-# C0 and C1 controls act on a terminal, and bidirectional controls reorder what is read; a lone surrogate cannot be
-# written at all.
+# C0 and C1 controls act on a terminal, and bidirectional controls reorder what is read; a lone surrogate cannot
+# be written at all.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
@@ -30,7 +30,7 @@ def display_width(text: str) -> int:
 
 
 def visible(text: str) -> str:
-    """Replace what must not reach a terminal raw: tabs by spaces, control characters by their pictures."""
+    """Replace characters that a terminal would interpret: tabs by spaces, control characters by their pictures."""
     return _HIDDEN.sub(_picture, text)
 
 

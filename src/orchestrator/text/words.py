@@ -31,9 +31,9 @@ def quoted_list(names: Iterable[object], *, last: str | None = None, most: int |
     """Return names in backticks: `a`, `b`, `c`.
 
     Args:
-        names: What to list, in the order in which it is listed.
+        names: The names, in order.
         last: The word before the last name, such as "or"; a comma if it is None.
-        most: How many are written; further ones are replaced by `...`.
+        most: The maximum number of names; the rest is replaced by `...`.
     """
     quoted = [f"`{name}`" for name in names]
     if most is not None and len(quoted) > most:
@@ -71,7 +71,7 @@ def describe_value(value: Any) -> str:
 
 
 def byte_size(number: float) -> str:
-    """Return a number of bytes in the unit that suits it: `512 bytes`, `1.4 MB`."""
+    """Return a number of bytes in a suitable unit: `512 bytes`, `1.4 MB`."""
     if number < 1000:
         return f"{number:g} bytes"
     unit = "kB"

@@ -310,7 +310,7 @@ def _no_colon(text: str, at: int) -> SyntaxProblem | None:
         return None
     return SyntaxProblem(
         codes.YAML_SYNTAX,
-        f"`{shorten(word)}` is neither a key nor a value: there is no colon",
+        f"`{shorten(word)}` is neither a key nor a value: missing colon",
         content,
         end,
         label="no colon",

@@ -583,7 +583,7 @@ def test_files_that_steps_create_are_for_their_owner(workplace: Workplace, url: 
         place("filesystem.write", path="open", content="y")
         place("filesystem.copy", path="open", destination="copied")
         place("filesystem.copy", path="a", destination="c")
-        with pytest.raises(StepError, match="`8` is not a mode") as caught:
+        with pytest.raises(StepError, match="`8` is not a file mode") as caught:
             place("filesystem.write", path="a/b/write", content="x", mode="8")
     finally:
         os.umask(before)

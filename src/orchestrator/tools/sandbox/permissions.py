@@ -185,7 +185,9 @@ class Permissions:
         if any(lies_in(str(root), real) and root.is_dir() for root in self.roots):
             return Refusal(parameter, f"`{path}` contains a directory that this run works in, so it cannot be removed")
         if any(lies_in(real_path(own), real) and os.path.lexists(own) for own in self.own_paths):
-            return Refusal(parameter, f"`{path}` contains files of Orchestrator and cannot be changed by a pipeline")
+            return Refusal(
+                parameter, f"`{path}` contains a file that belongs to Orchestrator, so a pipeline cannot change it"
+            )
         return None
 
     def check_replace(self, place: Location) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 Before it sends a request, the SDK holds each message to the types of all messages that there are, to rename fields and
 encode files. What Pydantic AI gives it needs none of that, so the body is given to the SDK's `post`, which is there for
-requests of one's own. And it builds each piece of an answer field by field, so as to take also what is not as it should
+custom requests. And it builds each piece of an answer field by field, so as to take also what is not as it should
 be; here that is left for those. Measured by `bench/model_calls.py`. Imported with the first call only.
 """
 

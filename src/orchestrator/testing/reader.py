@@ -137,5 +137,5 @@ def wrong(
     span = place.span
     if span.end.line > span.start.line and not isinstance(place, Scalar):
         span = Span.at(span.start.line, span.start.column)
-    mended = Fix(span, fix) if fix is not None else None
-    return Diagnostic(codes.INVALID_TEST_FILE, message, source, span, label=label, help=help, fix=mended)
+    replacement = Fix(span, fix) if fix is not None else None
+    return Diagnostic(codes.INVALID_TEST_FILE, message, source, span, label=label, help=help, fix=replacement)

@@ -71,7 +71,7 @@ def _completer(info: ParameterInfo) -> Callable[..., Any]:
                 find = _pipelines
             if find is not None:
                 given = dict(ctx.params)
-                if ctx.args:  # behind an option without its value, arguments are read as nobody's
+                if ctx.args:  # after an option without its value, arguments are not assigned to parameters
                     given |= {name: ctx.args[0] for name in ("run", "file") if name in given and not given[name]}
                 words = find(command, given, incomplete)
                 return [(word, " ".join(about.split())[:80]) for word, about in words if word.startswith(incomplete)]

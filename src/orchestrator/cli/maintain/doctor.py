@@ -168,9 +168,9 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]
     newest_words = f"; the newest run is {newest[0].run_id}, {newest[0].state}" if newest else "; it has no runs yet"
     yield DoctorCheck(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
     if path is not None and os.name == "posix" and path.stat().st_mode & 0o077:
-        beside = shlex.join(str(each) for each in sorted(path.parent.glob(f"{path.name}*")))
+        files = shlex.join(str(each) for each in sorted(path.parent.glob(f"{path.name}*")))
         yield DoctorCheck(
-            Verdict.WARN, "store", f"{path} can be opened by other users of this machine", f"chmod 600 {beside}"
+            Verdict.WARN, "store", f"{path} can be opened by other users of this machine", f"chmod 600 {files}"
         )
 
 

@@ -60,7 +60,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that is known, from `genai-prices`, from our own table (`known.toml`) and from the settings, which win."""
+    """What is known from `genai-prices`, the built-in table (`known.toml`) and the settings, which take precedence."""
 
     settings: ModelSettings = field(default_factory=ModelSettings)
 
@@ -80,7 +80,7 @@ class Catalogue:
 
     @property
     def version(self) -> str:
-        """What the catalogue was made of: the version of the prices and the date of our own table."""
+        """What the catalogue was made of: the version of the prices and the date of the built-in table."""
         return f"genai-prices {prices.version()}, table of {_known()[0]}"
 
     def find(self, name: ModelName) -> ModelCard | None:
@@ -202,6 +202,6 @@ def _rule_of(name: str) -> Mapping[str, Any]:
 
 @cache
 def _known() -> tuple[str, list[tuple[re.Pattern[str], Mapping[str, Any]]]]:
-    """Return the date of our own table, and its rules."""
+    """Return the date of the built-in table, and its rules."""
     table = tomllib.loads(files("orchestrator.models").joinpath("known.toml").read_text("utf-8"))
     return str(table["date"]), [(re.compile(rule["match"]), {**_NOTHING, **rule}) for rule in table["rule"]]

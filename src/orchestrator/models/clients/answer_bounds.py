@@ -53,7 +53,7 @@ class HttpExchange:
         return max(self.max_document // 4, 1)
 
     def keep(self, piece: bytes) -> None:
-        """Keep the first bytes of a body, to say what came in place of an answer."""
+        """Keep the first bytes of a body, to report what came instead of an answer."""
         if len(self.head) < _KEPT:
             self.head += piece[: _KEPT - len(self.head)]
 

@@ -21,7 +21,7 @@ class Endpoint:
     """One place where models are asked. Without an address it is where the provider's own library asks.
 
     `api` chooses between the two protocols of OpenAI. By default OpenAI itself is asked by its Responses API, and
-    servers with an address of their own by the Chat Completions API, which all of them have.
+    custom servers by the Chat Completions API, which all of them have.
     """
 
     provider: Provider

@@ -84,7 +84,7 @@ _JSON: Final = {"content-type": "application/json"}
 
 
 class _Client(httpx2.AsyncClient):
-    """Answers a request from the body that came before, where a server gave a whole one in place of a stream."""
+    """Answers a request from the body that came before, where a server gave a whole one instead of a stream."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         body = _came_before()

@@ -45,7 +45,7 @@ class Window:
         """Drop what no longer counts in this second."""
         for past in [each for each in self.spent if each < second - PERIOD]:
             self._drop(past)
-        # The clock was set back: this is not to count for longer than a minute all the same.
+        # The clock was set back: this is not to count for longer than a minute.
         for future in [each for each in self.spent if each > second + 1]:
             self.add(second + 1, *self._drop(future))
 

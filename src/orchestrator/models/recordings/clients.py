@@ -1,6 +1,6 @@
 """Clients that record what models answer, and that play recordings: the same pipeline again, without network or keys.
 
-A recording is found by the content of the request. Equal requests are told apart by their order.
+A recording is found by the content of the request. Equal requests are distinguished by their order.
 """
 
 from __future__ import annotations

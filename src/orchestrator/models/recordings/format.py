@@ -1,6 +1,6 @@
 """A recording as a file: one request to a model and what came of it, as JSON that is good to read in a diff.
 
-A text of several lines is written as `{"|": [line, ...]}`. Images and files are told by their hash. What a secret
+A text of several lines is written as `{"|": [line, ...]}`. Images and files are identified by their hash. What a secret
 hides is hidden before anything is compared or written.
 """
 

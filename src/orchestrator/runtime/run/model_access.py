@@ -261,6 +261,6 @@ def has_budgets(plan: Mapping[str, Any]) -> bool:
 
 
 def _keys(service: ModelService) -> dict[str, str]:
-    """The keys at hand, by the variables that hold them."""
+    """The available keys, by the variables that hold them."""
     found = (service.keys.find(provider) for provider in service.catalogue.providers.values())
     return {key.variable: key.value for key in found if key is not None and len(key.value) >= _SHORTEST_KEY}

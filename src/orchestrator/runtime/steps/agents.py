@@ -135,7 +135,7 @@ class AgentRun:
             self._run.stop_frame(self._frame)
 
     def closed(self, frame: Frame) -> None:
-        """Go on with what comes next."""
+        """Continue with what comes next."""
         run = self._run
         self._frame = None
         if run.end_if_stopped():
@@ -262,7 +262,7 @@ class AgentRun:
         self._remember(turn)
 
     def _go_on(self, turn: _Data) -> None:
-        """Go on with the next turn, or end."""
+        """Continue with the next turn, or end."""
         self._check_in_flight = None
         if self._is_last(turn):
             self._end(turn)

@@ -86,7 +86,7 @@ class HandlerRun:
         self._run.stop_frame(self._frame)
 
     def closed(self, frame: Frame) -> None:
-        """Go on after the handler's steps."""
+        """Continue after the handler's steps."""
         body, run = self._handler.body, self._run
         if run.end_if_stopped():
             return

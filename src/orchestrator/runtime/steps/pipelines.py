@@ -79,7 +79,7 @@ class PipelineRun:
         self.end(Ending("failed", error=self._failure.data, reason=error.message))
 
     def closed(self, frame: Frame) -> None:
-        """Go on with what comes after a phase."""
+        """Continue with what comes after a phase."""
         self._frame = None
         if self._timer is not None:
             self._timer.cancel()  # the steps have ended; what comes then is not limited

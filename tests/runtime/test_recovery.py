@@ -94,7 +94,9 @@ def test_an_answer_that_does_not_fit_is_refused_and_not_recorded(client: orc.Orc
     assert events_of(run, "step.answered") == []
 
 
-@pytest.mark.parametrize(("path", "help"), [("cuont", "did you mean `count`?"), ("elsewhere", "it asks `count`")])
+@pytest.mark.parametrize(
+    ("path", "help"), [("cuont", "did you mean `count`?"), ("elsewhere", "its open questions are `count`")]
+)
 def test_an_answer_to_what_nobody_asked_names_the_open_questions(
     client: orc.Orchestrator, path: str, help: str
 ) -> None:

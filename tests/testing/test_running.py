@@ -314,7 +314,7 @@ def test_an_answer_that_does_not_fit_is_said_at_once(tmp_path: Path) -> None:
     pipeline = PEOPLE.replace("steps:", "steps:\n  - {id: nap, sleep: 2h}", 1)
     outcome = of(tmp_path, "{timeout: 3600, answers: {ok: maybe}}", pipeline=pipeline)
     assert outcome.end == "failed"
-    assert "the answer to" in outcome.reasons[0]
+    assert "invalid answer to" in outcome.reasons[0]
 
 
 LOOPING = """

@@ -100,7 +100,7 @@ def test_a_word_that_means_nothing_is_an_error(client: orc.Orchestrator, name: s
 
 @pytest.mark.parametrize("given", [3, [1], "topic", {1: 2}, orc.Budget()])
 def test_inputs_that_are_no_mapping_by_names_are_refused(client: orc.Orchestrator, given: Any) -> None:
-    with pytest.raises(InputError, match="mapping by their names"):
+    with pytest.raises(InputError, match="mapping of names to values"):
         client.compile(SIMPLE).run(given)
 
 

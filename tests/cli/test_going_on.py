@@ -132,7 +132,7 @@ def test_a_run_in_a_living_process_goes_on_there(asking: Project) -> None:
     asking.until(run_id, lambda event: event["type"] == "step.waiting")
     done = asking("answer", run_id, "colour", "red")
     assert done.code == 0
-    assert "goes on where it is executed" in done.err
+    assert "continues in its process" in done.err
     asking.until(run_id, lambda event: event["type"] == "step.waiting" and event["path"] == "publish")
     (asking.directory / "fifo").write_text("open")
 
@@ -229,7 +229,7 @@ def test_fork_begins_another_run_and_warns_of_what_it_keeps(broken: Project) -> 
     assert done.out == "first: world\n"
     assert "✓ first" not in done.err
     assert "✓ second succeeded" in done.err
-    assert "`first` was taken over" in done.err
+    assert "`first` keeps its result" in done.err
     assert [run["state"] for run in broken("runs", "--json").json] == ["succeeded", "failed"]
 
 

@@ -15,6 +15,7 @@ from orchestrator.errors import StepError
 from orchestrator.models.calls.lock_entries import question_digest
 from orchestrator.testing import Asked, FakeModel
 from tests.cli.conftest import Project
+from tests.ollama import Ollama
 
 LETTER = """
 id: letter
@@ -271,7 +272,9 @@ def test_a_lock_in_the_way_of_reading_is_not_overwritten(client: orc.Orchestrato
 
 
 @pytest.fixture
-def letter(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def letter(
+    project: Project, ollama: Ollama, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path_factory.mktemp("home")))
     (project.directory / "letter.yaml").write_text(LETTER, encoding="utf-8")
     return project
@@ -302,7 +305,7 @@ def test_the_command_says_what_it_asked_and_what_is_missing(letter: Project) -> 
     written = yaml.safe_load((letter.directory / "letter.yaml.lock").read_text(encoding="utf-8"))
     assert list(written["values"]) == [GREETING, TOWN]
     assert written["values"][TOWN]["answers"][0]["question"] == "What is Brest known for?"
-    assert "stays as it was" in lock(letter).err
+    assert "is unchanged" in lock(letter).err
 
 
 def test_the_command_says_which_questions_have_a_secret_in_them(letter: Project) -> None:

@@ -17,7 +17,7 @@ CHILD = """
 import json, resource, sys
 from pathlib import Path
 import orchestrator as orc
-from orchestrator.diagnostics import render_text, to_github, to_json, to_sarif
+from orchestrator.diagnostics import render_text, to_github, diagnostics_json, to_sarif
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -27,7 +27,7 @@ with orc.Orchestrator() as client:
     before = peak()
     report = client.check(Path("evil.yaml"))
     codes = [diagnostic.code for diagnostic in report.diagnostics]
-    for render in (render_text, to_github, to_json, to_sarif):
+    for render in (render_text, to_github, diagnostics_json, to_sarif):
         json.dumps(render(report.diagnostics)).encode()
 print(json.dumps({"codes": codes, "ok": report.ok, "growth": peak() - before}))
 """

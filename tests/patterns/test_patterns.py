@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern, parse_pattern, read_replacement
@@ -56,7 +56,11 @@ def test_the_first_match_is_that_of_python(pattern: str, text: str) -> None:
         parse_pattern(pattern, "python").unsupported is not None
     ):  # boundaries of words of Unicode and of ASCII in one pattern
         return
-    compiled = compile_pattern(pattern, "python")
+    try:
+        compiled = compile_pattern(pattern, "python")
+    except PatternError as error:
+        assume("too large" not in str(error))
+        raise
     found = compiled.search(text)
     wanted = re.search(pattern, text)
     assert (found and (found.start, found.end)) == (wanted and wanted.span())

@@ -214,7 +214,9 @@ def test_a_step_to_refresh_must_share_its_results_or_have_one_within_that_does(
     each = {**shouted(), "id": "each", "for_each": [1], "cache": True}
     tmp_path.joinpath("inner.yaml").write_text(json.dumps({"steps": [shouted(cache=True)]}))
     calls = {"id": "calls", "pipeline": "inner.yaml"}
-    pipeline = client.compile({"model": "auto", "steps": [{**shouted(), "id": "plain"}, agent, group, each, calls]})
+    pipeline = client.compile(
+        {"model": "ollama:llama3.2", "steps": [{**shouted(), "id": "plain"}, agent, group, each, calls]}
+    )
     shared = "agent", "agent[0].answer", "group", "group.shouted", "each", "each[0]", "calls", "calls.shouted"
     pipeline.with_options(refresh=shared)
     for path in ("plain", "group.unshared"):

@@ -126,7 +126,7 @@ def test_a_run_whose_pipeline_does_not_compile_any_more_says_how_to_go_on(
     asks = {"id": "b", "prompt": "Hi", "model": "groq:openai/gpt-oss-20b", "dependencies": ["a"]}
     failed = ended(client.compile(pipeline(step("a", "fail"), asks)))
     monkeypatch.delenv("GROQ_API_KEY")
-    with pytest.raises(orc.RunNotResumable, match="no key of Groq") as refused:
+    with pytest.raises(orc.RunNotResumable, match="no API key for Groq") as refused:
         client.resume(failed.run_id)
     assert refused.value.help == "set GROQ_API_KEY, or store the key with: orchestrator keys set groq"
     monkeypatch.setenv("GROQ_API_KEY", "k")

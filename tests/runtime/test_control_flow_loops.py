@@ -504,4 +504,4 @@ def test_a_range_that_no_run_could_go_through_is_refused(client: orc.Orchestrato
     """
     result = run(client, text, bound=bound)
     assert result.error is not None
-    assert (result.error["code"], "at most 10,000,000 numbers" in result.error["message"]) == ("ORC713", True)
+    assert (result.error["code"], "more than 10,000,000 numbers" in result.error["message"]) == ("ORC713", True)

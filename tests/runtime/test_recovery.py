@@ -371,7 +371,7 @@ def test_a_kept_step_that_read_a_changed_input_is_warned_of(client: orc.Orchestr
     run = client.fork(result.run_id, from_step="b", inputs={"topic": "moon"})
     assert run.result(timeout=20).outputs == {"b": "sun"}
     [warning] = events_of(run, "run.warning")
-    assert "`a` was taken over" in warning.data["message"]
+    assert "`a` keeps its result" in warning.data["message"]
     assert "`topic`" in warning.data["message"]
 
 

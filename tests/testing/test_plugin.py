@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ollama import Ollama
+
 pytest_plugins = ["pytester"]
 
 PIPELINE = """
@@ -86,7 +88,7 @@ def test_a_fake_model_is_told_what_to_answer(pytester: pytest.Pytester, project:
     run(pytester).assert_outcomes(passed=1)
 
 
-def test_a_test_records_once_and_replays_ever_after(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_test_records_once_and_replays_ever_after(pytester: pytest.Pytester, project: Path, ollama: Ollama) -> None:
     path = pytester.makepyfile(
         """
         import orchestrator as orc

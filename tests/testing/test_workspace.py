@@ -17,7 +17,8 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.testing import Outcome, Setting, load, run_cases, workspace
-from orchestrator.tools import Permissions, loader
+from orchestrator.tools import Permissions
+from orchestrator.tools.default_tools import builtin_registry
 from tests.ollama import Ollama
 
 CHANGING = {
@@ -396,7 +397,7 @@ def test_a_case_whose_steps_change_no_files_needs_no_copy(project: Path, monkeyp
 
 def test_each_built_in_action_that_may_change_files_is_known_to() -> None:
     listed = {(tool, action) for tool, actions in workspace._READ_ONLY.items() for action in actions}
-    actions = {(tool, action) for tool in loader._BUILTIN for action in loader._builtin(tool).actions}
+    actions = {(tool.name, action) for tool in builtin_registry() for action in tool.actions}
     assert actions - listed == CHANGING
     assert listed <= actions
 

@@ -83,7 +83,7 @@ async def test_an_answer_without_an_end_is_refused(name: str, streams: bool) -> 
         dialect, Answer(pieces=pieces, kind=dialect.kind if streams else "application/json"), streams=streams
     )
     assert (error.code, error.retryable, error.provider) == ("ORC733", False, dialect.provider)
-    assert "which no answer has" in error.message
+    assert "which is not a valid answer" in error.message
     assert f"`max_bytes` under `[servers.{dialect.provider}]`" in str(error.help)
 
 

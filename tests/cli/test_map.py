@@ -207,9 +207,9 @@ def test_a_batch_that_was_killed_goes_on(project: Project) -> None:
     ("words", "code", "help"),
     [
         (["nofile.jsonl"], "ORC603", "give a file of JSON Lines or CSV"),
-        (["rows.jsonl", "--out", "missing/out.jsonl"], "ORC603", "name a file in a directory"),
+        (["rows.jsonl", "--out", "missing/out.jsonl"], "ORC603", "name a file in a writable directory"),
         (["rows.jsonl", "--out", "rows.jsonl"], "ORC603", "another file"),
-        (["rows.jsonl", "--batch", "nightly"], "ORC817", "leave it out to begin a new one"),
+        (["rows.jsonl", "--batch", "nightly"], "ORC817", "omit it to start a new batch"),
         (["rows.jsonl", "--refresh", "uper"], "ORC809", "did you mean `upper`?"),
         (["rows.jsonl", "-i", "factr=1"], "ORC602", ""),
     ],

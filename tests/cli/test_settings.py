@@ -19,7 +19,7 @@ WRONG = {
     '[servers.lab]\nbase_url = "lab"': "`servers.lab.base_url` is not the URL of a server",
     "[mcp.x]": "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\ncommand = ["a"]\nurl = "https://a.example"': "`mcp.x` must have either a `command` or a `url`",
-    '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be an address",
+    '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be a URL",
     "[budgets]\nusd = 1": "unknown setting `budgets`",
     "[map]\nmax_parallel = 0": "`map.max_parallel` must be an integer of at least 1",
     "[map]\nrows = 1": "unknown setting `map.rows`",

@@ -164,7 +164,7 @@ def test_a_replay_needs_no_key_and_the_models_are_those_that_were_recorded(repor
 def test_options_that_exclude_each_other_are_refused(report: Project) -> None:
     done = report("run", "report.yaml", "--record", "a", "--replay", "b")
     assert done.code == 2
-    assert "`--record` and `--replay` exclude each other" in done.err
+    assert "`--record` and `--replay` are mutually exclusive" in done.err
     assert report("run", "report.yaml", "--replay", "nowhere").code == 2
 
 

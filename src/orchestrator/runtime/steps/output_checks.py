@@ -191,12 +191,14 @@ class ValueCheck:
         self._run = run
         self._check = check
         self._end = end
+        self._reasons: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin."""
         self._run.parts.slots.parked.add(self._run.node)
         self._task = self._run.node.task = self._run.context.loop.create_task(self._work())
+        self._task.add_done_callback(self._ended)
 
     def stop(self) -> None:
         """Cancel the check, unless the stop is graceful."""
@@ -204,23 +206,21 @@ class ValueCheck:
             self._task.cancel()
 
     async def _work(self) -> None:
-        node = self._run.node
-        reasons: list[str] = []
-        failure: OrchestratorError | None = None
-        try:
-            reasons = await self._check()
-        except asyncio.CancelledError:
-            node.graceful = False
-            if not node.stopped:  # the whole loop is being shut down
-                node.stopped = "cancelled"
-        except StoreError as error:
-            self._run.context.loop.abort(error)
+        self._reasons = await self._check()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Continue after the check. A task that is cancelled before its first step never runs, so it cannot do this."""
+        node, loop = self._run.node, self._run.context.loop
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, StoreError):
+            loop.abort(error)
             return
-        except Exception as error:
-            failure = as_step_error(error)
+        if task.cancelled():
+            node.graceful = False
+            node.stopped = node.stopped or "cancelled"  # the whole loop is being shut down
         self._run.parts.slots.parked.discard(node)
         node.task = None
-        self._run.context.loop.guard(self._finish, reasons, failure)
+        loop.guard(self._finish, self._reasons, None if error is None else as_step_error(error))
 
     def _finish(self, reasons: list[str], failure: OrchestratorError | None) -> None:
         if not self._run.node.graceful and self._run.end_if_stopped():

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from textwrap import dedent
 from typing import Any
 
+from msgspec import NODEFAULT, Struct
+
 import orchestrator
 
+_REQUIRED = object()
 _SECTION = re.compile(r"(Args|Returns|Raises|Example):\s*")
 _ENTRY = re.compile(r"([*\w, ]+): (.*)")
 
@@ -73,7 +76,7 @@ def _entry(name: str, value: Any) -> Iterator[str]:
         yield from _documentation(value)
         return
     bases = [base.__name__ for base in value.__bases__ if base.__name__ in orchestrator.__all__]
-    if dataclasses.is_dataclass(value):
+    if issubclass(value, Struct) or dataclasses.is_dataclass(value):
         yield ""
         yield from _fields(name, value)
     elif _is_error(value):
@@ -135,13 +138,26 @@ def _signature(name: str, function: Callable[..., Any]) -> Iterator[str]:
 def _fields(name: str, value: Any) -> Iterator[str]:
     yield "```python"
     yield f"{name}:"
-    for field in dataclasses.fields(value):
-        if not field.name.startswith("_"):
-            default = "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
-            if field.default_factory is not dataclasses.MISSING:
-                default = f" = {field.default_factory()!r}"
-            yield f"    {field.name}: {_text(field.type)}{default}"
+    for field, annotation, default in _declared(value):
+        if not field.startswith("_"):
+            yield f"    {field}: {_text(annotation)}" + ("" if default is _REQUIRED else f" = {default!r}")
     yield "```"
+
+
+def _declared(value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The fields of a struct or a dataclass: name, annotation and default value."""
+    if not issubclass(value, Struct):
+        for field in dataclasses.fields(value):
+            made = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            yield field.name, field.type, _REQUIRED if made is dataclasses.MISSING else made
+        return
+    annotations = {
+        name: each for base in reversed(value.__mro__) for name, each in inspect.get_annotations(base).items()
+    }
+    names, defaults = value.__struct_fields__, value.__struct_defaults__
+    for name, default in zip(names, [NODEFAULT] * (len(names) - len(defaults)) + [*defaults], strict=True):
+        made = default.factory() if type(default).__name__ == "Factory" else default
+        yield name, annotations[name], _REQUIRED if made is NODEFAULT else made
 
 
 def _text(annotation: Any) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator.distribution import install_command
 
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """One thing that can be done. `label` introduces how it is done; `joint` connects it to a help text before it."""
 
     label: ClassVar[str]
@@ -35,8 +36,7 @@ class Remedy:
         return {"kind": _kind(type(self)), **{name: value for name, value in asdict(self).items() if value}}
 
 
-@dataclass(frozen=True, slots=True)
-class Resume(Remedy):
+class Resume(Remedy, frozen=True):
     """Resume a run: `edited` with an edited file, or with a larger `budget`, such as `2usd`."""
 
     run_id: str
@@ -54,8 +54,7 @@ class Resume(Remedy):
         return f"orc.resume({_quoted(self.run_id)}{options})"
 
 
-@dataclass(frozen=True, slots=True)
-class RetryStep(Remedy):
+class RetryStep(Remedy, frozen=True):
     """Run a step of a run again, with all that depends on it."""
 
     run_id: str
@@ -69,8 +68,7 @@ class RetryStep(Remedy):
         return f"orc.retry({_quoted(self.run_id)}, {_quoted(self.path)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Remedy):
+class Answer(Remedy, frozen=True):
     """Answer the question that a step asks."""
 
     run_id: str
@@ -84,8 +82,7 @@ class Answer(Remedy):
         return f"orc.get_run({_quoted(self.run_id)}).answer({_quoted(self.path)}, ...)"
 
 
-@dataclass(frozen=True, slots=True)
-class ShowRun(Remedy):
+class ShowRun(Remedy, frozen=True):
     """Look at what a run achieved, step by step."""
 
     run_id: str
@@ -98,8 +95,7 @@ class ShowRun(Remedy):
         return f"orc.get_run({_quoted(self.run_id)}).snapshot()"
 
 
-@dataclass(frozen=True, slots=True)
-class ShowStatus(Remedy):
+class ShowStatus(Remedy, frozen=True):
     """Look at the status of a run, and who executes it."""
 
     run_id: str
@@ -112,8 +108,7 @@ class ShowStatus(Remedy):
         return f"orc.get_run({_quoted(self.run_id)}).status()"
 
 
-@dataclass(frozen=True, slots=True)
-class Follow(Remedy):
+class Follow(Remedy, frozen=True):
     """Follow a run that is in progress."""
 
     run_id: str
@@ -126,8 +121,7 @@ class Follow(Remedy):
         return f"orc.get_run({_quoted(self.run_id)}).wait()"
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel(Remedy):
+class Cancel(Remedy, frozen=True):
     """Cancel a run."""
 
     run_id: str
@@ -141,8 +135,7 @@ class Cancel(Remedy):
         return f"orc.get_run({_quoted(self.run_id)}).cancel()"
 
 
-@dataclass(frozen=True, slots=True)
-class ListRuns(Remedy):
+class ListRuns(Remedy, frozen=True):
     """List the runs of the store."""
 
     label = "list the runs with"
@@ -153,8 +146,7 @@ class ListRuns(Remedy):
         return "orc.list_runs()"
 
 
-@dataclass(frozen=True, slots=True)
-class StartRun(Remedy):
+class StartRun(Remedy, frozen=True):
     """Start a run; `record`: the directory in which the answers of its models are recorded."""
 
     record: str = ""
@@ -167,8 +159,7 @@ class StartRun(Remedy):
         return "orc.compile(FILE).run()" if not self.record else _shell("run", "FILE", "--record", self.record)
 
 
-@dataclass(frozen=True, slots=True)
-class InstallExtra(Remedy):
+class InstallExtra(Remedy, frozen=True):
     """Install an optional part of the package."""
 
     extra: str
@@ -181,8 +172,7 @@ class InstallExtra(Remedy):
         return install_command(self.extra)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreKey(Remedy):
+class StoreKey(Remedy, frozen=True):
     """Store the API key of a provider."""
 
     provider: str = "PROVIDER"
@@ -196,8 +186,7 @@ class StoreKey(Remedy):
         return _shell("keys", "set", self.provider)
 
 
-@dataclass(frozen=True, slots=True)
-class ListModels(Remedy):
+class ListModels(Remedy, frozen=True):
     """List the models that are known, with what each can do."""
 
     label = "list the models with"
@@ -208,8 +197,7 @@ class ListModels(Remedy):
         return _shell("models")
 
 
-@dataclass(frozen=True, slots=True)
-class Allow(Remedy):
+class Allow(Remedy, frozen=True):
     """Permit what tools were refused. `option` is the option of the command that does it."""
 
     label = "with"
@@ -230,8 +218,7 @@ class Allow(Remedy):
         return f"orc.Orchestrator(permissions=orc.Permissions.load().extended({self._extended}))"
 
 
-@dataclass(frozen=True, slots=True)
-class AllowPath(Allow):
+class AllowPath(Allow, frozen=True):
     """Let tools use a path outside of the project's directory."""
 
     path: str
@@ -246,8 +233,7 @@ class AllowPath(Allow):
         return f"paths=[{_quoted(self.path)}]"
 
 
-@dataclass(frozen=True, slots=True)
-class AllowHost(Allow):
+class AllowHost(Allow, frozen=True):
     """Let tools reach a host that is not public."""
 
     host: str
@@ -262,8 +248,7 @@ class AllowHost(Allow):
         return f"hosts=[{_quoted(self.host)}]"
 
 
-@dataclass(frozen=True, slots=True)
-class AllowCommands(Allow):
+class AllowCommands(Allow, frozen=True):
     """Let tools run commands."""
 
     @property

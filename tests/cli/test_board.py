@@ -1,12 +1,12 @@
 """The board that the live table and the plain lines show."""
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.console import Console
 from wcwidth import wcswidth
 

@@ -4,12 +4,12 @@ import itertools
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.expressions import Constant, MappingValue
 from orchestrator.plan.model import Plan

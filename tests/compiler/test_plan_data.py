@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from itertools import zip_longest
 from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import replace
 
 from orchestrator.expressions import Constant, Template, parse_template
 from orchestrator.expressions.types.value_types import Type
@@ -119,16 +121,17 @@ def _is_case(value: Any) -> bool:
 
 def _changed_fields(value: Any, *, inert: bool) -> Iterator[Any]:
     ignored = INERT.get(type(value).__name__, set())
-    for field in fields(value):
-        old = getattr(value, field.name)
-        if field.name in ignored:
+    names, defaults = value.__struct_fields__, value.__struct_defaults__
+    for name, default in zip_longest(reversed(names), reversed(defaults), fillvalue=NODEFAULT):
+        old = getattr(value, name)
+        if name in ignored:
             if inert:
-                yield replace(value, **{field.name: _other_label(old)})
+                yield replace(value, **{name: _other_label(old)})
             continue
-        if not inert and old is not None and field.default is None:
-            yield replace(value, **{field.name: None})
-        for changed in changes(old, field.name, inert=inert):
-            yield replace(value, **{field.name: changed})
+        if not inert and old is not None and default is None:
+            yield replace(value, **{name: None})
+        for changed in changes(old, name, inert=inert):
+            yield replace(value, **{name: changed})
 
 
 def _changed_inputs(spec: InputSpec, *, inert: bool) -> Iterator[InputSpec]:
@@ -170,11 +173,11 @@ def test_the_plan_of_these_tests_has_every_construct_in_it() -> None:
     used: set[str] = set()
 
     def walk(value: Any) -> None:
-        if is_dataclass(value):
+        if isinstance(value, Struct):
             used.add(type(value).__name__)
-            for field in fields(value):
-                if field.name != "tool":
-                    walk(getattr(value, field.name))
+            for name in value.__struct_fields__:
+                if name != "tool":
+                    walk(getattr(value, name))
         elif isinstance(value, Mapping):
             walk(tuple(value.values()))
         elif isinstance(value, tuple | list):

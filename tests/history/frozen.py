@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from orchestrator.history.result import Result
 from orchestrator.history.step_results import StepResults
 from orchestrator.history.why import why
@@ -128,6 +130,8 @@ def plain(value: Any) -> Any:
             return value.to_dict()
         case ItemEnds():
             return [[index, value.state(index), value.seq(index)] for index in value]
+        case Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         case _ if dataclasses.is_dataclass(value):
             return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
         case Mapping():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRejected, ModelUnavailable
 from orchestrator.models.catalog.entries import Catalogue

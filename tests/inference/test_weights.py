@@ -6,10 +6,10 @@ import asyncio
 import json
 import shutil
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelRejected, ModelUnavailable
 from orchestrator.models.catalog.entries import Catalogue

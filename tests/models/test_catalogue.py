@@ -1,11 +1,11 @@
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.models.catalog.entries import Catalogue, _known

@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.models.calls.gateway import Requirements, Selection
 from orchestrator.models.catalog.entries import Catalogue, ModelCard

@@ -10,9 +10,11 @@ import os
 import shlex
 import threading
 import weakref
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.api.origin import Origin, refuse_lacking
@@ -46,8 +48,7 @@ _OF_TOOLS = frozenset({codes.UNKNOWN_TOOL, codes.UNKNOWN_ACTION, codes.NOT_PERMI
 """The codes of a pipeline that compiled before and no longer does, because other tools or permissions are given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """What a backend is made from. It can be pickled if its tools, where they are objects, can be."""
 
     store: str | None

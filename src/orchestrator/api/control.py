@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from orchestrator.api.arguments import validate_budget
 from orchestrator.errors import RunOwned

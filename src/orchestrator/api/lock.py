@@ -7,10 +7,11 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.api.backend import plan_of
 from orchestrator.api.run import Run
@@ -39,8 +40,7 @@ _NUMBERS: Final = re.compile(r"\[\d+\]")
 _ASIDE: Final = ":auto"
 
 
-@dataclass(frozen=True, slots=True)
-class LockedPlace:
+class LockedPlace(Struct, frozen=True):
     """A value of the file, and its answers, each with its source: the lock, a run, or a model now.
 
     `secret`: it has no answer because its question or its answer contains a secret. A model is called in each run.
@@ -59,8 +59,7 @@ class LockedPlace:
         return {**known, "answers": answers}
 
 
-@dataclass(frozen=True, slots=True)
-class LockUpdate:
+class LockUpdate(Struct, frozen=True):
     """The changes to a lock, or with `check` those that are needed. `removed` are the values that no longer exist.
 
     `up_to_date`: each value has an answer, or a secret, and nothing else is in the lock. `run_id` is the run from which
@@ -88,8 +87,7 @@ class LockUpdate:
         }
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Struct):
     """A value whose answers are being collected. `marked`: its question or answer contained a secret."""
 
     auto: AutoValue

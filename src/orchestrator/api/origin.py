@@ -6,9 +6,11 @@ import inspect
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.api.settings import located
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a run was started with.
 
     `tools` can be loaded again by their names; `sources` are the files of those that were given as objects. `paths` are

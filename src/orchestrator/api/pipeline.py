@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.api.arguments import flag, inputs_of, one_of, positive, several, validate_budget
 from orchestrator.api.backend import Configuration, plan_of
@@ -23,6 +25,8 @@ from orchestrator.runtime.host.batches import Batch, Row
 from orchestrator.runtime.run.model_access import merged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from orchestrator.api.backend import Backend
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
@@ -30,8 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.steps import StepPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What `check` found."""
 
     diagnostics: tuple[Diagnostic, ...]
@@ -290,8 +293,7 @@ def _unshared(spec: InputSpec) -> InputSpec:
     return spec.model_copy(update=own)
 
 
-@dataclass(frozen=True, slots=True)
-class _PickledSource:
+class _PickledSource(Struct, frozen=True):
     """What a pipeline is compiled from: its text, and the texts of the files that it calls."""
 
     text: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.config.project_file import SettingsTable, one_error, read_configuration
 from orchestrator.errors import ConfigurationError
@@ -22,8 +23,7 @@ _BUDGET: Final = ("usd", "tokens", "requests")
 _SQLITE: Final = "sqlite:///"
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectSettings:
+class ProjectSettings(Struct, frozen=True):
     """The settings outside of the tables that have their own readers.
 
     `store` and `tools` are as the options of these names, with paths relative to the file; the others are the

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.compiler.file_compiler import FileCompiler
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions, Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Compilation:
+class Compilation(Struct, frozen=True):
     """The result of compiling a pipeline: all diagnostics, file by file, and the plan if none of them is an error.
 
     `document` is the file itself; called files are in `plan.pipelines`.

@@ -7,9 +7,10 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.content import NotText, decode_text, read_content
@@ -29,8 +30,7 @@ _MAX_BYTES = 1024 * 1024
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsTable:
+class SettingsTable(Struct, frozen=True):
     """One table of the file. `name` is how the file writes it, such as `models."openai:gpt-5"`; the whole has none."""
 
     file: Path

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from orchestrator import codes
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """A stable code: `title` is a short noun phrase, `explanation` tells what went wrong and how to fix it.
 
     `remedy` is the help of a diagnostic that has no more specific one.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from orchestrator import codes
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.suggestions import Suggestion, is_spelling
+from orchestrator.text.representation import repr_without
 
 Severity = Literal["error", "warning"]
 
@@ -16,16 +19,14 @@ MAX_DIAGNOSTICS: Final = 100_000
 """The maximum number of diagnostics of one file; one more reports that there are others."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(Struct, frozen=True, order=True):
     """A place between two characters of a file. Line and column count from 1; a column counts code points."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """From `start` up to, not including, `end`."""
 
     start: Position
@@ -41,13 +42,15 @@ class Span:
         return Span(self.start, Position(self.end.line, self.end.column + width))
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The text of one file, kept for excerpts. `name` is the path as the user wrote it, or `<text>`."""
 
     name: str
     text: str
-    lines: tuple[str, ...] = field(default=(), repr=False)
+    lines: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr_without(self, "lines")
 
     @classmethod
     def of(cls, name: str, text: str) -> Source:
@@ -57,8 +60,7 @@ class Source:
         return cls(name, text, split_lines(text))
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(Struct, frozen=True):
     """A second place that explains the first: "first defined here"."""
 
     message: str
@@ -66,16 +68,14 @@ class Related:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A replacement that a program can apply: `replacement` replaces `span`."""
 
     span: Span
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One problem.
 
     `message` is self-contained: it names what is wrong in backticks and has no full stop. `label` is the short text
@@ -96,9 +96,9 @@ class Diagnostic:
     def __post_init__(self) -> None:
         """Use the remedy of the code as default help, and drop a fix that is only a guess."""
         if self.help is None:
-            object.__setattr__(self, "help", CODES[self.code].remedy)
+            force_setattr(self, "help", CODES[self.code].remedy)
         if self.fix is not None and not _is_safe(self.source, self.fix):
-            object.__setattr__(self, "fix", None)
+            force_setattr(self, "fix", None)
 
     @classmethod
     def over_limit(cls, source: Source, message: str = "") -> Diagnostic:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
@@ -32,8 +33,7 @@ _STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """One underlined piece of one line."""
 
     line: int
@@ -43,8 +43,7 @@ class _Mark:
     primary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Paint:
+class _Paint(Struct, frozen=True):
     """Wraps text in color codes, or returns it unchanged."""
 
     color: bool

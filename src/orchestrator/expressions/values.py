@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.expressions.template import Template
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.expressions.evaluation.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A value without templates."""
 
     value: Any
@@ -29,8 +31,7 @@ class Constant:
         return iter(())
 
 
-@dataclass(frozen=True, slots=True)
-class Templated:
+class Templated(Struct, frozen=True):
     """The value of a template, with its own type."""
 
     template: Template
@@ -46,8 +47,7 @@ class Templated:
         yield self.template
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """The value of a template as text, where a string is expected."""
 
     template: Template
@@ -63,8 +63,7 @@ class Rendered:
         yield self.template
 
 
-@dataclass(frozen=True, slots=True)
-class ListValue:
+class ListValue(Struct, frozen=True):
     """A list of values."""
 
     items: tuple[Value, ...]
@@ -84,8 +83,7 @@ class ListValue:
             yield from item.templates()
 
 
-@dataclass(frozen=True, slots=True)
-class MappingValue:
+class MappingValue(Struct, frozen=True):
     """An object of values. Its field names are fixed."""
 
     entries: Mapping[str, Value]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+
+from msgspec import Struct
 
 from orchestrator.journal import Event, RunRecord
 
@@ -30,8 +31,7 @@ class EventSource(Protocol):
         """Return the value with references to blobs replaced by their content."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventsInMemory:
+class EventsInMemory(Struct, frozen=True):
     """An `EventSource` of one run: all of its events, with large values in place."""
 
     run: RunRecord

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.diagnostics import suggest

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.text.words import plural
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 Level = Literal["problem", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One finding of a rule. `where` is a step's path, `outputs.NAME`, or empty for the whole run."""
 
     level: Level
@@ -27,8 +29,7 @@ class Finding:
         return {"level": self.level, "where": self.where, "message": self.message, "suggestion": self.suggestion}
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A model's judgement of one output: the `score` from 0 to 1, the reason, and suggestions."""
 
     output: str
@@ -46,8 +47,7 @@ class Judgement:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Struct, frozen=True):
     """The quality report on a result. It has `judgements` if a model was asked: `model`.
 
     The `spending` on judgements is not part of the run's spending.
@@ -58,12 +58,13 @@ class Quality:
     judgements: tuple[Judgement, ...] = ()
     model: str = ""
     spending: Spending = NOTHING
-    counts: Mapping[Level, int] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
+    @property
+    def counts(self) -> Mapping[Level, int]:
+        """The number of findings of each level."""
         found = Counter(finding.level for finding in self.findings)
         levels: tuple[Level, ...] = ("problem", "warning", "note")
-        object.__setattr__(self, "counts", {level: found[level] for level in levels})
+        return {level: found[level] for level in levels}
 
     @property
     def ok(self) -> bool:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.history.event_log import EventsInMemory, RunEvents
 from orchestrator.history.result_page import result_page
 from orchestrator.history.step_results import StepResults
-from orchestrator.journal import Event, RunRecord
+from orchestrator.journal import Event
 from orchestrator.journal.events import RunState
 from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.text.representation import repr_without
 
 if TYPE_CHECKING:
     from orchestrator.history.quality import Quality
-    from orchestrator.journal import RunStatus, Store
+    from orchestrator.journal import RunRecord, RunStatus, Store
     from orchestrator.models.messages import Usage
 
 
@@ -30,8 +32,7 @@ class ResultInspector(Protocol):
         """As `inspect`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The result of a run, however it ended. It can be pickled, and then holds all events itself.
 
     `outputs` holds the declared outputs (none unless the run succeeded), `steps` every step by its path, including
@@ -42,12 +43,15 @@ class Result:
     run_id: str
     state: RunState
     outputs: Mapping[str, Any]
-    steps: StepResults = field(repr=False)
+    steps: StepResults
     error: Mapping[str, Any] | None = None
-    log: Sequence[Event] = field(default=(), repr=False)
+    log: Sequence[Event] = ()
     spending: Spending = NOTHING
     warnings: tuple[str, ...] = ()
-    inspector: ResultInspector | None = field(default=None, repr=False, compare=False)
+    inspector: ResultInspector | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "steps", "log", "inspector")
 
     @property
     def usage(self) -> Usage:

@@ -6,12 +6,14 @@ Pure functions over plans as JSON data (`Plan.to_dict`) and over the recorded st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from orchestrator.history.invalidation import recorded_roots
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.diff import changed_variables, dependency_order, hyphenated_names, names_read, step_difference
+from orchestrator.text.representation import repr_without
 
 if TYPE_CHECKING:
     from orchestrator.journal.state.resume_state import ResumeState
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 Data = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StepChange:
+class StepChange(Struct, frozen=True):
     """What happens to one step, and why. `ran`: it has records, which are lost unless it is kept."""
 
     path: str
@@ -29,8 +30,7 @@ class StepChange:
     ran: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a run keeps, runs again, and drops when it continues with another pipeline.
 
     `steps` has every step, in the file's order, then the removed ones. `forget` are the paths to drop.
@@ -38,7 +38,10 @@ class Changes:
 
     run_id: str
     steps: tuple[StepChange, ...]
-    forget: tuple[str, ...] = field(default=(), repr=False)
+    forget: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr_without(self, "forget")
 
     @property
     def kept(self) -> tuple[str, ...]:

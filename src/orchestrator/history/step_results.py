@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.history.step_order import StepOrder
 from orchestrator.journal import Event, StepRecord, step_records
@@ -26,8 +28,7 @@ _OUTPUTS: Final = frozenset({"output", "value", "values"})
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     """How one step ended. Times in seconds since the epoch; `duration` in seconds, of the last attempt.
 
     `output` is the whole result of its tool, or the value that the run continued with after its failure; that of a

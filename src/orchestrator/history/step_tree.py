@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.history.step_results import StepResult
 from orchestrator.paths import is_at_or_below, item_of, parent_of
@@ -21,8 +22,7 @@ OTHER_ITEMS: Final = 10
 _HANDLERS: Final = ("on_error", "error_handlers")
 
 
-@dataclass(frozen=True, slots=True)
-class TreeLine:
+class TreeLine(Struct, frozen=True):
     """One line of the tree: a step (without its output), an item or handler, or the number of omitted items.
 
     `label` is what the path adds to that of its parent line. Only steps have a `step`.

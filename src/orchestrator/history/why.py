@@ -6,9 +6,10 @@ All of it is derived from what is recorded: the run's events and its plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.errors import RunError
@@ -43,8 +44,7 @@ EARLIER_RUNS: Final = 100
 ReasonKind = Literal["pending", "ran", "cached", "failed", "skipped", "waiting", "answered", "cancelled", "requeued"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One thing that happened to a step, and why: `text` is a sentence. `at` is None for what has not happened yet."""
 
     kind: ReasonKind
@@ -52,8 +52,7 @@ class Reason:
     at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """The cache key of a step compared to that of the last earlier run: `parts` are the names of those that differ."""
 
     run_id: str
@@ -61,8 +60,7 @@ class Comparison:
     parts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """Why a step is in its state: `reasons` in order of time, the last one is that of `state`."""
 
     run_id: str
@@ -95,7 +93,9 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
     definition = definition_at(record.plan, path, numbered=True)
     if definition is None:
         raise _no_such_step(status.run_id, record.plan, path)
-    story = _Story(path, definition, record.plan, shared_by=str((record.forked_from or {}).get("run_id") or ""))
+    story = _Story(
+        path, definition, record.plan, StepRecord(path), shared_by=str((record.forked_from or {}).get("run_id") or "")
+    )
     for event in _events(store, status.run_id, story.paths):
         story.take(event)
     reasons = story.told(status)
@@ -119,22 +119,18 @@ def _no_such_step(run_id: str, plan: Data, path: str) -> RunError:
     return RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help, remedies=remedies)
 
 
-@dataclass(slots=True)
-class _Story:
+class _Story(Struct):
     """What the events tell of one step, taken in one after another."""
 
     path: str
     definition: Data
     plan: Data
+    record: StepRecord
     shared_by: str = ""
     reasons: list[Reason] = field(default_factory=list)
     cache: Data | None = None
     cause: str = ""
-    record: StepRecord = field(init=False)
     others: dict[str, StepRecord] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.record = StepRecord(self.path)
 
     @property
     def state(self) -> StepState:

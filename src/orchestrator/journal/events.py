@@ -9,8 +9,9 @@ In the store, a value of the first level that is longer than `blob_codec.LIMIT` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.journal.payloads import PAYLOADS, Payload
 from orchestrator.journal.payloads import EventType as EventType
@@ -22,8 +23,7 @@ ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.canc
 """The events after which nothing more happens unless the run is resumed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One fact. `seq` counts from 1 without gaps in each run, 0: not recorded; `at` is seconds since the epoch, UTC.
 
     `path` is the step's (empty for the run itself), `attempt` counts from 1 (0 where it means nothing).

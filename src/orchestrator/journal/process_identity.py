@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """A process. `process_start` distinguishes it from a later process with the same `pid`; "" where it is unknown.
 
     `machine` names the boot and the process table that `pid` belongs to: two containers may share a host's name but

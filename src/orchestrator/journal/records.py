@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.journal.events import RunState
 from orchestrator.journal.process_identity import Owner
@@ -29,8 +30,7 @@ def label_key(label: str) -> str:
     return f"label:{label}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(Struct, frozen=True):
     """Selects runs that match every given criterion. `since` in seconds since the epoch."""
 
     state: RunState | None = None
@@ -40,8 +40,7 @@ class RunFilter:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
+class BatchStatus(Struct, frozen=True):
     """The state of a batch: `rows` were started, or have invalid inputs; `states` counts those by their state.
 
     `pending` rows were read and never started; the input may have more of them, unless it was read to its end
@@ -73,8 +72,7 @@ class BatchStatus:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(Struct, frozen=True):
     """Everything that a run is created from.
 
     `plan` is the plan as JSON data, `inputs` are bound and without secrets, `now` is the one time that the whole run
@@ -126,8 +124,7 @@ class NewRun:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord(NewRun):
+class RunRecord(NewRun, frozen=True):
     """What a run was created from, as stored; `created_at` in seconds since the epoch."""
 
     created_at: float = 0.0
@@ -157,8 +154,7 @@ class RunRecord(NewRun):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """The right to record events of a run. `fence` grows with every owner: an older one is refused. `ttl` in seconds.
 
     `key` is the store's own number for the run.
@@ -171,8 +167,7 @@ class Lease:
     key: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command for a run, from any process. `by` names the person who gave it."""
 
     kind: CommandKind
@@ -180,8 +175,7 @@ class Command:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(Struct, frozen=True):
     """A cached result: of the step at `path` of a run, recorded at the time `at` (seconds since the epoch)."""
 
     key: str
@@ -191,8 +185,7 @@ class CacheEntry:
     output: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """What was removed: runs, cached results and large values, and the bytes of the large values."""
 
     runs: int = 0
@@ -201,8 +194,7 @@ class Pruned:
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStats:
+class StoreStats(Struct, frozen=True):
     """What a store holds.
 
     `runs` counts them by state, `blobs` are large values and `blob_bytes` their size. `size_bytes` is the size of the

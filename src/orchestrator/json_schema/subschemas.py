@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.json_schema.validation import ValidationTooLong, dialect_of, violations
 from orchestrator.patterns import PatternError, compile_pattern
@@ -26,8 +27,7 @@ _TYPES: Final = "the types are `string`, `number`, `integer`, `boolean`, `array`
 _MOST_PARTS: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFault:
+class SchemaFault(Struct, frozen=True):
     """A problem of a schema: the path of keys and indices, the message, and the help."""
 
     path: Path

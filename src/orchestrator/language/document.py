@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics
@@ -25,8 +26,7 @@ _MAX_BYTES = 4 * MAX_CHARACTERS
 _TEXT, _MAPPING = "<text>", "<mapping>"
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A pipeline that was read.
 
     `root` is the tree as written, or None if there is none. `spec` is always present and holds everything that is

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import BudgetExceeded
 from orchestrator.models.messages import ModelName
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """The most that may be spent: USD, tokens (input and output), requests. None: no limit."""
 
     usd: float | None = None
@@ -32,8 +32,7 @@ class Budget:
         return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(Struct, frozen=True):
     """What calls have taken: USD, tokens (input and output), requests."""
 
     usd: float = 0.0
@@ -47,8 +46,7 @@ class Spent:
         return Spent(self.usd - other.usd, self.tokens - other.tokens, self.requests - other.requests)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What a call may take at most, as far as that is known before it. `usd` is None where no price is known."""
 
     model: ModelName
@@ -57,8 +55,7 @@ class Estimate:
     requests: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reservation:
+class Reservation(Struct, frozen=True, eq=False):
     """What is reserved for one in-flight call."""
 
     held: Spent

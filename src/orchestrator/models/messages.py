@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Finish = Literal["stop", "length", "tools", "refused", "other"]
 """Why an answer ended: complete, limited by `max_tokens`, tool calls, refused or filtered, or another reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelName:
+class ModelName(Struct, frozen=True):
     """A model at a provider: `openai:gpt-5-mini`. `provider` is one of ours or the name of a server in the settings.
 
     `auto` is both at once, and written alone.
@@ -25,8 +29,7 @@ class ModelName:
         return self.model if self.model == self.provider else f"{self.provider}:{self.model}"
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """An image or another file as part of a message: its bytes and their media type, such as `image/png`."""
 
     content: bytes
@@ -34,8 +37,7 @@ class Media:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolOffer:
+class ToolOffer(Struct, frozen=True):
     """A tool that a model may ask for: its name, what it does, the JSON Schema of its parameters."""
 
     name: str
@@ -43,8 +45,7 @@ class ToolOffer:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolRequest:
+class ToolRequest(Struct, frozen=True):
     """A model asks for a tool. `id` ties the result to it.
 
     `problem` is the reason why the arguments are invalid; the tool is then not called, and the model gets the reason.
@@ -56,8 +57,7 @@ class ToolRequest:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message. With role `tool` it is the result of the request `request_id`; `requests` are an assistant's."""
 
     role: Literal["user", "assistant", "tool"]
@@ -67,8 +67,7 @@ class Message:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(Struct, frozen=True):
     """One request. `schema`: the answer must be JSON that satisfies it. Settings that are absent are the provider's.
 
     `timeout` in seconds, of the whole answer.
@@ -85,8 +84,7 @@ class ModelRequest:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a call used, in tokens. `input` includes `cached`, `output` includes `reasoning`."""
 
     input: int = 0
@@ -109,8 +107,7 @@ class Usage:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReply:
+class ModelReply(Struct, frozen=True):
     """The answer. `data` is its JSON if a schema was given; it has not been validated against the schema yet.
 
     `model` is the model that the provider reports, `latency` the seconds to the end of the answer. `limits` are the
@@ -124,26 +121,24 @@ class ModelReply:
     finish: Finish = "stop"
     model: str = ""
     latency: float = 0.0
-    limits: Mapping[str, str] = field(default_factory=dict, compare=False)
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(Struct, frozen=True):
     """A vector for each text, in their order. `limits` as in `ModelReply`."""
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     latency: float = 0.0
-    limits: Mapping[str, str] = field(default_factory=dict, compare=False)
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 current_step: ContextVar[str] = ContextVar("the step that asks", default="")
 """The path of the step that a model is being asked for. It is not sent: clients for tests answer by it."""
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(Struct):
     """Whether the request of a call has been sent to who may send a bill for it. None: the client does not tell."""
 
     sent: bool | None = None

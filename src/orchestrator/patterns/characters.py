@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 ASCII_WORD: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
 _ASCII_SPACE: Final = frozenset("\t\n\v\f\r ")
@@ -40,8 +41,7 @@ _PREDICATES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     r"""A named set: `\d`, `\p{Lu}`. `name` says which, in which dialect; `negated` is for `\D`, `\P{Lu}`."""
 
     name: str
@@ -52,8 +52,7 @@ class Kind:
         return _in_kind(self.name, char) != self.negated
 
 
-@dataclass(frozen=True, slots=True)
-class Characters:
+class Characters(Struct, frozen=True):
     """A set of characters: ranges of code points and named sets, or all others where it is negated."""
 
     ranges: tuple[tuple[int, int], ...] = ()

@@ -11,9 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.patterns.characters import ASCII_WORD, Characters
 from orchestrator.patterns.surroundings import Parts, refusal, separated
@@ -65,8 +67,7 @@ class SearchTooLong(Exception):
     """A search would take too long on this text, or has; the message has the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class PatternMatch:
+class PatternMatch(Struct, frozen=True):
     """Where a pattern was found. `spans` are those of the match and of its groups, None for one without a part."""
 
     text: str
@@ -260,8 +261,7 @@ class _Alphabet:
         return self._bytes[key]
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
+class _Program(Struct, frozen=True):
     """A pattern compiled for the `known` bytes of an alphabet. `numbers` are the pattern's groups, as RE2 has them."""
 
     regex: Any

@@ -2,9 +2,10 @@ r"""What takes the place of a match: text with `\1`, `\g<name>` and the escapes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.patterns.program import Pattern
 
@@ -20,8 +21,7 @@ class ReplacementError(ValueError):
     """A replacement is not written as Python's `re` has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(Struct, frozen=True):
     """A replacement for the matches of a pattern: texts, and numbers of groups."""
 
     pattern: Pattern

@@ -7,8 +7,10 @@ the start, `^(?=.*\d)(?!.*x).{8,}$`, is one search each. All others are refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.patterns.syntax import PatternError
 from orchestrator.patterns.tree import Assertion, Atom, GroupNode, Look, PatternNode, RepeatNode, nodes_of
@@ -19,16 +21,14 @@ _HELP: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """What must be found at the start of a text, or must not where it is `negated`."""
 
     wanted: GroupNode
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """A pattern without its surroundings. `before` matches `width` characters.
 
     For `edge` a text has a byte in front, which no character has: there may be nothing before a match.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.patterns.characters import Characters, Kind, property_kind
 from orchestrator.patterns.tree import Assertion, AssertionKind, Atom, GroupNode, Look, PatternNode, RepeatNode
@@ -35,8 +37,7 @@ class PatternError(ValueError):
         self.help = help
 
 
-@dataclass(frozen=True, slots=True)
-class Syntax:
+class Syntax(Struct, frozen=True):
     """What a pattern says. `unsupported` names what in it cannot be matched in linear time; None if nothing.
 
     `word` says which characters a word consists of, where the pattern asks for its boundaries.
@@ -49,8 +50,7 @@ class Syntax:
     unsupported: PatternError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Flags:
+class _Flags(Struct, frozen=True):
     ignorecase: bool = False
     multiline: bool = False
     dotall: bool = False
@@ -83,8 +83,7 @@ def parse_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Syntax:
     )
 
 
-@dataclass(slots=True)
-class _PatternReader:
+class _PatternReader(Struct):
     text: str
     dialect: Dialect
     at: int = 0

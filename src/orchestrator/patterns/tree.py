@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.patterns.characters import Characters
 
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(Struct, frozen=True):
     """One character of a set."""
 
     characters: Characters
@@ -23,8 +23,7 @@ AssertionKind: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Assertion:
+class Assertion(Struct, frozen=True):
     """What must hold at a place. `final` is the end, or the place before a line break that ends the text.
 
     `nothing before` is the byte that is put before a text for a pattern that looks at the character before its match.
@@ -33,16 +32,14 @@ class Assertion:
     kind: AssertionKind
 
 
-@dataclass(frozen=True, slots=True)
-class GroupNode:
+class GroupNode(Struct, frozen=True):
     """Branches in parentheses; `number` is that of a group that captures."""
 
     branches: tuple[tuple[PatternNode, ...], ...]
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatNode:
+class RepeatNode(Struct, frozen=True):
     """A part that is repeated; `most` is None for any number of times."""
 
     part: PatternNode
@@ -51,8 +48,7 @@ class RepeatNode:
     greedy: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """Look-ahead, or look-behind: what the text around a place must be, or must not be."""
 
     branches: tuple[tuple[PatternNode, ...], ...]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.models.calls.lock_entries import KeptAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class AutoValue:
+class AutoValue(Struct, frozen=True):
     """An `<AUTO>` of the file: its path, its question, and the JSON Schema of the answer.
 
     With `varies`, the question has templates, so its text is known only during a run. `asks` are the parameters of a

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
 
 S = TypeVar("S", covariant=True)
 """A step: a `StepPlan`, or a step as JSON data."""
@@ -12,8 +13,7 @@ S = TypeVar("S", covariant=True)
 ChildrenRole = Literal["body", "item", "case", "default", "handler", "turn", "finally"]
 
 
-@dataclass(frozen=True, slots=True)
-class Children(Generic[S]):
+class Children(Struct, Generic[S], frozen=True):
     """A block of steps inside a step or a pipeline.
 
     `role` is the purpose of the block: the `body` of a loop or group; the single step that a loop repeats for each

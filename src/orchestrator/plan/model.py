@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from orchestrator.expressions import Value
 from orchestrator.expressions.types.value_types import Type
@@ -15,8 +16,7 @@ from orchestrator.plan.auto_values import AutoValue
 from orchestrator.plan.steps import Block, Handler, StepPlan
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPlan:
+class OutputPlan(Struct, frozen=True):
     """One declared output: the template of its value, and its type."""
 
     name: str
@@ -26,8 +26,7 @@ class OutputPlan:
     reads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A checked pipeline. Relative paths start in `directory`; `digest` identifies what the plan does.
 
     `pipelines` holds every called pipeline, at any depth, by the path of its file; theirs are empty.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from orchestrator.expressions import Template, Value
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and when a failed attempt is retried. Times in seconds.
 
     The delay before attempt n+1 is `min(max_delay, delay * backoff ** (n - 1))`, plus or minus `jitter` of itself
@@ -35,8 +35,7 @@ MODEL_RETRY = RetryPolicy(max_attempts=4, jitter=0.25, on=("ModelRateLimited", "
 """The default of a step that calls models: temporary failures are retried after 1, 2 and 4 seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnFailure:
+class OnFailure(Struct, frozen=True):
     """What happens when the last attempt of a step has failed.
 
     `fail` ends the run, `continue` continues with null, `value` continues with `value`, `jump` jumps to step `target`.
@@ -51,8 +50,7 @@ FAIL = OnFailure()
 """The failure of a step ends the run."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachePolicy:
+class CachePolicy(Struct, frozen=True):
     """Results are shared across runs for `ttl` seconds (None: forever), by the content of the call and by `key`.
 
     `scope`: whether other pipelines share them.
@@ -63,8 +61,7 @@ class CachePolicy:
     scope: Literal["pipeline", "store"] = "store"
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """A model that scores an output from 0 to 1 by a `rubric`; `min_score` is the minimum to pass.
 
     `model` evaluates to a model's name or a list of names.
@@ -75,8 +72,7 @@ class Judge:
     min_score: float = 0.7
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """Requirements on the output of a step: all `conditions` are true (it is `output` there), `schema` matches.
 
     If the answer of a model fails the check, the model is asked again with the reasons, up to `max_attempts` times;

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.plan.policies import FAIL, MODEL_RETRY, NO_RETRY, Check, OnFailure, RetryPolicy
@@ -68,8 +70,7 @@ def digest_of(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _PlanWriter:
+class _PlanWriter(Struct, frozen=True):
     """Serializes a plan: completely, or only what defines what it does."""
 
     everything: bool

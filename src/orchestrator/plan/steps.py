@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.expressions import Constant, Template, Value
 from orchestrator.expressions.evaluation.text import to_text
@@ -16,6 +18,10 @@ from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFai
 from orchestrator.plan.value_text import as_text, expression_text, source_of, time_text
 from orchestrator.tools.contract import Action, Tool
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
 StepKind = Literal[
     "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
 ]
@@ -25,8 +31,7 @@ EACH: Final = "[*]"
 """The part of a path that means every item or round of a loop, or every turn of an agent."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """The work of a step that calls one action of one tool. `parameters` evaluates to the keyword arguments."""
 
     kind: ClassVar[StepKind] = "tool"
@@ -43,8 +48,7 @@ class ToolCall:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Steps with their own scope: the body of a loop, a group, a case, a handler. They can read the enclosing scopes.
 
     The value of a block is that of its last step in the order of the file.
@@ -53,8 +57,7 @@ class Block:
     steps: tuple[StepPlan, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileItems:
+class FileItems(Struct, frozen=True):
     """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text.
 
     Fields that are None are detected from the file.
@@ -77,8 +80,7 @@ FILE_FORMATS: Mapping[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl",
 """The format of a file of items by the extension of its name; the default is text."""
 
 
-@dataclass(frozen=True, slots=True)
-class RangeItems:
+class RangeItems(Struct, frozen=True):
     """The integers from `start` to below `stop` in steps of `step`; never held as a list."""
 
     start: Value
@@ -91,8 +93,7 @@ class RangeItems:
         return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
 
 
-@dataclass(frozen=True, slots=True)
-class ForEach:
+class ForEach(Struct, frozen=True):
     """Runs its body once for each item of a list, a mapping (as `{key, value}`), a range or a file.
 
     `body` is a `Block`, or the single step of a loop that has its own action: that step has the path of the item, and
@@ -133,8 +134,7 @@ class ForEach:
         return replace(self, body=steps[0] if isinstance(self.body, StepPlan) else Block(steps))
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatLoop:
+class RepeatLoop(Struct, frozen=True):
     """Repeats its body `while` a condition is true before a round, or `until` it is true after one.
 
     The condition can read `iteration` (of the next round for `while`, of the last for `until`, from 0), `previous`, the
@@ -164,8 +164,7 @@ class RepeatLoop:
         return replace(self, body=Block(blocks[0]))
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """Runs the case whose key equals `subject`, otherwise `default`; without either, the value is null."""
 
     kind: ClassVar[StepKind] = "switch"
@@ -190,8 +189,7 @@ class Switch:
         return replace(self, cases=cases, default=Block(blocks[-1]) if self.default is not None else None)
 
 
-@dataclass(frozen=True, slots=True)
-class CaseKey:
+class CaseKey(Struct, frozen=True):
     """The key of a case: `text` as it is written, `value` as YAML reads it.
 
     A key without quotes matches its value and, except for null, its text: `2` matches 2, 2.0 and "2", `True` matches
@@ -214,8 +212,7 @@ class CaseKey:
         return text in (self.text, to_text(self.value))
 
 
-@dataclass(frozen=True, slots=True)
-class StepGroup:
+class StepGroup(Struct, frozen=True):
     """Steps that share a condition and a timeout. With `parallel`, its value is an object with the values of all steps.
 
     With `wait_for`, the group ends when that many steps have succeeded, and the others are cancelled. None: all.
@@ -245,8 +242,7 @@ class StepGroup:
         return replace(self, body=Block(blocks[0]))
 
 
-@dataclass(frozen=True, slots=True)
-class SubPipeline:
+class SubPipeline(Struct, frozen=True):
     """Runs another pipeline in the same run. `source` is its key in `Plan.pipelines`; `inputs` evaluates to its inputs.
 
     `max_depth` limits how deep it may call itself; None if it does not call itself.
@@ -266,8 +262,7 @@ class SubPipeline:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Asks a person a question. The answer must match `answer` and, if there are `choices`, be one of them."""
 
     kind: ClassVar[StepKind] = "ask"
@@ -285,8 +280,7 @@ class Ask:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Approve:
+class Approve(Struct, frozen=True):
     """Asks a person to approve or reject; with `editable`, the person can edit the content.
 
     The result is `{approved, content, comment}`, its primary value `approved`.
@@ -307,8 +301,7 @@ class Approve:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Waits until a time (ISO 8601, or seconds since the epoch) or for a duration. Exactly one is set."""
 
     kind: ClassVar[StepKind] = "wait"
@@ -325,8 +318,7 @@ class Wait:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class AgentTool:
+class AgentTool(Struct, frozen=True):
     """An action that the model of an agent can call by this name."""
 
     name: str
@@ -334,16 +326,14 @@ class AgentTool:
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class AgentServer:
+class AgentServer(Struct, frozen=True):
     """A tool server that the model of an agent can use: one of its tools, or all."""
 
     server: str
     tool: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(Struct, frozen=True):
     """Asks a model in turns. In each turn it can call tools, and receives their results in the next.
 
     It ends with an answer without tool calls, and fails after `max_turns` turns without one. `parameters` are the
@@ -384,8 +374,7 @@ Work = ToolCall | ForEach | RepeatLoop | Switch | StepGroup | SubPipeline | Agen
 """What a step does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Struct, frozen=True):
     """Handles errors that match any of `error_types` and any of `error_patterns`; an empty tuple matches all.
 
     Types are names or codes; patterns are regular expressions searched for in the message. `retry` makes further
@@ -406,8 +395,7 @@ class Handler:
         return f"on error: {', '.join(kinds)}" if kinds else "on any error"
 
 
-@dataclass(frozen=True, slots=True)
-class StepPlan:
+class StepPlan(Struct, frozen=True):
     """One step.
 
     `dependencies` are the ids of all steps of the same block that must end before this one starts: declared ones,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar, overload
+
+from msgspec import Struct
 
 from orchestrator.plan.children import Children
 from orchestrator.plan.model import Plan
@@ -23,8 +24,7 @@ S = TypeVar("S")
 _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Visit(Generic[S]):
+class Visit(Struct, Generic[S], frozen=True):
     """A step that the traversal has reached, its path, and the block that contains it."""
 
     path: str

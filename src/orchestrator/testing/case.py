@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from orchestrator.models.budget import Budget
 from orchestrator.testing.expectations import Expectation
@@ -18,8 +19,7 @@ RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paus
 StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pending", "waiting"]
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
+class Models(Struct, frozen=True):
     """The source of answers. `directory` holds recordings, `answers` are scripts by step, as of a `FakeModel`."""
 
     kind: Kind
@@ -27,16 +27,14 @@ class Models:
     answers: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedStep:
+class ExpectedStep(Struct, frozen=True):
     """How a step must have ended, and what its value must be; None: whatever."""
 
     state: StepEnd | None = None
     value: Expectation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expectations:
+class Expectations(Struct, frozen=True):
     """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered.
 
     `files` are in the case's folder, by relative path.
@@ -52,8 +50,7 @@ class Expectations:
     files: Mapping[str, ExpectedFile] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One run of the pipeline. `stub` and `answers` are by step: results of tools, and answers to questions.
 
     `budget` replaces the pipeline's. With `in_place` it runs in the project's directory, not in a copy of it.

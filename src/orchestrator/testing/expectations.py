@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions import Scope, Template
@@ -26,8 +27,7 @@ _WITHIN: Final = 1e-6
 _SHOWN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """What a value must be: each of `ways` holds. `within` is how far off a number may be, where `approx` is given.
 
     `expression` is parsed, the others are as the file has them.

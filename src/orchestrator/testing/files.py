@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes, errors
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics, suggest
@@ -37,8 +39,7 @@ _ERRORS: Final[Mapping[str, type[StepError]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CaseFile:
+class CaseFile(Struct, frozen=True):
     """A test file as it was read. `names` are to be compared with the pipeline's; `tools` are files with tools."""
 
     path: Path

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
@@ -18,8 +19,7 @@ UNUSABLE: Final = object()
 NameKind: TypeAlias = Literal["input", "output", "step", "field", "call", "question"]
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A name in the file that is to be one of the pipeline's.
 
     It is that of an input, an output, a step, a step or a field of one, a call of a tool, a question to a person.

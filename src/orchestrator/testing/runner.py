@@ -7,9 +7,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator import codes as code_symbols
 from orchestrator.api import Orchestrator, Pipeline, Run
@@ -43,8 +45,7 @@ JOBS: Final = 4
 """How many cases run at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """The settings of all cases. Relative paths of the pipelines start in `directory`, by default the project's.
 
     `update`: cases with recordings call the models, and replace the recordings. `in_place`: the cases run in
@@ -66,8 +67,7 @@ class Setting:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The outcome of a case: `reasons` explain a failure or skip; `written` are the recordings that it made."""
 
     file: CaseFile

@@ -6,8 +6,9 @@ Here a path has no numbers: `translate.draft` is that step of all items.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from orchestrator.errors import StepError
 from orchestrator.plan.steps import (

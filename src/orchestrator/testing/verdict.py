@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator.models.budget import exact_usd
 from orchestrator.plan.steps import ForEach, StepPlan
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.testing.case import Case, ExpectedStep
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a run ended or rests. `result` is absent if it never began; `steps` are the plan's by path."""
 
     state: str

@@ -6,10 +6,12 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.testing.stubs import own_work, steps_of
@@ -78,8 +80,7 @@ def _may_change_files(step: StepPlan) -> bool:
     return module != f"{_BUILTIN}{work.tool.name}" or work.action.name not in _READ_ONLY.get(work.tool.name, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """A copy of a project's folder: `folder` as it was given, `original` without links, `directory` holds the copy.
 
     `root` stands for the root of the file system: `directory` has the path in it that `original` has in the system's,
@@ -208,8 +209,7 @@ def _copy(entries: Sequence[_CopiedEntry], workspace: Workspace, stopped: Callab
         Path(target).chmod(stat.S_IMODE(mode))
 
 
-@dataclass(frozen=True, slots=True)
-class _CopiedEntry:
+class _CopiedEntry(Struct, frozen=True):
     """Something in the folder, with its path from there."""
 
     path: str

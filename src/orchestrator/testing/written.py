@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.testing.expectations import Expectation, unmet
 from orchestrator.text.content import path_kind, read_content
@@ -18,8 +19,7 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 """How large a file may be whose text is compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedFile:
+class ExpectedFile(Struct, frozen=True):
     """Whether a file must exist, and what its text must be; None: any."""
 
     exists: bool = True

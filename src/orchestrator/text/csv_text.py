@@ -7,9 +7,10 @@ distinguish an empty cell from an empty string; Polars reads blank lines as rows
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from orchestrator.text.words import plural
 
@@ -34,8 +35,7 @@ class Record(NamedTuple):
     cells: list[str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class BadRecord:
+class BadRecord(Struct, frozen=True):
     """A record that cannot be read, with the reason and the fix."""
 
     line: int

@@ -7,9 +7,11 @@ import signal
 import threading
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError, StepError
@@ -87,8 +89,7 @@ def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permission
         raise refusal.error()
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(Struct, frozen=True):
     """What is computed once per action: `quick` maps a parameter to the Python types that are always valid."""
 
     quick: Mapping[str, frozenset[type]]
@@ -133,7 +134,7 @@ def _prepare(action: Action) -> _Prepared:
         mutable=any(isinstance(default, list | dict) for default in defaults.values()),
         convert=tuple(parameter for parameter in parameters if parameter.convert is not None),
     )
-    object.__setattr__(action, "prepared", prepared)
+    force_setattr(action, "prepared", prepared)
     return prepared
 
 

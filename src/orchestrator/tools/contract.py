@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from orchestrator.expressions.types.value_types import Type
 from orchestrator.tools.sandbox.refusal import Refusal
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter of an action. With `required` false, `default` is used if a step omits it.
 
     `convert` turns the JSON value into the type that the function expects (a `Path`, a model, a date); it raises
@@ -78,8 +78,7 @@ RefusalCheck = Callable[[Mapping[str, Any], "Permissions"], Refusal | None]
 """Decides from the known parameters whether a call is permitted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One action of a tool.
 
     `function` is called with the parameters as keywords (and `context=` if `takes_context`). With `mode` "thread" it is
@@ -111,11 +110,10 @@ class Action:
     example: str = ""
     uses_model: bool = False
     result_type: Callable[[Mapping[str, Any]], Type] | None = None
-    prepared: Any = field(default=None, init=False, repr=False, compare=False)  # set by `call_action` on first use
+    prepared: Any = None  # set by `call_action` on first use
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """A named group of actions. A step needs no `action:` for a tool with a single action.
 
     `aliases` maps other names to action names.

@@ -6,7 +6,6 @@ Regular expressions in `match()` and `search()` are those of `orchestrator.patte
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from iregexp_check import check as is_iregexp
@@ -14,6 +13,7 @@ from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathNode, J
 from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
 from jsonpath_rfc9535.segments import JSONPathChildSegment, JSONPathRecursiveDescentSegment, JSONPathSegment
 from jsonpath_rfc9535.selectors import IndexSelector, NameSelector
+from msgspec import Struct
 
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 
@@ -40,8 +40,7 @@ class QueryTooLarge(Exception):
     """A query takes more work than is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class JsonPath:
+class JsonPath(Struct, frozen=True):
     """A parsed path."""
 
     query: JSONPathQuery

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
@@ -20,8 +21,7 @@ _WITHOUT_NAME = "model"
 """The tool whose actions can be named without it, as in `action: generate_text`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
+class Unresolved(Struct, frozen=True):
     """Why `tool` and `action` of a step name no action: the code, the wrong key, and the valid names.
 
     `actions` are those that can be named without their tool.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelAnswerInvalid, ModelError, ModelRateLimited, ModelRejected, ModelUnavailable
 from orchestrator.models.clients import ProviderClient

@@ -7,11 +7,11 @@ import gzip
 import json
 import socket
 import zlib
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelError, ModelRejected
 from orchestrator.models.clients import Endpoint, ProviderClient

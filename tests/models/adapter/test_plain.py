@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.models.clients import ProviderClient
 from orchestrator.models.clients import openai as plain_module

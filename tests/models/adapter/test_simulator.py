@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelError, ModelRateLimited, ModelUnavailable
 from orchestrator.models.catalog.providers import PROVIDERS

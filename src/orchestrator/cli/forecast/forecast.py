@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, models_told
@@ -39,8 +41,7 @@ _NOT_SENT: Final = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CallForecast:
+class CallForecast(Struct, frozen=True):
     """A call of a model. `input` and `output` in tokens, `cost` in USD at most; None where no price is known.
 
     `rough`: a part of the prompt is known only during the run. `models` are those that may be called, in order, as
@@ -56,8 +57,7 @@ class CallForecast:
     rough: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StepForecast:
+class StepForecast(Struct, frozen=True):
     """A step: what it does, after which others, how often (None: not known before), and its calls of models."""
 
     path: str
@@ -68,8 +68,7 @@ class StepForecast:
     calls: tuple[CallForecast, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """All steps. The sums assume that each step calls a model once, for all known items, in one iteration.
 
     `cost` is the known cost, `unpriced` the number of calls without a known price, `missing` what must be set up first.
@@ -86,7 +85,7 @@ class Forecast:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the forecast as JSON data."""
-        return {**asdict(self), "steps": [asdict(step) for step in self.steps]}
+        return {**asdict(self), "steps": [asdict(step) for step in self.steps], "most": self.most.to_dict()}
 
 
 def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Forecast:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.models.calls.gateway import ModelChoice
 from orchestrator.models.messages import JUDGE
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _CHOOSING = ("model", "requires_model", "selection")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelStep:
+class ModelStep(Struct, frozen=True):
     """A step that calls models. `unknown`: why its models are not known before a run."""
 
     path: str

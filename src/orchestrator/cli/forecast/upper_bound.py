@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import models_told
@@ -40,8 +42,7 @@ _ONE_ANSWER: Final = frozenset({"generate_text", "generate"})
 """Actions that send only the prompt of the step."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpperBound:
+class UpperBound(Struct, frozen=True):
     """The most that a run uses. None: there is no bound, and `unbounded` names the steps, and why.
 
     `input` and `output` in tokens, `cost` in USD; also None where a model's limits or prices are not known.

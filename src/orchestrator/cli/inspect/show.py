@@ -62,7 +62,7 @@ def show(
 
 def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None, *, json: bool) -> None:
     """Print the tracebacks of what tools raised, of all attempts or those of one step."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from orchestrator.cli.terminal.output import LINES, emit, emit_json, moment, printable, say
     from orchestrator.runtime.run.failures import tracebacks

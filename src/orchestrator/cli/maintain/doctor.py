@@ -5,13 +5,14 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator.cli.options import common
 from orchestrator.config.project_file import CONFIGURATION_FILE, project_directory
@@ -37,8 +38,7 @@ class Verdict(enum.StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class DoctorCheck:
+class DoctorCheck(Struct, frozen=True):
     """One line: what was checked, the result, and the fix for a problem."""
 
     verdict: Verdict

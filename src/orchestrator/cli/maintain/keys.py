@@ -140,7 +140,8 @@ def _source(key: "Key | None", held: "Keys") -> str:
 
 def _check(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
     import asyncio
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint, say
     from orchestrator.models.catalog.probe import probe_all

@@ -1,10 +1,10 @@
 """`prune` and `store`: remove old runs from a store, and show what it holds."""
 
 import enum
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from orchestrator.cli.options import common
 from orchestrator.cli.options.usage_errors import choice_metavar, duration, one_of, whole_number

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.content import path_kind
@@ -23,8 +24,7 @@ _MOST_BYTES: Final = 1 << 20
 """How much of a file is looked at to tell whether it is a pipeline."""
 
 
-@dataclass(slots=True)
-class Selection:
+class Selection(Struct):
     """The files that were found, each once, and the YAML files of directories that hold no pipeline."""
 
     files: list[Path] = field(default_factory=list)

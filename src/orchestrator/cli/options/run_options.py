@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
+
+from msgspec import Struct
 
 from orchestrator.cli.options import common
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import ModelClient
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """The options of a command that executes a run in this process."""
 
     store: common.StoreOption = None
@@ -78,12 +78,10 @@ class RunOptions:
 def executes(command: Callable[..., None]) -> Callable[..., None]:
     """Replace the parameter `options: RunOptions` of a command by the options of its fields."""
     hints = get_type_hints(RunOptions, localns={"Path": Path}, include_extras=True)
-    names = [field.name for field in fields(RunOptions)]
+    names = RunOptions.__struct_fields__
     shared = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(RunOptions)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+        for name, default in zip(names, RunOptions.__struct_defaults__, strict=True)
     ]
 
     @functools.wraps(command)

@@ -7,8 +7,9 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from orchestrator.cli.run.batch_rows import Rows
 from orchestrator.cli.terminal.live import BAR_WIDTH
@@ -43,8 +44,7 @@ TELL_SECONDS: Final = 5.0
 _WAITING: Final = ("paused", "waiting")
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """The rows of a batch that have ended, counted by how they did."""
 
     batch: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.cli.terminal.hints import Hints
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.status import RunStatus
 
 
-@dataclass(frozen=True, slots=True)
-class RunDisplay:
+class RunDisplay(Struct, frozen=True):
     """How to show a run, and the options of the commands that are suggested."""
 
     json: bool = False

@@ -2,11 +2,11 @@
 
 import shlex
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from orchestrator.cli.options import common
 from orchestrator.cli.options.run_options import RunOptions, executes

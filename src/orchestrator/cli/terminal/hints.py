@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.remedies import (
     Allow,
@@ -33,8 +34,7 @@ EXECUTING: Final = ("resume", "answer", "retry", "fork")
 """The commands that execute a run, and so need its tools and permissions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(Struct, frozen=True):
     """The options of suggested commands: `store`, as `--store` was given, and those that a run needs again.
 
     `words` are options that the run was started with in addition to `orchestrator.toml`; it cannot be resumed without

@@ -7,8 +7,9 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.cli.terminal.output import INTERRUPTED, is_terminal, say
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.api import Run
 
 
-@dataclass(slots=True)
-class Interrupts:
+class Interrupts(Struct):
     """The number of signals to stop: Ctrl-C, SIGTERM, or SIGHUP of a closed terminal."""
 
     count: int = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from orchestrator.cli.terminal.output import is_terminal, printable, say, seconds, use_colour
 from orchestrator.cli.terminal.progress import ACTIVE, MARKS, Board, Row, line_for, waiting_text
@@ -212,8 +213,7 @@ class ProgressTable:
         return "  ".join(filter(None, (title, drawn, words)))
 
 
-@dataclass(frozen=True, slots=True)
-class TableLine:
+class TableLine(Struct, frozen=True):
     """One line of the table: a step's mark, name, state, elapsed time, and what it reports."""
 
     mark: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator.cli.terminal.output import printable, seconds
 from orchestrator.cli.terminal.progress_tree import waiting_words
@@ -49,8 +50,7 @@ MARKS = {
 }
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """One step. Times in seconds since the epoch."""
 
     path: str
@@ -67,8 +67,7 @@ class Row:
         return None if self.started_at is None else max(0.0, (self.ended_at or now) - self.started_at)
 
 
-@dataclass(slots=True)
-class Board:
+class Board(Struct):
     """The rows of a run's top-level steps in the plan's order (those of another plan join at the end), and its fold.
 
     Whatever is said of the run as a whole, and of what is at work within its steps, comes from the fold, so that it

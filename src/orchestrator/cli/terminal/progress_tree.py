@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.cli.terminal.output import printable, seconds
 from orchestrator.journal.state.status import ActiveStep
@@ -12,11 +13,11 @@ from orchestrator.paths import parent_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+
 BAR_WIDTH: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(Struct, frozen=True):
     """An active step with its place in the tree; `label` is the part of its path below its parent."""
 
     depth: int

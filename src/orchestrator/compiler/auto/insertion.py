@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
@@ -52,8 +53,7 @@ _NO_VALUE: Final = "not allowed here"
 _NO_QUESTION: Final = "no question"
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """A question of the inserted step: its text in the file, the answer's type, and the answers in the lock file."""
 
     node: Scalar
@@ -64,8 +64,7 @@ class _Question:
     kept: tuple[KeptAnswer, ...] = ()
 
 
-@dataclass(slots=True)
-class _StepQuestions:
+class _StepQuestions(Struct):
     """The `<AUTO>` values of one step: the questions by the names of the values, and the nodes that replace them."""
 
     spec: StepSpec

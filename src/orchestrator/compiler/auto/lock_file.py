@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.compiler.ir.files import SUFFIX
@@ -17,14 +18,16 @@ from orchestrator.language.yaml.writer import write_yaml
 from orchestrator.models.calls.lock_entries import KeptAnswer
 from orchestrator.models.output.schemas import misfits, structure_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 VERSION: Final = 1
 
 _START: Final = Span.at(1, 1)
 _WORDS: Final = ("question", "model", "when", "asked")
 
 
-@dataclass(frozen=True, slots=True)
-class LockedValue:
+class LockedValue(Struct, frozen=True):
     """The answers for the value at one path: the question as the file has it, the type, and the answers.
 
     A question with templates has one answer for each rendered text. `span` is the place in the lock.
@@ -41,8 +44,7 @@ class LockedValue:
         return next((answer for answer in self.answers if answer.asked == digest), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """A lock as it was read: its values by path, or what is wrong with it."""
 
     source: Source

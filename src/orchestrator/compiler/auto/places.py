@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.compiler.ir.files import Unreadable
 from orchestrator.compiler.ir.names import input_type
@@ -31,8 +32,7 @@ ANY: Final[Schema] = {}
 TEXT: Final[Schema] = {"type": "string"}
 
 
-@dataclass(frozen=True, slots=True)
-class AutoPlace:
+class AutoPlace(Struct, frozen=True):
     """A text of a step with an `<AUTO>` in it, at a path below the step's node.
 
     `schema` is that of a value that is the whole text; with `whole`, the `<AUTO>` must be the whole text. `refused` is

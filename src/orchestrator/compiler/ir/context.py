@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from orchestrator import codes
 from orchestrator.compiler.ir.diagnostics import Diagnostics
-from orchestrator.compiler.ir.files import FileLocation, PipelineFiles
-from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference
+from orchestrator.compiler.ir.files import PipelineFiles
+from orchestrator.compiler.ir.model_references import ModelEnvironment
 from orchestrator.compiler.ir.names import RESERVED
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import (
@@ -32,14 +33,15 @@ from orchestrator.tools import Permissions, Registry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from orchestrator.compiler.ir.files import FileLocation
+    from orchestrator.compiler.ir.model_references import ModelReference
     from orchestrator.diagnostics import Span
     from orchestrator.language import Document
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
     from orchestrator.plan.model import OutputPlan
 
 
-@dataclass(slots=True, eq=False)
-class CompilationSession:
+class CompilationSession(Struct, eq=False):
     """One compilation: its settings, and the files that it has read, by their keys.
 
     `called` are the files that a step calls; `calls` maps callers to called files; `unlimited` are the calls without a
@@ -58,8 +60,7 @@ class CompilationSession:
     unlimited: dict[str, dict[str, PipelineCall]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineCall:
+class PipelineCall(Struct, frozen=True):
     """A call of another file, at `node`."""
 
     context: CompilationContext

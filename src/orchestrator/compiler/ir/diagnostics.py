@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.diagnostics import CODES, MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
@@ -23,8 +24,7 @@ SUFFIX: Final = ".lock"
 _LARGEST_LOCK: Final = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """Why a file cannot be called."""
 
     code: str
@@ -32,8 +32,7 @@ class Unreadable:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileLocation:
+class FileLocation(Struct, frozen=True):
     """The path of a file, and its key: the path relative to the run's directory, if it is inside it."""
 
     key: str

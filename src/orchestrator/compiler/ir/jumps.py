@@ -8,17 +8,19 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, overload
 
+from msgspec import Struct
+
 from orchestrator.language.yaml.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 JumpKind = Literal["on_success", "on_false", "on_failure"]
 JUMP_KINDS: tuple[JumpKind, ...] = ("on_success", "on_false", "on_failure")
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(Struct, frozen=True):
     """A jump from the step at `source` to the step at `target`; it skips the steps after `source` and before `end`.
 
     All are positions in the block. `node` is the place in the file.
@@ -57,8 +59,7 @@ class Between(Sequence[str]):
         return islice(self.ids, self.start, self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(Struct, frozen=True):
     """The innermost jumps over a step: the one that starts last, and the one that ends first."""
 
     last: Jump

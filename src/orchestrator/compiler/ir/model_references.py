@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.compiler.ir.nodes import SourceStep
 from orchestrator.errors import ModelMissing
@@ -58,8 +59,7 @@ class ModelEnvironment:
             return None if not is_named and ollama_is_running(self.catalogue, self.keys) else error
 
 
-@dataclass(frozen=True, slots=True)
-class ModelUse:
+class ModelUse(Struct, frozen=True):
     """A use of the models named at some place: by a step, or by the judge of its output.
 
     `needs` are the required capabilities, each with the place that requires it.
@@ -71,8 +71,7 @@ class ModelUse:
     action: str = ""
 
 
-@dataclass(slots=True)
-class ModelReference:
+class ModelReference(Struct):
     """A place that names models, and all that ask them. `given`: the step itself names them, not the file.
 
     `unnamed`: nothing is named, and the default model is asked for what stands at `node`.

@@ -6,16 +6,17 @@ Names belong to blocks, blocks to steps, and templates see names: one structure,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from orchestrator.compiler.ir.jumps import Cover, Jump, JumpKind
 from orchestrator.compiler.ir.names import NAMESPACES
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.diagnostics import Vocabulary
-from orchestrator.expressions import Reference, Template, Value
+from orchestrator.expressions import Template, Value
 from orchestrator.expressions.types.environment import Environment
 from orchestrator.expressions.types.value_types import Type
 from orchestrator.language.spec.model_options import CheckSpec
@@ -24,7 +25,10 @@ from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from orchestrator.diagnostics import Span
+    from orchestrator.expressions import Reference
     from orchestrator.language import Document
     from orchestrator.plan.policies import OnFailure
     from orchestrator.plan.steps import Block, StepPlan, Work
@@ -222,8 +226,7 @@ def fields_read(reference: Reference) -> tuple[str | int, ...]:
     return reference.path[1:] if reference.name in NAMESPACES else reference.path
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedTemplate:
+class PlacedTemplate(Struct, frozen=True):
     """A template, the scalar that contains it, and the names that it can read."""
 
     template: Template
@@ -236,8 +239,7 @@ class PlacedTemplate:
             yield reference, self.scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """`step` depends on `on` because of `node`; `reason` describes why.
 
     `part` are offsets in the text of `node`, if it is an expression; None: the whole node.
@@ -255,8 +257,7 @@ class Dependency:
         return self.node.span_of(*self.part) if self.part and isinstance(self.node, Scalar) else self.node.span
 
 
-@dataclass(slots=True)
-class Flow:
+class Flow(Struct):
     """The order of the steps of one block: dependencies by step, and jumps.
 
     `covers` are the innermost jumps over each position that may be skipped.
@@ -275,8 +276,7 @@ class Flow:
         return tuple(self.edges.get(step, ()))
 
 
-@dataclass(slots=True, eq=False)
-class Carried:
+class Carried(Struct, eq=False):
     """The values that a loop carries from round to round: `scope` has their names.
 
     `tests` are the templates of the condition, which a `while` evaluates first; `changes` are those of `update`.
@@ -340,8 +340,7 @@ class SourceWork(ABC):
         """Build the work of a step without errors."""
 
 
-@dataclass(slots=True, eq=False)
-class SourceHandler:
+class SourceHandler(Struct, eq=False):
     """One handler of errors."""
 
     spec: HandlerSpec
@@ -350,8 +349,7 @@ class SourceHandler:
     places: list[PlacedTemplate] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class SourceCheck:
+class SourceCheck(Struct, eq=False):
     """The `check` of a step. `scope` is that of the step, with `output`."""
 
     spec: CheckSpec
@@ -363,8 +361,7 @@ class SourceCheck:
     places: list[PlacedTemplate] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class SourceStep:
+class SourceStep(Struct, eq=False):
     """One step. `templates` are evaluated if it runs, `guards` decide whether it runs."""
 
     spec: StepSpec
@@ -411,8 +408,7 @@ class SourceStep:
         return next((step for step in self.ancestors() if step.block is block), None)
 
 
-@dataclass(slots=True, eq=False)
-class SourceBlock:
+class SourceBlock(Struct, eq=False):
     """Steps with their own scope. `owner` is the step that contains them, None for those of the file itself."""
 
     kind: BlockKind

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.diagnostics import Related
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import ModelName
 
 
-@dataclass(slots=True)
-class _Problem:
+class _Problem(Struct):
     """A problem that prevents a model from being called. Problems with the same `cause` are reported once."""
 
     code: str

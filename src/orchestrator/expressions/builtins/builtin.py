@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.expressions.types.value_types import ANY, Kind, Type
 
@@ -15,8 +16,7 @@ BuiltinDecorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that registers a function in a table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misuse:
+class Misuse(Struct, frozen=True):
     """An invalid constant argument.
 
     `wrong` follows the name of the filter in the message. `meant` is a string that can safely replace the argument.
@@ -32,8 +32,7 @@ Check = Callable[[Mapping[str, Any]], Misuse | None]
 """Checks the constant arguments of a call, by parameter name."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltinParameter:
+class BuiltinParameter(Struct, frozen=True):
     """One argument of a filter, test, function or method."""
 
     name: str
@@ -41,8 +40,7 @@ class BuiltinParameter:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Struct, frozen=True):
     """One filter, test, function or method.
 
     `function` takes the value (except for functions), then the arguments. `accepts` lists the kinds of values that it

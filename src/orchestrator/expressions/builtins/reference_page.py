@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from orchestrator.expressions.builtins.builtin import Builtin
 from orchestrator.expressions.builtins.filters import FILTERS
@@ -22,8 +23,7 @@ A test runs each example; `→` shows its output. `orchestrator filters` lists t
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltinSection:
+class BuiltinSection(Struct, frozen=True):
     """One of the tables: its title, the syntax of its entries, and the sign before their names."""
 
     title: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.problem import Fact
@@ -55,7 +56,7 @@ def _text(node: Any) -> str:
         return f"{{{','.join(f'{key}:{_text(value)}' for key, value in node.items())}}}"
     if isinstance(node, nodes.Attribute) and isinstance(node.target, nodes.Name) and node.target.name in _NAMESPACES:
         return f"Name('{node.name}')"
-    if is_dataclass(node):
-        parts = [_text(getattr(node, field.name)) for field in fields(node) if field.name not in _PLACES]
+    if isinstance(node, Struct):
+        parts = [_text(getattr(node, name)) for name in node.__struct_fields__ if name not in _PLACES]
         return f"{type(node).__name__}({','.join(parts)})"
     return repr(node)

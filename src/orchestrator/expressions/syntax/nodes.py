@@ -5,12 +5,12 @@ The nodes are slotted and not frozen: parsing creates many, and a frozen datacla
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(slots=True, eq=False)
-class Literal:
+
+class Literal(Struct, eq=False):
     """A number, string, boolean or null."""
 
     value: Any
@@ -18,8 +18,7 @@ class Literal:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Name:
+class Name(Struct, eq=False):
     """A read of a name."""
 
     name: str
@@ -27,8 +26,7 @@ class Name:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Attribute:
+class Attribute(Struct, eq=False):
     """`target.name`. The name starts at `name_start`."""
 
     target: Expression
@@ -38,8 +36,7 @@ class Attribute:
     name_start: int
 
 
-@dataclass(slots=True, eq=False)
-class Item:
+class Item(Struct, eq=False):
     """`target[index]`."""
 
     target: Expression
@@ -48,8 +45,7 @@ class Item:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Slice:
+class Slice(Struct, eq=False):
     """`target[low:high:step]`."""
 
     target: Expression
@@ -60,8 +56,7 @@ class Slice:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Unary:
+class Unary(Struct, eq=False):
     """`-x`, `+x` or `not x`."""
 
     operator: str
@@ -70,8 +65,7 @@ class Unary:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Binary:
+class Binary(Struct, eq=False):
     """An arithmetic operation."""
 
     operator: str
@@ -81,8 +75,7 @@ class Binary:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Concat:
+class Concat(Struct, eq=False):
     """`a ~ b ~ c`: the parts as text, joined."""
 
     parts: list[Expression]
@@ -90,8 +83,7 @@ class Concat:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Compare:
+class Compare(Struct, eq=False):
     """`a < b <= c`: a chain of comparisons that must all hold."""
 
     first: Expression
@@ -100,8 +92,7 @@ class Compare:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Logic:
+class Logic(Struct, eq=False):
     """`and`, `or`."""
 
     operator: str
@@ -111,8 +102,7 @@ class Logic:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Conditional:
+class Conditional(Struct, eq=False):
     """`then if test else otherwise`."""
 
     test: Expression
@@ -122,8 +112,7 @@ class Conditional:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class ListOf:
+class ListOf(Struct, eq=False):
     """`[a, b]`, `(a, b)`."""
 
     items: list[Expression]
@@ -131,8 +120,7 @@ class ListOf:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class DictOf:
+class DictOf(Struct, eq=False):
     """`{'a': b}`."""
 
     entries: list[tuple[Expression, Expression]]
@@ -140,8 +128,7 @@ class DictOf:
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(Struct, eq=False):
     """A use of a built-in: `target | name(...)`, `target is name(...)`, `target.name(...)` or `name(...)`.
 
     `kind` is `filter`, `test`, `method` or `function`; a function has no target. `positional` and `keywords` are as
@@ -159,8 +146,7 @@ class Call:
     negated: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Bad:
+class Bad(Struct, eq=False):
     """A placeholder where a problem was reported. `parts` are the valid expressions inside."""
 
     parts: list[Expression]
@@ -187,30 +173,26 @@ Expression = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class Text:
+class Text(Struct, eq=False):
     """Text outside of braces."""
 
     text: str
 
 
-@dataclass(slots=True, eq=False)
-class Output:
+class Output(Struct, eq=False):
     """`{{ expression }}`."""
 
     expression: Expression
 
 
-@dataclass(slots=True, eq=False)
-class If:
+class If(Struct, eq=False):
     """`{% if %}`: the first branch whose test holds, else `otherwise`."""
 
     branches: list[tuple[Expression, list[Statement]]] = field(default_factory=list)
     otherwise: list[Statement] | None = None
 
 
-@dataclass(slots=True, eq=False)
-class For:
+class For(Struct, eq=False):
     """`{% for targets in iterable if condition %}`."""
 
     targets: list[str]
@@ -221,8 +203,7 @@ class For:
     otherwise: list[Statement] | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Assign:
+class Assign(Struct, eq=False):
     """`{% set a, b = value %}`; with `member`, `{% set a.member = value %}` of a namespace."""
 
     targets: list[str]
@@ -233,8 +214,7 @@ class Assign:
     member: str | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Capture:
+class Capture(Struct, eq=False):
     """`{% set name | filter %}...{% endset %}`. `filters` is applied to the text, which it reads as `placeholder`."""
 
     name: str
@@ -243,8 +223,7 @@ class Capture:
     body: list[Statement] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class Declare:
+class Declare(Struct, eq=False):
     """Names that an unsupported statement would have defined, so that reading them is not another problem."""
 
     names: list[str]

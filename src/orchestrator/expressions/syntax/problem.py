@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from msgspec import Struct
 
 from orchestrator.expressions.types.value_types import Type
 
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One problem in a template. `start` and `end` are offsets in its text, in code points.
 
     `replacement` is a text that can safely replace the text from `start` to `end`.
@@ -36,8 +36,7 @@ class Fact(NamedTuple):
     names: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One read of a free name, with the constant fields and indices that follow it (`a.b[0]`: `a`, `("b", 0)`).
 
     `guarded`: the template handles a null or undefined value here. `given` are the facts that the surrounding
@@ -52,8 +51,7 @@ class Reference:
     given: frozenset[Fact] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
+class Inference(Struct, frozen=True):
     """The inferred type of a template's value, and the problems found on the way."""
 
     type: Type

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.expressions.syntax import messages
@@ -59,8 +60,7 @@ _NO_TARGETS: Final = frozenset({"import", "as"})
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """An open block; `into` is the list that its statements are added to."""
 
     kind: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 _MOST_STEPS: Final = 1_000_000
 _DEEPEST: Final = 200
@@ -19,8 +20,7 @@ def with_integers(value: Any, schema: Any) -> Any:
     return _Conversion(schema).of(value, schema, 0)
 
 
-@dataclass(slots=True)
-class _Conversion:
+class _Conversion(Struct):
     """One conversion by a schema; `left` is the number of steps that it may still take."""
 
     root: Any

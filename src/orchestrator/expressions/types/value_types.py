@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.text.words import quoted_list, word_list
 
 Kind = Literal["any", "null", "boolean", "integer", "number", "string", "array", "object", "union"]
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Struct, frozen=True):
     """The type of a JSON value.
 
     `any` is an unknown type, assignable to everything. An object without `properties` has unknown fields; with `closed`
@@ -29,8 +29,13 @@ class Type:
     options: tuple[Type, ...] = ()
     enum: tuple[Any, ...] = ()
     attributes: Mapping[str, Type] = field(default_factory=dict)
-    description: str = field(default="", compare=False)
+    description: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Type) and all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+
+_COMPARED: Final = tuple(name for name in Type.__struct_fields__ if name != "description")
 
 ANY = Type()
 NULL = Type("null")

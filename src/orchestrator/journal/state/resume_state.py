@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.journal.payloads import (
@@ -102,8 +103,7 @@ class ItemEnds:
         return f"<{self._settled} items ended, {self.failed} failed>"
 
 
-@dataclass(slots=True)
-class ResumeState:
+class ResumeState(Struct):
     """What a run has achieved, and which of its steps are in progress.
 
     `steps` has, by path, the steps that are settled, those that wait for a person or a time, those that were running,

@@ -7,8 +7,10 @@ nested steps only the active ones are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from orchestrator.journal.events import RunState, StepState
 from orchestrator.journal.state.usage import NOTHING, Spending
@@ -28,8 +30,7 @@ MODES: tuple[Mode, ...] = ("composite", "running", "person", "time", "moment")
 _QUESTION_UNIT = 100  # characters of a question that count as one path
 
 
-@dataclass(slots=True)
-class ActiveState:
+class ActiveState(Struct):
     """An active step in the fold; `since` is when its attempt or its wait started.
 
     `kind`, `of`, `done` and `failed` are those of a composite step; `question` is what a person is asked, and whether
@@ -72,8 +73,7 @@ class ActiveState:
         return 1 if self.question is None else 1 + len(str(self.question)) // _QUESTION_UNIT
 
 
-@dataclass(slots=True)
-class RunFold:
+class RunFold(Struct):
     """The state of a run after `last_seq` events. `fold` changes it in place; `to_dict` returns it as JSON data.
 
     The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator.journal.events import RunState, StepState
 from orchestrator.journal.state.usage import NOTHING, Spending
@@ -18,8 +19,7 @@ def ended_steps(counts: Mapping[StepState, int]) -> int:
     return counts["succeeded"] + counts["failed"] + counts["skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveStep:
+class ActiveStep(Struct, frozen=True):
     """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported.
 
     `started_at` is when this attempt, or this wait, started; `elapsed` counts from there. A composite step has a `kind`
@@ -65,8 +65,7 @@ class ActiveStep:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class RunStatus:
+class RunStatus(Struct, frozen=True):
     """The status of a run.
 
     Steps are counted at the top level: `counts` has every step state, `total` is how many there are, and `progress`,

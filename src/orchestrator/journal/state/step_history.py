@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.journal.events import Event, StepState
+from msgspec import Struct, field
+
+from orchestrator.journal.events import StepState
 from orchestrator.journal.payloads import (
     RunRevisedPayload,
     RunStartedPayload,
@@ -26,9 +27,13 @@ from orchestrator.journal.payloads import (
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import ancestors, handled_step, is_at_or_below, is_in_end_block, is_in_handler, parent_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
-@dataclass(slots=True)
-class StepRecord:
+    from orchestrator.journal.events import Event
+
+
+class StepRecord(Struct):
     """The state of one step. Times in seconds since the epoch, of the first start and the last end.
 
     `duration` is that of the last attempt, in seconds. `reason` is why it was skipped or cancelled, or what it waits

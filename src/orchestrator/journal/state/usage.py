@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator.models.budget import Spent, usd
 from orchestrator.models.messages import Usage
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(Struct, frozen=True):
     """The sum over `calls` model calls, including failed ones. `known_cost` in USD, without `unpriced` calls."""
 
     usage: Usage = field(default_factory=Usage)

@@ -5,9 +5,10 @@ Measured per commit on SQLite: 0.04 ms of CPU this way, 1.2 ms through an asynci
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
@@ -15,14 +16,15 @@ from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, sto
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sqlalchemy.pool import PoolProxiedConnection
 
     from orchestrator.journal.run_creation import RunCreation
     from orchestrator.journal.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The fold after the event `seq`: written with it, so that readers start from there."""
 
     state: str
@@ -30,8 +32,7 @@ class Snapshot:
     text: str
 
 
-@dataclass(slots=True)
-class EventRow:
+class EventRow(Struct):
     """One event to insert. `data` is JSON, or the JSON of each value when some are large."""
 
     lease: Lease

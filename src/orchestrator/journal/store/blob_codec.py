@@ -6,9 +6,10 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 LIMIT = 16 * 1024
 """A value longer than this many characters of JSON is stored as a blob."""
@@ -25,8 +26,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """One stored value: `hash` is the SHA-256 of its JSON, `size` that JSON's length in characters."""
 
     hash: str

@@ -5,8 +5,9 @@ Canonical nodes keep the places of what was written, so that diagnostics point t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, text_at
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """Two spellings of the same key in one place."""
 
     canonical: str
@@ -23,8 +23,7 @@ class Clash:
     second: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
+class Canonical(Struct, frozen=True):
     """A mapping in canonical spelling, and the clashes that were found."""
 
     node: Mapping

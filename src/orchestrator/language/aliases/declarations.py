@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.language.aliases.canonical import (
     Canonical,
@@ -86,8 +87,7 @@ def canonical_output(value: Node) -> Canonical:
     return Canonical(mapping_at(value, value=value))
 
 
-@dataclass(frozen=True, slots=True)
-class NamedEntries:
+class NamedEntries(Struct, frozen=True):
     """A section in list form as a mapping by name; `again` are duplicate names, `nameless` items without a name."""
 
     node: Mapping

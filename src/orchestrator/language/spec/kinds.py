@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.model_options import CallSpec
@@ -28,8 +29,7 @@ PARAMETERS: Final = frozenset(key_fields(CallSpec))
 """Parameters of model calls, which may be written in the step itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepKind:
+class StepKind(Struct, frozen=True):
     """One kind of work.
 
     Attributes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source
-from orchestrator.language.yaml.layout import Edit, TextLayout
+from orchestrator.language.yaml.layout import Edit
+
+if TYPE_CHECKING:
+    from orchestrator.language.yaml.layout import TextLayout
 
 MAX_PROBLEMS = 100
 """The number of syntax errors that are repaired; the rest of the file is not read."""
@@ -14,8 +19,7 @@ MAX_EDITS = 5_000
 """The number of edits in one text; with more, reading stops."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyntaxProblem:
+class SyntaxProblem(Struct, frozen=True):
     """One problem. Offsets are those of the text that was read.
 
     `edits` repair a copy of the text, so that the rest can be read. `silent` problems are repaired and not reported.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from orchestrator.text.words import shorten
 
@@ -22,8 +23,7 @@ _HOW: Final = "write the question between the tags: `<AUTO>a title of five words
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Auto:
+class Auto(Struct, frozen=True):
     """A value from a model: `start` and `end` locate it in the text, `first` and `last` its question."""
 
     start: int
@@ -32,8 +32,7 @@ class Auto:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class MarkupProblem:
+class MarkupProblem(Struct, frozen=True):
     """A problem with the tags of a text, and its place. `unclosed`: the text ends before the question."""
 
     start: int

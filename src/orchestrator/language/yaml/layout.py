@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.diagnostics import Position, Span
 from orchestrator.text.lines import LINE_BREAK
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edit:
+class Edit(Struct, frozen=True, order=True):
     """A repair: the characters from `start` up to `end` are replaced by `replacement`."""
 
     start: int

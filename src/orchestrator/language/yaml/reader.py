@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 import yaml
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span
@@ -23,8 +23,7 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\u
 _FEW = 100  # control characters in the first 4,096 characters; a file with more, or with NUL, is binary
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The result of reading a text: its root if it is a mapping, and all diagnostics.
 
     `partial` means that a syntax error hid a part of the text, so that keys may seem missing.

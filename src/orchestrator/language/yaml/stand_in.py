@@ -8,9 +8,10 @@ the private use area, so that all offsets stay the same; the original characters
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
 
 from orchestrator.language.syntax.quotes import PAIR
 
@@ -19,8 +20,7 @@ _BREAK: Final = re.compile(f"[{_BREAKS}]")
 _PRIVATE: Final = range(0xE000, 0xF900)
 
 
-@dataclass(frozen=True, slots=True)
-class StandIns:
+class StandIns(Struct, frozen=True):
     """The placeholders of one text. `signs` are 16 characters; two of them follow the escape of a pair."""
 
     breaks: dict[int, str]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import typing
-from dataclasses import dataclass, field, replace
 from functools import reduce, wraps
 from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.errors import BudgetExceeded
 from orchestrator.models.actions.attachments import read_text
@@ -17,7 +19,7 @@ from orchestrator.models.calls.gateway import ModelAnswer, ModelChoice, ModelGat
 from orchestrator.models.messages import Message, ModelReply, ModelRequest, Usage
 from orchestrator.models.output.schemas import Structure, accepted
 from orchestrator.models.selection.requirements import Required, choice_of
-from orchestrator.tools.contract import Action, RefusalCheck, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import describe_annotation
 from orchestrator.tools.functions.definition import to_action
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions.types.value_types import Type
     from orchestrator.models.messages import Media
+    from orchestrator.tools.contract import Action, RefusalCheck
 
 
 T = TypeVar("T")
@@ -54,8 +57,7 @@ DETAILS: Final = describe_annotation(Details, "out").type
 """The type of `Details`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ActionCall:
+class ActionCall(Struct, frozen=True):
     """A call of an action: where it asks, whom, with which settings; and what it was answered, in `answers`."""
 
     context: ToolContext

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Final, TypedDict
+
+from msgspec.structs import replace
 
 from orchestrator.errors import StepError
 from orchestrator.expressions.types.schema import to_json_schema

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from msgspec.structs import replace
 
 from orchestrator.expressions.types.value_types import Type, array_of, union_of
 from orchestrator.models.actions import prompts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.models.actions.parameters import invalid_parameter, is_personality_file
 from orchestrator.models.messages import Media
@@ -45,8 +46,7 @@ _BY_BEGINNING: Final = frozenset(media_type for _, media_type in _BEGINNINGS)
 _KINDS: Final = ("image", "audio", "video")
 
 
-@dataclass(frozen=True, slots=True)
-class Attachments:
+class Attachments(Struct, frozen=True):
     """What was read: pictures, sounds and PDF files as they are, and the texts of text files with their names."""
 
     media: tuple[Media, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypedDict
+
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelAnswerInvalid
 from orchestrator.models.actions.action_call import ActionCall, embedding_action_call, model_action, run_together

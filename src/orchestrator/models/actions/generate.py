@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec.structs import replace
 
 from orchestrator.expressions.types.value_types import ANY, NULL, Type
 from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, model_action

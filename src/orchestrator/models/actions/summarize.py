@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
+
+from msgspec import Struct
 
 from orchestrator.errors import ModelAnswerInvalid, ModelError
 from orchestrator.models.actions import prompts
@@ -46,8 +47,7 @@ class Summary(TypedDict):
     truncated: Annotated[bool, "Whether the summary is cut off."]
 
 
-@dataclass(frozen=True, slots=True)
-class _SummaryRequest:
+class _SummaryRequest(Struct, frozen=True):
     style: str
     length: str
     max_words: int | None

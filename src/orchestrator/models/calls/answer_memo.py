@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.models.recordings.format import Outcome, Scrub, digest_of, outcome_data, restored, unchanged
 
@@ -18,8 +19,7 @@ Entry: TypeAlias = tuple[str, Mapping[str, Any]]
 """The digest of a request, and as JSON data what was answered to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """An answer that was given before, and what it cost then in USD; None where that is not known."""
 
     outcome: Outcome

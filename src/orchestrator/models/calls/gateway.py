@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from orchestrator.models.calls.answer_memo import Entry
 from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from orchestrator.models.calls.answer_memo import KeptAnswers
@@ -19,8 +21,7 @@ Selection = Literal["balanced", "cost", "speed", "quality"]
 """What counts most among the models that fit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(Struct, frozen=True):
     """What a model must be, where it is not named. `max_cost` in USD per million output tokens, sizes in billions.
 
     `context` is the least context window in tokens; `providers`, if any, are the only ones.
@@ -36,8 +37,7 @@ class Requirements:
     max_size: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
+class ModelChoice(Struct, frozen=True):
     """Which models may answer: those named, in their order; else the best that fits; else what `auto` means."""
 
     models: tuple[str, ...] = ()
@@ -45,8 +45,7 @@ class ModelChoice:
     selection: Selection = "balanced"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCall:
+class ModelCall(Struct, frozen=True):
     """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where it is not known.
 
     `latency` in seconds. `why` is the reason for the choice. `error` is `{code, type, message}` of a failed
@@ -79,8 +78,7 @@ class ModelCall:
         return data if self.kept is None else {**data, "kept": self.kept[0], "reply": dict(self.kept[1])}
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
+class ModelAnswer(Struct, frozen=True):
     """What came of asking: the reply, what `accept` made of it, who answered, why that model, and the cost in USD."""
 
     reply: ModelReply
@@ -90,8 +88,7 @@ class ModelAnswer:
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(Struct, frozen=True):
     """An answer of this step that a check did not accept, and the reasons."""
 
     answer: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.models.actions.prompts import JUDGED, JUDGED_TOKENS
 from orchestrator.models.messages import Message, ModelRequest
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import ModelReply
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """How good a text is, from 0 to 1, why, and what would make it better."""
 
     score: float

@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 _MARK: Final = re.compile(r"\[redacted:[^\[\]]+(?:\[[^\[\]]+\][^\[\]]*)?#\w+\]")
 
@@ -28,8 +29,7 @@ def has_mark(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_mark, value))
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class KeptAnswer(Struct, frozen=True):
     """What a model answered to a question, and when: `asked` is the question's digest, `when` a time in ISO 8601."""
 
     asked: str

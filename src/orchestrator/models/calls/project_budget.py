@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+from msgspec import Struct
 
 from orchestrator.config.project_file import read_configuration
 from orchestrator.models.budget import Budget, Ledger, Spent
@@ -26,8 +27,7 @@ _FRESH: Final = 30.0
 """Seconds after which the store is asked again what other processes have spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectBudget:
+class ProjectBudget(Struct, frozen=True):
     """What all runs of a store may spend together within a period."""
 
     budget: Budget

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from orchestrator.errors import (
     BudgetExceeded,

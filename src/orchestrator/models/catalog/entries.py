@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.models.catalog import prices
 from orchestrator.models.catalog.settings import ModelSettings, Override
@@ -25,8 +27,7 @@ MODALITIES: Final = {"vision": "image", "audio": "audio", "video": "video", "fil
 _SIZE = re.compile(r"(?:^|[-_:])(?:(\d+)x)?(\d+(?:\.\d+)?)b(?![a-z0-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelCard(Struct, frozen=True):
     """What is known about one model. Prices in USD per million tokens, 0 if it is free; None means unknown.
 
     `size` in billions of parameters; `quality` and `speed` are rough ranks from 1 to 5. `certain`: `capabilities` are
@@ -58,8 +59,7 @@ class ModelCard:
         return self.input_price == 0 and self.output_price == 0
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """What is known from `genai-prices`, the built-in table (`known.toml`) and the settings, which take precedence."""
 
     settings: ModelSettings = field(default_factory=ModelSettings)
@@ -157,7 +157,7 @@ def _card(name: ModelName, provider: Provider, listed: prices.Listed | None, ove
         certain=bool(rule["match"]) and provider.maker,
     )
     if override is not None:
-        given = {key: value for key in override.__slots__ if (value := getattr(override, key)) is not None}
+        given = {key: value for key in override.__struct_fields__ if (value := getattr(override, key)) is not None}
         card = replace(card, **given, certain=card.certain or override.capabilities is not None)
     read = {kind for capability, kind in MODALITIES.items() if capability in card.capabilities}
     return replace(card, modalities=frozenset({"text", *read}))

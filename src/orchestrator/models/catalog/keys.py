@@ -8,16 +8,20 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from msgspec import Struct, field
+
 from orchestrator.config.project_file import keys_file
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.representation import repr_without
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.models.catalog.providers import Provider
 
 _MAX_BYTES = 256 * 1024
@@ -26,21 +30,25 @@ _LINE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _EXPORT: Final = re.compile(r"export\s")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key and where it comes from. `value` is empty where the provider's own library finds its credentials."""
 
     variable: str
     source: Literal["environment", "file"]
-    value: str = field(default="", repr=False)
+    value: str = ""
+
+    def __repr__(self) -> str:
+        return repr_without(self, "value")
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """The available API keys: those in `environ`, else those in `file`, which is read on first use."""
 
     file: Path
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def __repr__(self) -> str:
+        return repr_without(self, "environ")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Keys:

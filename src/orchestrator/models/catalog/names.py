@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import ModelMissing
@@ -44,8 +45,7 @@ class KnownModels(Protocol):
         """Return what is known of a model, by any name that its provider takes, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class NameProblem:
+class NameProblem(Struct, frozen=True):
     """Why a text is not a model name. `suggestion`, if any, is the replacement."""
 
     message: str

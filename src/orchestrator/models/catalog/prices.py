@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,7 @@ _NOT_NAMES: Final = ("ft:", "regional.", "gpt-3.5-0301", "gpt-4o:extended", "gpt
 _FOREIGN: Final = {"google": "claude", "openai": "gpt-oss"}
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """The entry of one model. Prices in USD per million tokens; for short inputs where they differ."""
 
     id: str

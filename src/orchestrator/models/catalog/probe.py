@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,8 +33,7 @@ _PATHS: Final = {"anthropic": "/v1/models", "google": "/v1beta/models?pageSize=1
                  "mistral": "/v1/models"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """The response of a provider. `problem` is empty if it accepts the key; `models` are those that it lists."""
 
     provider: str

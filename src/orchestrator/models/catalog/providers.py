@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,7 @@ Kind = Literal["openai", "anthropic", "google", "huggingface", "ollama", "mistra
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """One provider, or a server of the settings.
 
     `key_variables`: the first that is set holds the key; none means that no key is needed. `own_keys`: variables that

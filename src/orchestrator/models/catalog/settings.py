@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.config.project_file import SettingsTable, read_configuration
 from orchestrator.language.values.durations import parse_duration
@@ -43,8 +45,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """What the settings say about one model; None is silence."""
 
     input_price: float | None = None
@@ -59,8 +60,7 @@ class Override:
     expertise: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
+class ModelSettings(Struct, frozen=True):
     """The tables `[models]` and `[servers]`. `providers` are the known ones and the servers, which go before them."""
 
     default: str | None = None

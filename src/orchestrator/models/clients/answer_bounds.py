@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from orchestrator.errors import ModelError
 from orchestrator.models.messages import ModelName
@@ -24,8 +25,7 @@ MOST_PARTS: Final = 1_000
 _KEPT: Final = 64 * 1024
 
 
-@dataclass(slots=True)
-class HttpExchange:
+class HttpExchange(Struct):
     """One call. `streams`: the answer is to come in pieces; `vectors`: it is to be vectors, which are long.
 
     `limits` are the headers that tell of rate limits; `head` is how the body begins; `whole` is all of it, where a

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from msgspec import Struct, field
 from pydantic_ai.embeddings.base import EmbeddingModel
 from pydantic_ai.models import Model
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 OPENAI = "https://api.openai.com/v1"
 
 
-@dataclass(slots=True)
-class Connection:
+class Connection(Struct):
     """The models at one endpoint. `make` builds a model by its name; the second argument asks for OpenAI's chat API.
 
     Calls are made within `during`.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from orchestrator.errors import MissingExtra, ModelMissing
 from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.catalog.providers import PROVIDERS, Provider
+from orchestrator.text.representation import repr_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import ModelName
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One place where models are asked. Without an address it is where the provider's own library asks.
 
     `api` chooses between the two protocols of OpenAI. By default OpenAI itself is asked by its Responses API, and
@@ -26,8 +27,11 @@ class Endpoint:
 
     provider: Provider
     base_url: str = ""
-    key: str | None = field(default=None, repr=False)
+    key: str | None = None
     api: Literal["responses", "chat"] | None = None
+
+    def __repr__(self) -> str:
+        return repr_without(self, "key")
 
 
 def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, keys: Keys | None = None) -> Endpoint:

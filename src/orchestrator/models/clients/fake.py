@@ -9,8 +9,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.errors import (
     ConfigurationError,
@@ -49,8 +50,7 @@ _ANYTHING: Final = re.compile("")
 _STATUS: Final = {ModelRateLimited: 429, ModelUnavailable: 503, ModelRefused: 400, ModelRejected: 400}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request that a `FakeModel` got. `step` is the path of the step that asked; embeddings have only `texts`."""
 
     step: str

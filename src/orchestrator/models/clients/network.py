@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.models.clients.answer_bounds import MOST_BYTES, MOST_PARTS, HttpExchange, current
 from orchestrator.models.clients.endpoints import Endpoint, endpoint_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.json_schema import is_valid
 
@@ -39,8 +40,7 @@ def sample_of(schema: Schema) -> Any:
     raise NoSample
 
 
-@dataclass(frozen=True, slots=True)
-class _Sampler:
+class _Sampler(Struct, frozen=True):
     """Samples the parts of one schema. `complete`: with optional properties and at least one item for each list."""
 
     root: Schema

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from msgspec import Struct
 from pydantic_ai.messages import (
     BinaryContent,
     ModelMessage,
@@ -50,8 +50,7 @@ MOST_REPORTED: Final = 1_000_000_000
 Mode = Literal["text", "native", "tool", "prompted"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderCall:
+class ProviderCall(Struct, frozen=True):
     """A request for Pydantic AI. `wrapped`: the value of the answer is in a field of an object."""
 
     messages: list[ModelMessage]

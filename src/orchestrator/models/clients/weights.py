@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from msgspec import Struct
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList
 from transformers.utils import logging
 
@@ -32,16 +32,14 @@ _WITHOUT_LIMIT: Final = 4096
 """Tokens of an answer if neither the request nor the model sets a limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """A model that is loaded, with its tokens."""
 
     model: Any
     tokenizer: Any
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedTokens:
+class GeneratedTokens(Struct, frozen=True):
     """What the weights have answered, with the numbers of tokens read and written."""
 
     text: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.language.values.durations import parse_duration
 
@@ -32,8 +34,7 @@ NAMES = ("x-ratelimit", "anthropic-ratelimit")
 _UNTOLD = 60.0  # for how long it counts that something is used up, where no time is given
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """What a provider reported as left at a time, refilled by `rate` per second up to `most`; ignored after `until`."""
 
     left: float
@@ -59,8 +60,7 @@ class Level:
         return min(self.most, self.left + self.rate * max(0.0, now - self.at))
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How fast a provider is asked that has refused: `rate` a second at `since`, and then faster."""
 
     rate: float
@@ -72,8 +72,7 @@ class Pace:
         return self.rate * (1 + max(0.0, now - self.since) / RECOVERY)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """What one model's provider has let know. `last` is when it was asked last. Times are the event loop's."""
 
     closed: float = 0.0

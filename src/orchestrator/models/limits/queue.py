@@ -7,9 +7,10 @@ import itertools
 import math
 import time
 from collections import deque
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.models.limits.backoff import Gate
 from orchestrator.models.limits.windows import PERIOD, PROVIDER, Rate, RateRequest, RateUsage, Stop, Window, admit

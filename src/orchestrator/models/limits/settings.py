@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.config.project_file import SettingsTable, read_configuration
 from orchestrator.language.values.durations import parse_duration
@@ -23,8 +24,7 @@ LONGEST_WAIT = 600.0
 _RATE = ("requests_per_minute", "tokens_per_minute")
 
 
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
+class LimitSettings(Struct, frozen=True):
     """The table `[limits]`: rates by provider, and by model at each, and the longest wait in seconds."""
 
     rates: Mapping[str, Mapping[str, Rate]] = field(default_factory=dict)

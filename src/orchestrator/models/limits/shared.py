@@ -11,8 +11,10 @@ import asyncio
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.models.limits.backoff import Gate
 from orchestrator.models.limits.queue import CallQueue, Ticket, correct
@@ -44,8 +46,7 @@ class SharedRateUsage(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Unspent:
+class Unspent(Struct, frozen=True):
     """What was counted in a second and not spent; with negative tokens, what was spent beyond it."""
 
     second: int
@@ -54,8 +55,7 @@ class Unspent:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What came of an exchange. Times are seconds from then."""
 
     granted: Sequence[RateRequest]
@@ -67,8 +67,7 @@ class Taken:
     claimed: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class UsageExchange:
+class UsageExchange(Struct, frozen=True):
     """What a process gives back to the store, tells the others, and asks for."""
 
     process: str

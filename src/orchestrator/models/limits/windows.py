@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,16 +26,14 @@ CLAIM = 10.0
 """Seconds for which others keep back what a process waits for, if it does not say again that it waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """The most that may be spent in a minute; None: no limit. One call of more tokens is let out when all are free."""
 
     requests: int | None = None
     tokens: int | None = None
 
 
-@dataclass(slots=True)
-class Window:
+class Window(Struct):
     """Requests and tokens by the second in which they were spent, and their sums."""
 
     spent: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -93,8 +92,7 @@ class Window:
         return requests, tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A process waits, since `since`, for a call of `model`; whether it still does is not known after `until`."""
 
     process: str
@@ -104,8 +102,7 @@ class Claim:
     until: float
 
 
-@dataclass(slots=True)
-class RateUsage:
+class RateUsage(Struct):
     """What was spent at one provider, who waits for more, and until when the provider will not be asked."""
 
     windows: dict[str, Window] = field(default_factory=dict)
@@ -156,16 +153,14 @@ class RateUsage:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Why the first of those who wait for a model must wait, and until when at least."""
 
     at: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RateRequest:
+class RateRequest(Struct, frozen=True):
     """One call that waits its turn, since `since`. `order` is its place among those of its process."""
 
     model: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions.types.assignability import type_mismatches
@@ -38,8 +39,7 @@ class SchemaError(ValueError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Struct, frozen=True):
     """The form of an answer. `schema` is what a value must satisfy, `type` as much of it as a type can hold.
 
     In a short form a field that may be missing is null when it is. Below the places that are `given` as JSON Schemas,

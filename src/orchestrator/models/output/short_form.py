@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.diagnostics import suggest
 from orchestrator.json_schema import embedded, modern
@@ -17,8 +18,7 @@ _DEEPEST: Final = 40
 _NULL: Final = {"type": "null"}
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaProblem:
+class SchemaProblem(Struct, frozen=True):
     """What is wrong with a form: the keys and indices that lead there, what it is, and how to fix it."""
 
     path: Path

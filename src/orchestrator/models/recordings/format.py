@@ -13,8 +13,10 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator import errors
 from orchestrator.errors import ConfigurationError, ModelError
@@ -44,8 +46,7 @@ def unchanged(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """One file. `number` tells equal requests apart, from 1; `step` is the path of the step that asked."""
 
     name: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.errors import ModelMissing
 from orchestrator.models.calls.gateway import Requirements
@@ -26,8 +28,7 @@ MOST_SELECTED: Final = 3
 """How many models that fit requirements are asked, one after another, before a step gives up."""
 
 
-@dataclass(frozen=True, slots=True)
-class AvailableModels:
+class AvailableModels(Struct, frozen=True):
     """The available models. `ollama` and `local` are the models of running local servers.
 
     `anything`: the client needs neither keys nor packages, like a recording; `auto` is its model for `auto`, and
@@ -43,8 +44,7 @@ class AvailableModels:
     only: frozenset[ModelName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What a request requires of a model: capabilities, and `context` tokens for the input."""
 
     purpose: Purpose = "text"
@@ -52,8 +52,7 @@ class Needs:
     context: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A model that may be asked, and why. `named`: the step names it. `problem`: why it is not asked after all."""
 
     name: ModelName

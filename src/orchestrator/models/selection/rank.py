@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct
 
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.entries import ModelCard
@@ -31,8 +32,7 @@ _WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(Struct, frozen=True):
     """A model that fits, and why it stands where it does."""
 
     card: ModelCard

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.plan.children import Children
 from orchestrator.plan.model import Plan
@@ -32,8 +33,7 @@ MOST_STEPS: Final = 2_000
 """Above this number of steps, called pipelines are drawn collapsed: nested calls can multiply the steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class GraphEdge:
+class GraphEdge(Struct, frozen=True):
     """One step must end before another, or jumps to it."""
 
     source: str
@@ -41,8 +41,7 @@ class GraphEdge:
     kind: EdgeKind = "data"
 
 
-@dataclass(frozen=True, slots=True)
-class GraphSection:
+class GraphSection(Struct, frozen=True):
     """A block inside a step: its body, one of its cases, an error handler. `edges` connect the keys of nodes."""
 
     label: str
@@ -51,8 +50,7 @@ class GraphSection:
     edges: tuple[GraphEdge, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GraphNode:
+class GraphNode(Struct, frozen=True):
     """A step, or another part of the pipeline, such as `finally`. `key` is unique in the graph.
 
     `title` and `what` are the two lines in its box, `hint` is the tooltip. `state` is the state of the step in a run,
@@ -69,8 +67,7 @@ class GraphNode:
     state: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """The whole graph: the steps, and below them what runs when they have ended."""
 
     title: str
@@ -122,8 +119,7 @@ def _jumps(step: StepPlan) -> Iterator[GraphEdge]:
         yield GraphEdge(step.id, step.on_failure.target, "on_failure")
 
 
-@dataclass(slots=True)
-class _GraphReader:
+class _GraphReader(Struct):
     """Builds the graph of a plan. `_trail` are the pipelines that enclose the current step."""
 
     pipelines: Mapping[str, Plan]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 GAP_X: Final = 28.0
 GAP_Y: Final = 44.0
@@ -22,8 +23,7 @@ LARGEST_REDUCED: Final = 20_000
 MOST_CROSSINGS: Final = 40_000
 
 
-@dataclass(frozen=True, slots=True)
-class GraphLayout:
+class GraphLayout(Struct, frozen=True):
     """Where everything is, from the corner (0, 0): the top centre of each box, and each edge's points downwards."""
 
     boxes: Mapping[str, tuple[float, float]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.plan.views.graph import LABELS, GraphEdge, GraphNode, GraphSection, States, graph_of
 from orchestrator.plan.views.layout import GraphLayout, lay_out
@@ -29,8 +31,7 @@ WIDEST_TEXT: Final = 34
 WIDEST_ROW: Final = 1_500.0
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """The label of an edge; `x` is its left edge and `y` its baseline."""
 
     text: str
@@ -44,8 +45,7 @@ class Label:
         return self.x + SMALL_CHARACTER * len(self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A section with its layout. Its position is relative to its frame, and those of its nodes are relative to it.
 
     A section with a label has its own frame.
@@ -61,8 +61,7 @@ class Part:
     boxes: tuple[Box, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """A node and its size, with all parts inside it."""
 
     node: GraphNode

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.errors import RunNotResumable
 from orchestrator.history.invalidation import read_resume_state
@@ -38,8 +40,7 @@ Compile = Callable[["RunRecord"], Plan]
 """Makes the plan of a recorded run again from its source."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
 
     Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
@@ -56,8 +57,7 @@ class Options:
     sizes: ResultSizes = USUAL
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """A run to be executed. `recorded` is what earlier owners achieved; `timeout` in seconds, of the whole run.
 
     `budget` limits what the run may spend on models, with priority over its plan and earlier owners; `ledgers` are

@@ -10,9 +10,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable, StoreError
@@ -43,8 +44,7 @@ MAX_PARALLEL = 16
 """How many runs of a batch are executed at once by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowResult:
+class RowResult(Struct, frozen=True):
     """What became of one row, counted from 1.
 
     An `invalid` row has no run, as its inputs do not fit, and a `pending` one as it was never begun: the budget of the

@@ -6,8 +6,9 @@ import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from orchestrator.errors import OrchestratorError, RunNotResumable
 from orchestrator.history.invalidation import paths_to_forget, shared_events

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 from orchestrator.text.words import bounded
@@ -58,8 +59,7 @@ def traceback_data(error: OrchestratorError) -> dict[str, str]:
     return {"traceback": traceback_text(cause)}
 
 
-@dataclass(frozen=True, slots=True)
-class Traceback:
+class Traceback(Struct, frozen=True):
     """Where an attempt of a step failed, as text; `at` in seconds since the epoch."""
 
     step: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from orchestrator.errors import StoreError
 from orchestrator.journal.state.usage import spending_of

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from orchestrator.errors import BudgetExceeded, OrchestratorError
 from orchestrator.runtime.run.failures import error_data, error_names
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable, Sequence
 
     from orchestrator.journal import StepRecord
     from orchestrator.models.budget import Ledger
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.values.scope import BlockScope
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a pipeline ended. `interrupted`: this process stops, and the run can be resumed elsewhere.
 
     A `graceful` ending starts nothing new and lets the attempts in flight finish.
@@ -37,8 +38,7 @@ class Ending:
     graceful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailure:
+class StepFailure(Struct, frozen=True):
     """Why a step failed: as the journal records it, and the names by which handlers and policies know it."""
 
     data: Mapping[str, Any]

@@ -7,9 +7,10 @@ retries, error handlers, checks and `on_failure` follow from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError, StepTimeout
 from orchestrator.expressions import Entity
@@ -26,6 +27,8 @@ from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.result_size import too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.journal import Event
     from orchestrator.journal.events import EventType
     from orchestrator.plan.policies import RetryPolicy
@@ -75,8 +78,7 @@ class StepControl(FrameControl, Protocol):
         """End the run as failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Executors:
+class Executors(Struct, frozen=True):
     """How steps are carried out: an executor for each kind of work, and what follows from failures and values.
 
     `kinds` maps the type of a step's work to what makes its activity; tool calls are not among them, as the scheduler
@@ -90,8 +92,7 @@ class Executors:
     checked_call: Callable[[StepRun, StepContext, Mapping[str, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class RunParts:
+class RunParts(Struct, frozen=True):
     """What one run consists of."""
 
     context: RunContext
@@ -101,8 +102,7 @@ class RunParts:
     executors: Executors
 
 
-@dataclass(frozen=True, slots=True)
-class StepRun:
+class StepRun(Struct, frozen=True):
     """A step of a run."""
 
     node: StepNode

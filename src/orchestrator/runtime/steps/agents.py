@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
@@ -55,8 +56,7 @@ _STILL_ASKS: Final = "its model still requests tools"
 _Data = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A tool that the model may ask for. What it gives is the value of the parameter `within`, if that is named."""
 
     name: str
@@ -73,8 +73,7 @@ class Offer:
         return ToolCall(self.tool, self.action, Constant({**self.fixed, **given}))
 
 
-@dataclass(frozen=True, slots=True)
-class _RequestedCall:
+class _RequestedCall(Struct, frozen=True):
     """The outcome of a request: the step `id` that makes the call, or an error that the model receives instead."""
 
     id: str

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import StepError
@@ -32,8 +33,7 @@ MOST_LINE = 64 * 1024 * 1024
 """Characters of the longest line of a file of items."""
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before.
 
     `hint` reports what was guessed about the file.
@@ -125,8 +125,7 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
     return Items(_records(file, delimiter or usual), None, mark, hint)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file of items: where it lies, as it was named, and its encoding where that is given."""
 
     place: Location

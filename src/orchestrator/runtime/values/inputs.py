@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.runtime.values.redaction import Redactor
+from orchestrator.text.representation import repr_without
 from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.functions.results import NotJson, json_result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.tools.sandbox.permissions import Permissions
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """The inputs of one run: every declared name with its value, and apart from that those that are secret."""
 
     values: Mapping[str, Any]
-    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return repr_without(self, "secrets")
 
     def recorded(self, redactor: Redactor) -> dict[str, Any]:
         """Return the inputs as the journal keeps them: a mark stands for each secret."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import StepError
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class ResultSizes:
+class ResultSizes(Struct, frozen=True):
     """How many characters of a result are used, as set under `[run]` in `orchestrator.toml`.
 
     `recorded` are those of JSON that a step may return: what is larger is data for a file, as each reader of the record

@@ -10,9 +10,11 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.expressions.types.schema import from_json_schema
 from orchestrator.expressions.types.value_types import (
@@ -34,8 +36,7 @@ Direction = Literal["in", "out"]
 """Whether the annotation belongs to a parameter or to a result."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationType:
+class AnnotationType(Struct, frozen=True):
     """What an annotation means: the JSON type, the conversion of a value, and a description."""
 
     type: Type
@@ -116,7 +117,7 @@ def _annotated(
     dataframe_type = (
         _from_pydantic(whole, direction) if constrained else describe_annotation(annotation, direction, within)
     )
-    return dataclasses.replace(dataframe_type, description=description or dataframe_type.description)
+    return replace(dataframe_type, description=description or dataframe_type.description)
 
 
 def _literal(values: tuple[Any, ...]) -> Type:
@@ -172,7 +173,7 @@ def _field(dataframe_type: AnnotationType) -> Type:
     """Return the type of a field of a result, with its description."""
     if not dataframe_type.description:
         return dataframe_type.type
-    return dataclasses.replace(dataframe_type.type, description=dataframe_type.description)
+    return replace(dataframe_type.type, description=dataframe_type.description)
 
 
 def _bare(hint: Any) -> Any:
@@ -218,10 +219,10 @@ def _with_descriptions(type_: Type, schema: Mapping[str, Any]) -> Type:
     if not isinstance(fields, Mapping) or type_.kind != "object":
         return type_
     properties = {
-        name: dataclasses.replace(part, description=str(fields.get(name, {}).get("description", "")))
+        name: replace(part, description=str(fields.get(name, {}).get("description", "")))
         for name, part in type_.properties.items()
     }
-    return dataclasses.replace(type_, properties=properties)
+    return replace(type_, properties=properties)
 
 
 def _in_words(problem: Any) -> str:

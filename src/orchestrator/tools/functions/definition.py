@@ -6,10 +6,12 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import wraps
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar, overload
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
@@ -27,8 +29,7 @@ _MARK = "__orchestrator_tool__"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(Struct, frozen=True):
     name: str | None = None
     primary: str | None = None
     requires: tuple[str, ...] = ()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from textwrap import dedent
+
+from msgspec import Struct, field
 
 _SECTION = re.compile(r"(Args|Arguments|Returns|Raises|Yields|Examples?|Notes?):\s*")
 _ARGUMENT = re.compile(r"( *)\*{0,2}(\w+)(?: *\([^)]*\))?: *(.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Docstring:
+class Docstring(Struct, frozen=True):
     """The parts of a docstring: the description, that of each parameter, and the example."""
 
     description: str = ""

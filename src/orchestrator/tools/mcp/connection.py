@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
+from msgspec import Struct
 
 from orchestrator.diagnostics import suggest
 from orchestrator.distribution import VERSION
@@ -43,8 +43,7 @@ _CLOSED = ("Connection closed", "SSE stream")
 """Prefixes of the SDK's errors for an ended HTTP connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class McpTool:
+class McpTool(Struct, frozen=True):
     """A tool of a server: its name, its description, and the JSON Schema of its arguments."""
 
     name: str
@@ -52,8 +51,7 @@ class McpTool:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class McpResult:
+class McpResult(Struct, frozen=True):
     """The result of a server's tool: its text, and structured data if any."""
 
     text: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from orchestrator.config.project_file import read_configuration
 
@@ -26,8 +27,7 @@ START_SECONDS = 30.0
 """Seconds that a server may take to start."""
 
 
-@dataclass(frozen=True, slots=True)
-class McpServer:
+class McpServer(Struct, frozen=True):
     """One server: a program that is started (`command`), or a URL that is called (`url`).
 
     A program gets the variables in `env`, those of this process named in `pass_env`, and a few harmless ones such as

@@ -6,9 +6,10 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
@@ -22,8 +23,7 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEM
 _SHOWN = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class PythonOutcome:
+class PythonOutcome(Struct, frozen=True):
     """The result of the code: the value of `result`, and its output."""
 
     result: Any

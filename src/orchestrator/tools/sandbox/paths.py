@@ -7,9 +7,11 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.errors import PermissionDenied
 from orchestrator.tools.sandbox.protection import CODE_ADVICE, Guard
@@ -30,8 +32,7 @@ _TRIES = 100
 _SWAPPED_HELP = "do not change symbolic links inside the working directory during a run"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A permitted path: the real path of an allowed directory, and the parts below it, free of links when checked.
 
     `text` is the path in the pipeline, for messages. `guard` has what must not be accessed on the way or at the end; it
@@ -41,7 +42,7 @@ class Location:
     root: Path
     parts: tuple[str, ...]
     text: str
-    guard: Guard = field(default=Guard(), compare=False)
+    guard: Guard = Guard()
 
     @property
     def path(self) -> Path:

@@ -7,9 +7,11 @@ import os
 import shutil
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.config.project_file import CONFIGURATION_FILE, SettingsTable, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
@@ -39,8 +41,7 @@ Access = Literal["read", "write", "remove"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(Struct, frozen=True):
     """What the tools of a run may do.
 
     Files: inside `directory` (the base of relative paths), `output_directory` and `allow_paths`, after every symbolic
@@ -239,8 +240,7 @@ class Permissions:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _HostRule:
+class _HostRule(Struct, frozen=True):
     name: str
     port: int | None = None
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None

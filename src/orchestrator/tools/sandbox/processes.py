@@ -10,11 +10,11 @@ import socket
 import sys
 import time
 from contextlib import AsyncExitStack, ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+from msgspec import Struct
 
 from orchestrator.tools.sandbox import guardian, guardian_server
 
@@ -32,8 +32,7 @@ _REST = 0.3
 """Seconds to read the pipes after SIGKILL: a cancelled step must end within two seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompletedProcess:
+class CompletedProcess(Struct, frozen=True):
     """How a program ended. `exit_code` is the negative signal number if a signal ended it; `duration` is in seconds.
 
     If the output is too long, the start of standard output and the end of standard error are kept.

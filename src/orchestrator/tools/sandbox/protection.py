@@ -10,12 +10,13 @@ import os
 import re
 import sys
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from orchestrator.config.project_file import CONFIGURATION_FILE
 
@@ -52,8 +53,7 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", text.casefold()).partition(":")[0].rstrip(". ")
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """What must not be accessed: files by identity, and for a change also names.
 
     `searched` are the directories where tools look for modules: a change must not put a module there, nor into a

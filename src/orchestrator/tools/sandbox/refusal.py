@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from orchestrator.errors import PermissionDenied
 from orchestrator.remedies import Allow
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a call is not permitted: the parameter, the reason, and the remedy that would allow it.
 
     `remedy` is None if nothing allows it; `advice` then tells what to do instead.

@@ -14,8 +14,9 @@ import secrets
 import shutil
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import StepError
@@ -46,8 +47,7 @@ _MOST_DEPTH = 200
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(Struct, frozen=True):
     """An entry in a tree: `names` lead to it from the top; `status` does not follow a link."""
 
     place: Location

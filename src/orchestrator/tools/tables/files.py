@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import StepError
@@ -150,8 +150,7 @@ def check_sql(sql: str, what: str) -> None:
         raise bad_data(f"`{what}` cannot read files", "pass the path of the file as a table or as `rows`")
 
 
-@dataclass(frozen=True, slots=True)
-class RowsLayout:
+class RowsLayout(Struct, frozen=True):
     """The encoding, delimiter and column types of a text file; detected if not given."""
 
     encoding: str | None = None
@@ -159,7 +158,11 @@ class RowsLayout:
     types: Mapping[str, ColumnType] | None = None
 
 
-def parse_rows(data: bytes, format: str, path: str, layout: RowsLayout = RowsLayout()) -> tuple[list[Row], str | None]:
+DETECTED: Final = RowsLayout()
+"""Nothing is given, so that all is detected."""
+
+
+def parse_rows(data: bytes, format: str, path: str, layout: RowsLayout = DETECTED) -> tuple[list[Row], str | None]:
     """Parse the bytes of a file; return the rows, and the delimiter if it was guessed."""
     _refuse_layout(format, delimiter=layout.delimiter, types=layout.types)
     if format == "parquet":

@@ -12,12 +12,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
@@ -53,8 +54,7 @@ _PASSED_ON: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Transformation:
+class Transformation(Struct, frozen=True):
     """A transformation of tables. `expressions` are SQL, by the names used in errors: `where`, `values.total`.
 
     `inputs` are the values that they read as `:name`.

@@ -23,6 +23,7 @@ from orchestrator.history.result import Result
 from orchestrator.history.step_results import StepResults
 from orchestrator.history.why import why
 from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, resume_state, status_of, step_records
+from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.state.usage import Spending
 
 JOURNALS = Path(__file__).with_name("journals.jsonl.gz")
@@ -78,7 +79,7 @@ def write(target: Path, case: str, store: Any, directory: Path) -> None:
     for status in store.list(limit=1000):
         made = store.record(status.run_id)
         events = [each.to_dict() for each in store.events(status.run_id, limit=100_000, resolve=True)]
-        runs.append({"run_id": status.run_id, "at": made.created_at, "made": made.to_data(), "events": events})
+        runs.append({"run_id": status.run_id, "at": made.created_at, "made": made.payload.to_data(), "events": events})
     runs.sort(key=lambda run: run["run_id"])
     text = json.dumps({"case": case, "runs": runs})
     here = {str(directory): "/project", str(directory.parent): "/elsewhere", str(Path.cwd()): "/project"}
@@ -94,7 +95,10 @@ def read() -> Iterator[Journals]:
     with gzip.open(JOURNALS, "rt", encoding="utf-8") as lines:
         for line in lines:
             data = json.loads(line)
-            runs = {each["run_id"]: RunRecord.of(each["run_id"], each["at"], each["made"]) for each in data["runs"]}
+            runs = {
+                each["run_id"]: RunRecord.of(each["run_id"], each["at"], RunCreatedPayload.from_data(each["made"]))
+                for each in data["runs"]
+            }
             log = {each["run_id"]: [Event(**event) for event in each["events"]] for each in data["runs"]}
             yield Journals(data["case"], runs, log)
 

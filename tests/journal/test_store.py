@@ -24,7 +24,7 @@ def test_a_created_run_is_stored_with_everything_it_was_created_from(store: Stor
     store.create_run(new, Owner.current())
     record = store.record("one")
     (first,) = store.events("one")
-    assert record == RunRecord.of("one", first.at, {**first.data, **new.to_data()})
+    assert record == RunRecord.of("one", first.at, new.payload)
     assert (record.plan, record.source_text, record.inputs) == (new.plan, new.source_text, new.inputs)
     assert (first.seq, first.type) == (1, "run.created")
     status = store.status("one")

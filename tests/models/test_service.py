@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,7 @@ async def test_the_named_models_are_asked_in_their_order_and_the_call_is_recorde
     assert answer.why == "model 1 of 2 in the list"
     (call,) = setting.host.calls
     assert (str(call.model), call.cost, call.why, call.error) == (MINI, answer.cost, answer.why, None)
-    assert json.loads(json.dumps(call.to_dict()))["usage"]["requests"] == 1
+    assert call.usage.requests == 1
     assert setting.client.asked[0][2] == "draft"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.journal.payloads import Payload
 from orchestrator.runtime.run.tool_context import PROGRESS_INTERVAL, StepContext
 from orchestrator.tools import Permissions
 
@@ -23,8 +24,8 @@ class Reports:
     def __init__(self) -> None:
         self.all: list[tuple[str, dict[str, Any]]] = []
 
-    def report(self, path: str, attempt: int, type: str, data: dict[str, Any]) -> None:
-        self.all.append((type, data))
+    def report(self, path: str, attempt: int, payload: Payload) -> None:
+        self.all.append((payload.type, payload.to_data()))
 
 
 def context(reports: Reports, tmp_path: Path) -> StepContext:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
+from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.calls.gateway import ModelChoice
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AdhocModels:
 
     def record(self, call: ModelCall) -> None:
         """Count a call."""
-        self.spending += spending_of(call.to_dict())
+        self.spending += Spending.of_call(call.usage, call.cost)
 
     def partial(self, text: str) -> None:
         """Show nothing."""

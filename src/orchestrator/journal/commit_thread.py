@@ -412,9 +412,9 @@ class RunJournal:
             self._journal.put(EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
         return event
 
-    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0) -> Event:
+    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
         """Record an event with a payload; see `record`."""
-        return self.record(payload.type, path, attempt, payload.to_data())
+        return self.record(payload.type, path, attempt, payload.to_data(), most=most)
 
     def bears(self, problem: StoreError) -> bool:
         """Whether the run continues although the store is unavailable: as long as its lease is known to hold.

@@ -37,6 +37,11 @@ class Event(Struct, frozen=True):
     attempt: int = 0
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, run_id: str, seq: int, at: float, payload: Payload, path: str = "", attempt: int = 0) -> Event:
+        """Return the event that records a payload."""
+        return cls(run_id, seq, at, payload.type, path, attempt, payload.to_data())
+
     @property
     def payload(self) -> Payload:
         """What the event records, as the class of its type.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from orchestrator.journal.events import RunState
+from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.process_identity import Owner
 from orchestrator.models.budget import Spent
 
@@ -99,29 +100,27 @@ class NewRun(Struct, frozen=True):
     batch: str | None = None
     row: int | None = None
 
-    def to_data(self) -> dict[str, Any]:
-        """Return the data of the event `run.created`."""
-        data: dict[str, Any] = {
-            "pipeline": self.pipeline,
-            "name": self.name,
-            "source_name": self.source_name,
-            "source": self.source_text,
-            "directory": self.directory,
-            "digest": self.digest,
-            "plan": self.plan,
-            "inputs": self.inputs,
-            "options": self.options,
-            "now": self.now,
-            "steps": self.total,
-            "metadata": self.metadata,
-        }
-        if self.sources:
-            data["sources"] = self.sources
-        if self.forked_from is not None:
-            data["forked_from"] = self.forked_from
-        if self.batch is not None:
-            data["batch"] = {"id": self.batch, "row": self.row}
-        return data
+    @property
+    def payload(self) -> RunCreatedPayload:
+        """What the event `run.created` records."""
+        payload = RunCreatedPayload(
+            pipeline=self.pipeline,
+            name=self.name,
+            source_name=self.source_name,
+            source=self.source_text,
+            directory=self.directory,
+            digest=self.digest,
+            plan=self.plan,
+            inputs=self.inputs,
+            options=self.options,
+            now=self.now,
+            steps=self.total,
+            metadata=self.metadata,
+            sources=self.sources or None,
+            forked_from=self.forked_from,
+            batch=None if self.batch is None else {"id": self.batch, "row": self.row},
+        )
+        return payload.without_nulls()
 
 
 class RunRecord(NewRun, frozen=True):
@@ -130,26 +129,27 @@ class RunRecord(NewRun, frozen=True):
     created_at: float = 0.0
 
     @classmethod
-    def of(cls, run_id: str, created_at: float, data: Mapping[str, Any]) -> RunRecord:
-        """Build the record from the data of the event `run.created`."""
+    def of(cls, run_id: str, created_at: float, created: RunCreatedPayload) -> RunRecord:
+        """Build the record from what the event `run.created` recorded."""
+        batch = created.batch or {}
         return cls(
             run_id=run_id,
-            pipeline=data["pipeline"],
-            name=data["name"],
-            source_name=data["source_name"],
-            source_text=data["source"],
-            directory=data["directory"],
-            digest=data["digest"],
-            plan=data["plan"],
-            inputs=data["inputs"],
-            options=data["options"],
-            now=data["now"],
-            total=data["steps"],
-            metadata=data.get("metadata", {}),
-            sources=data.get("sources", {}),
-            forked_from=data.get("forked_from"),
-            batch=data.get("batch", {}).get("id"),
-            row=data.get("batch", {}).get("row"),
+            pipeline=created.pipeline,
+            name=created.name,
+            source_name=created.source_name,
+            source_text=created.source,
+            directory=created.directory,
+            digest=created.digest,
+            plan=created.plan,
+            inputs=created.inputs,
+            options=created.options,
+            now=created.now,
+            total=created.steps,
+            metadata=created.metadata,
+            sources=created.sources or {},
+            forked_from=created.forked_from,
+            batch=batch.get("id"),
+            row=batch.get("row"),
             created_at=created_at,
         )
 

@@ -43,10 +43,10 @@ class RunCreation(Struct):
         They get new numbers and keep their times.
         """
         creation = cls(new, owner, ttl)
-        first = new.to_data()
-        text, large = split_blobs({key: encode(value) for key, value in first.items()})
+        first = Event.of(new.run_id, 1, time.time(), new.payload)
+        text, large = split_blobs({key: encode(value) for key, value in first.data.items()})
         creation.blobs = {blob.hash: blob for blob in large}
-        creation._add(Event(new.run_id, 1, time.time(), "run.created", data=first), text)
+        creation._add(first, text)
         for seq, event in enumerate(copied, 2):
             creation.shared.update(filter(None, map(blob_reference, event.data.values())))
             again = Event(new.run_id, seq, event.at, event.type, event.path, event.attempt, event.data)

@@ -72,6 +72,11 @@ class Spending(Struct, frozen=True):
         }
 
     @classmethod
+    def of_call(cls, usage: Usage, cost: float | None) -> Spending:
+        """Return what one call spent; `cost` is None if its price is unknown."""
+        return cls(usage, cost or 0.0, 1, 1 if cost is None else 0)
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spending:
         """Build the sum that `to_dict` described."""
         return cls(Usage(**data["usage"]), data["known_cost"], data["model_calls"], data["unpriced"])
@@ -86,4 +91,4 @@ def spending_of(data: Mapping[str, Any]) -> Spending:
     cost = data.get("cost")
     usage = data.get("usage") or {}
     counts = {name: usage.get(name) or 0 for name in ("input", "output", "cached", "reasoning", "requests")}
-    return Spending(Usage(**counts), cost or 0.0, 1, 1 if cost is None else 0)
+    return Spending.of_call(Usage(**counts), cost)

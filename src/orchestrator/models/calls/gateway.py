@@ -64,19 +64,6 @@ class ModelCall(Struct, frozen=True):
     error: Mapping[str, Any] | None = None
     kept: Entry | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the call as JSON data: `{model, usage {input, output, cached, reasoning, requests}, cost, ...}`."""
-        data = {
-            "model": str(self.model),
-            "usage": self.usage.to_dict(),
-            "cost": self.cost,
-            "latency": self.latency,
-            "finish": self.finish,
-            "why": self.why,
-            "error": dict(self.error) if self.error is not None else None,
-        }
-        return data if self.kept is None else {**data, "kept": self.kept[0], "reply": dict(self.kept[1])}
-
 
 class ModelAnswer(Struct, frozen=True):
     """What came of asking: the reply, what `accept` made of it, who answered, why that model, and the cost in USD."""

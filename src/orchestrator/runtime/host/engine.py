@@ -31,7 +31,7 @@ from orchestrator.runtime.host.assignment import (
 from orchestrator.runtime.host.commands import RunCommands, valid_answer
 from orchestrator.runtime.host.execution import Execution
 from orchestrator.runtime.host.lease_keeper import LeaseKeeper
-from orchestrator.runtime.host.revised_run import plan_changes, revision_data, stale_steps
+from orchestrator.runtime.host.revised_run import plan_changes, revision_of, stale_steps
 from orchestrator.runtime.host.threads import acquire_in_thread
 from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.tools import LocalExecutor
@@ -160,8 +160,8 @@ class Engine:
                 )
                 journal = self._journal.attach(lease)
                 if revised:
-                    data = revision_data(self.store, record, assignment, again)
-                    journal.record("run.revised", data={**data, "by": by})
+                    revision = revision_of(self.store, record, assignment, again)
+                    journal.record_payload(revision.replace(by=by))
                     journal.flush()
                     # A retried step must not take its result from the cache.
                     refresh = assignment.refresh | ({again} if again is not None else set())

@@ -196,10 +196,10 @@ class Execution:
             RunStartedPayload(
                 owner=str(self.lease.owner),
                 resumed=self._assignment.resumed,
-                allowed=None if allowed is None else allowed.to_dict(),
-                budget=None if budget is None else budget.to_dict(),
                 by=self.redactor.text(self._assignment.by) if self._assignment.by else None,
-            )
+                budget=None if budget is None else budget.to_dict(),
+                allowed=None if allowed is None else allowed.to_dict(),
+            ).without_nulls()
         )
         try:
             ending = await self._work()

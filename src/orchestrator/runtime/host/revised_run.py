@@ -8,6 +8,7 @@ from orchestrator import codes
 from orchestrator.errors import InputError
 from orchestrator.history.invalidation import paths_to_forget
 from orchestrator.history.revision import Changes, compare
+from orchestrator.journal.payloads import RunRevisedPayload
 from orchestrator.paths import is_top_level
 from orchestrator.plan.diff import inputs_read
 from orchestrator.plan.serialization import plan_data
@@ -40,29 +41,29 @@ def plan_changes(
     return _compared(store, record, redactor.scrub_plan(plan_data(edited)), read_recorded(store, run_id))
 
 
-def revision_data(store: Store, record: RunRecord, assignment: Assignment, retried: str | None) -> dict[str, Any]:
-    """Return the data of `run.revised`: for the retry of the step at a path, or for an edited plan."""
+def revision_of(store: Store, record: RunRecord, assignment: Assignment, retried: str | None) -> RunRevisedPayload:
+    """Return what `run.revised` records: for the retry of the step at a path, or for an edited plan."""
     found = assignment.recorded
     if retried is not None:
         forget = paths_to_forget(record.run_id, record.plan, found, retried)
         settled = _counts(found.without(forget))
-        return {"reason": "retry", "step": retried, "forget": list(forget), "settled": settled}
+        return RunRevisedPayload(reason="retry", step=retried, forget=list(forget), settled=settled)
     plan, redactor = assignment.plan, assignment.redactor
     data = redactor.scrub_plan(plan_data(plan))
     forget = _compared(store, record, data, found).forget
-    return {
-        "reason": "with",
-        "forget": list(forget),
-        "settled": _counts(found.without(forget)),
-        "source": plan.source_text,
-        "source_name": plan.source_name,
-        "sources": plan.sources,
-        "directory": str(plan.directory),
-        "plan": data,
-        "digest": plan.digest,
-        "steps": len(plan.steps),
-        "inputs": assignment.inputs.recorded(redactor),
-    }
+    return RunRevisedPayload(
+        reason="with",
+        forget=list(forget),
+        settled=_counts(found.without(forget)),
+        source=plan.source_text,
+        source_name=plan.source_name,
+        sources=plan.sources,
+        directory=str(plan.directory),
+        plan=data,
+        digest=plan.digest,
+        steps=len(plan.steps),
+        inputs=assignment.inputs.recorded(redactor),
+    )
 
 
 def stale_steps(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[str]:

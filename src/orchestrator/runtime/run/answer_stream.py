@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.journal import Event
+from orchestrator.journal.payloads import StepPartialPayload
 
 if TYPE_CHECKING:
     from orchestrator.runtime.values.redaction import Redactor
@@ -82,7 +83,7 @@ class AnswerSubscription:
         with self._lock:
             buffered, self._buffer = self._buffer, {}
         return [
-            Event(self.publisher.run_id, 0, at, "step.partial", path, attempt, {"text": text})
+            Event.of(self.publisher.run_id, 0, at, StepPartialPayload(text=text), path, attempt)
             for (path, attempt), (at, text) in buffered.items()
         ]
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.journal.payloads import StepWarningPayload
 from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
@@ -138,4 +139,4 @@ class Attempts:
 
 
 def _warn(run: StepRun, message: str) -> None:
-    run.record("step.warning", {"message": message, "code": StepTimeout.default_code})
+    run.record(StepWarningPayload(message=message, code=StepTimeout.default_code))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from orchestrator.errors import StoreError
+from orchestrator.journal.payloads import StepModelPayload, StepRunningPayload, StepWaitingPayload
 from orchestrator.journal.state.usage import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.calls.answer_memo import KeptAnswers
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from orchestrator.errors import OrchestratorError
-    from orchestrator.journal import Event, EventType
+    from orchestrator.journal import Event
+    from orchestrator.journal.payloads import Payload
     from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
     from orchestrator.models.calls.service import ModelService, RunGateway
     from orchestrator.models.messages import ModelName
@@ -165,8 +167,7 @@ class AttemptModelAccess:
             else:
                 call = replace(call, kept=None)
         with suppress(StoreError):  # the next commit raises it
-            data = context.redactor.scrub_fields(call.to_dict())
-            context.log.record("step.model", self._node.path, self._attempt, data)
+            context.log.record_payload(context.scrubbed(_payload(call)), self._node.path, self._attempt)
 
     def reject(self, answer: str, reasons: Sequence[str]) -> None:
         """Have the next answer fix the problems of this one."""
@@ -189,7 +190,7 @@ class AttemptModelAccess:
         self._waits += 1
         if self._waits == 1:
             self._had_slot = self._is_in_flight and self._slots.lend(self._node)
-            self._report("step.waiting", {"reason": reason} if until is None else {"reason": reason, "until": until})
+            self._report(StepWaitingPayload(reason=reason, until=until).without_nulls())
         try:
             yield
         except asyncio.CancelledError:
@@ -207,17 +208,30 @@ class AttemptModelAccess:
         if self._waits == 0:
             if self._had_slot:
                 await self._slots.reclaim(self._node)
-            self._report("step.running", {})
+            self._report(StepRunningPayload())
 
     @property
     def _is_in_flight(self) -> bool:
         """Whether this attempt is the step's current one, and has not been abandoned."""
         return self._node.attempt == self._attempt and self._node.task is not None
 
-    def _report(self, type: EventType, data: Mapping[str, Any]) -> None:
+    def _report(self, payload: Payload) -> None:
         if self._is_in_flight:
             with suppress(StoreError):  # the next commit raises it
-                self._context.record(type, self._node, data)
+                self._context.record(payload, self._node)
+
+
+def _payload(call: ModelCall) -> StepModelPayload:
+    payload = StepModelPayload(
+        model=str(call.model),
+        usage=call.usage.to_dict(),
+        cost=call.cost,
+        latency=call.latency,
+        finish=call.finish,
+        why=call.why,
+        error=None if call.error is None else dict(call.error),
+    )
+    return payload if call.kept is None else payload.replace(kept=call.kept[0], reply=dict(call.kept[1]))
 
 
 def merged(base: Budget | None, over: Budget | None) -> Budget | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.journal.payloads import StepAnsweredPayload, StepWaitingPayload
 from orchestrator.remedies import RetryStep
 from orchestrator.runtime.steps.answers import accepted
 
@@ -48,12 +49,9 @@ class PendingWait:
         if record is not None and record.answered and self._question is not None:
             self._on_answer(record.answer)
             return
-        data: dict[str, Any] = {"reason": "human" if self._question else "time"}
-        if self._question:
-            data["question"] = self._question
-        if self._until is not None:
-            data["until"] = self._until
-        self._run.record("step.waiting", data)
+        question = self._question or None
+        waiting = StepWaitingPayload(reason="human" if question else "time", question=question, until=self._until)
+        self._run.record(waiting.without_nulls())
         loop = self._run.context.loop
         if self._until is not None:
             self._timer = loop.call_later(max(0.0, self._until - time.time()), self._time_out)
@@ -68,7 +66,7 @@ class PendingWait:
         if self._question is None:
             return
         answer = accepted(self._question, value)
-        self._run.record("step.answered", {"value": answer, "by": by})
+        self._run.record(StepAnsweredPayload(value=answer, by=by))
         self._end()
         self._on_answer(answer)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.journal.payloads import StepSucceededPayload, StepWaitingPayload
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.steps import ForEach, RepeatLoop
 from orchestrator.remedies import RetryStep
@@ -43,15 +44,15 @@ def recorded_entity(context: RunContext, step: StepPlan, record: StepRecord) -> 
     restore = context.redactor.restore
     output = restore(record.output)
     if record.state == "succeeded":
-        data = {
-            "output": output,
-            "items": record.items,
-            "state": restore(record.accumulators),
-            "values": restore(record.values),
-            "case": restore(record.case),
-        }
+        end = StepSucceededPayload(
+            output=output,
+            items=record.items,
+            state=restore(record.accumulators),
+            values=restore(record.values),
+            case=restore(record.case),
+        )
         items = recorded_items(context, record.path, step.work) if isinstance(step.work, ForEach | RepeatLoop) else None
-        return step_values.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
+        return step_values.succeeded(step.work, end, attempts=attempts, duration=duration, items=items)
     if record.state == "failed":
         error = restore(record.error or {})
         return step_values.failed(output, error, attempts=attempts, duration=duration)
@@ -100,7 +101,7 @@ def resume_attempts(run: StepRun, record: StepRecord) -> bool:
     node.record = None
     run.occupy()
     node.started = run.context.loop.time()
-    run.record("step.waiting", {"reason": "retry", "until": record.until, "error": record.error})
+    run.record(StepWaitingPayload(reason="retry", until=record.until, error=record.error))
     run.parts.control.retry_later(node, delay)
     return True
 

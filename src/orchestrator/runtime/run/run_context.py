@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from orchestrator.errors import StoreError
+from orchestrator.journal.payloads import (
+    Payload,
+    RunWarningPayload,
+    StepFailedPayload,
+    StepSkippedPayload,
+    StepSucceededPayload,
+)
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from orchestrator.journal import Event, ResumeState
-    from orchestrator.journal.events import EventType
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.run.answer_stream import AnswerPublisher
     from orchestrator.runtime.run.run_graph import StepFailure, StepNode
@@ -25,7 +31,9 @@ if TYPE_CHECKING:
 MAX_CAUSES: Final = 8
 """Exceptions hold the values of all their frames, so few are kept."""
 
-_ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped"})
+P = TypeVar("P", bound=Payload)
+
+_ENDS: Final = (StepSucceededPayload, StepFailedPayload, StepSkippedPayload)
 """After these a step makes no further attempt, so its intermediate answers are of no more use."""
 
 
@@ -36,15 +44,7 @@ class EventLog(Protocol):
     def last_size(self) -> int:
         """The length of the last recorded event's data, in characters of JSON."""
 
-    def record(
-        self,
-        type: EventType,
-        path: str = "",
-        attempt: int = 0,
-        data: Mapping[str, Any] | None = None,
-        *,
-        most: int | None = None,
-    ) -> Event:
+    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
         """Append an event; it is durable after the next commit."""
 
     async def commit(self) -> None:
@@ -103,34 +103,33 @@ class RunContext:
         restored: list[Any] = self.redactor.restore(self._load(seqs))
         return restored
 
-    def record(self, type: EventType, node: StepNode, data: Mapping[str, Any], *, most: int | None = None) -> Event:
+    def record(self, payload: Payload, node: StepNode, *, most: int | None = None) -> Event:
         """Record an event of a step, without secrets.
 
         Raises:
             EventTooLarge: It has more than `most` characters of JSON.
         """
-        if type in _ENDS:
+        if isinstance(payload, _ENDS):
             self.recorded.kept.pop(node.path, None)
-        return self.log.record(type, node.path, node.attempt, self._scrubbed(data), most=most)
+        return self.log.record_payload(self.scrubbed(payload), node.path, node.attempt, most=most)
 
-    def record_item(self, path: str, state: str, data: Mapping[str, Any]) -> tuple[int, int]:
+    def record_item(self, path: str, end: StepSucceededPayload | StepFailedPayload) -> tuple[int, int]:
         """Record how an item of a loop, or a round, ended; return the event's number and size."""
-        type: EventType = "step.succeeded" if state == "succeeded" else "step.failed"
-        event = self.log.record(type, path, 1, self._scrubbed(data))
+        event = self.log.record_payload(self.scrubbed(end), path, 1)
         return event.seq, self.log.last_size
 
-    def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
+    def report(self, path: str, attempt: int, payload: Payload) -> None:
         """Record what a tool reports about its own work."""
         node = self.live.get(path)
         if node is not None:
             with suppress(StoreError):  # the next commit raises it
-                self.record(type, node, data)
+                self.record(payload, node)
 
     def warn(self, message: str) -> None:
         """Record a warning about the run as a whole, once."""
         if message not in self._warnings and not self.over:
             self._warnings.add(message)
-            self.log.record("run.warning", data={"message": self.redactor.text(message)})
+            self.log.record_payload(RunWarningPayload(message=self.redactor.text(message)))
 
     def remember_cause(self, failure: StepFailure) -> None:
         """Keep what a tool raised, for callers in this process that wait for the run."""
@@ -140,5 +139,6 @@ class RunContext:
             if len(self.causes) > MAX_CAUSES:
                 del self.causes[next(iter(self.causes))]
 
-    def _scrubbed(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.redactor.scrub_fields(data) if self.redactor else data
+    def scrubbed(self, payload: P) -> P:
+        """Return a payload without secrets."""
+        return payload.from_data(self.redactor.scrub_fields(payload.to_data())) if self.redactor else payload

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError
+from orchestrator.journal.payloads import StepReadyPayload, StepSkippedPayload, StepStartedPayload
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.run import resume as resumption
 from orchestrator.runtime.run.attempts import Attempts
@@ -304,7 +305,7 @@ class Scheduler:
                 for node in self._fresh:
                     if node.state == "ready" and not node.announced and not node.frame.stopped:
                         node.announced = True
-                        self.context.record("step.ready", node, {})
+                        self.context.record(StepReadyPayload(), node)
             self._fresh.clear()
         return False
 
@@ -331,7 +332,7 @@ class Scheduler:
             if not met:
                 if step.on_false is not None:
                     node.jump = "on_false"
-                self._skip(node, {"reason": "condition", "by": None})
+                self._skip(node, StepSkippedPayload(reason="condition", by=None))
                 return
         if not isinstance(step.work, ToolCall):
             self._execute(run)
@@ -361,8 +362,11 @@ class Scheduler:
         self._slots.running.add(node)
         self.context.live[node.path] = node
         work = node.step.work
-        data = {"tool": work.tool.name, "action": work.action.name} if isinstance(work, ToolCall) else {}
-        self.context.log.record("step.started", node.path, node.attempt, data)
+        if isinstance(work, ToolCall):
+            started = StepStartedPayload(tool=work.tool.name, action=work.action.name)
+        else:
+            started = StepStartedPayload()
+        self.context.log.record_payload(started, node.path, node.attempt)
 
     def _execute(self, run: StepRun) -> None:
         """Begin work that is not a tool call. It takes no slot, since what it waits for may need one."""
@@ -455,7 +459,7 @@ class Scheduler:
             over = [frame.nodes[step] for step in node.step.skips.get(node.jump, ())]
             over = [step for step in over if step.state == "pending"]
             for step in over:  # all, before any successor: one may wait for another of them, and not for this jump
-                self._end_as_skipped(step, {"reason": "jump", "by": node.path})
+                self._end_as_skipped(step, StepSkippedPayload(reason="jump", by=node.path))
             for step in over:
                 self._release(step)
         for successor in node.successors:
@@ -463,14 +467,14 @@ class Scheduler:
             if successor.waits_for == 0:
                 self._make_ready(successor)
 
-    def _skip(self, node: StepNode, data: Mapping[str, Any]) -> None:
+    def _skip(self, node: StepNode, end: StepSkippedPayload) -> None:
         """Skip a step. That needs no commit: it follows from what is recorded, so it would be decided the same way."""
-        self._end_as_skipped(node, data)
+        self._end_as_skipped(node, end)
         self._release(node)
         self._check(node.frame)
 
-    def _end_as_skipped(self, node: StepNode, data: Mapping[str, Any]) -> None:
+    def _end_as_skipped(self, node: StepNode, end: StepSkippedPayload) -> None:
         node.state = "ended"
         node.frame.left -= 1
         node.frame.scope.enter(node.step.id, step_values.skipped())
-        self.context.record("step.skipped", node, data)
+        self.context.record(end, node)

@@ -14,6 +14,13 @@ from msgspec import Struct
 
 from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError, StepTimeout
 from orchestrator.expressions import Entity
+from orchestrator.journal.payloads import (
+    StepCancelledPayload,
+    StepFailedPayload,
+    StepRequeuedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+)
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.run.failures import error_data, traceback_data
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.journal import Event
-    from orchestrator.journal.events import EventType
+    from orchestrator.journal.payloads import Handling, Payload
     from orchestrator.plan.policies import RetryPolicy
     from orchestrator.plan.steps import StepPlan
     from orchestrator.runtime.run.run_graph import Frame, FrameOwner
@@ -88,7 +95,7 @@ class Executors(Struct, frozen=True):
 
     kinds: Mapping[type, Callable[[StepRun, Any], Activity]]
     handle_error: Callable[[StepRun, StepFailure], bool]
-    check_value: Callable[[StepRun, Mapping[str, Any], Entity], None]
+    check_value: Callable[[StepRun, StepSucceededPayload, Entity], None]
     checked_call: Callable[[StepRun, StepContext, Mapping[str, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
@@ -148,9 +155,9 @@ class StepRun(Struct, frozen=True):
         if frame is not None:
             self.parts.control.stop_frame(frame, self.node.frame.reason, graceful=self.node.graceful)
 
-    def record(self, type: EventType, data: Mapping[str, Any], *, most: int | None = None) -> Event:
+    def record(self, payload: Payload, *, most: int | None = None) -> Event:
         """Record an event of the step; see `RunContext.record`."""
-        return self.context.record(type, self.node, data, most=most)
+        return self.context.record(payload, self.node, most=most)
 
     def occupy(self, activity: Activity | None = None) -> None:
         """Have the step be at work without an attempt: it takes no slot."""
@@ -174,13 +181,13 @@ class StepRun(Struct, frozen=True):
     def end_attempt(self, output: Any, error: OrchestratorError | None) -> None:
         """Take the outcome of an attempt of a tool call that has ended by itself or was stopped."""
         if self.node.stopped == "requeued":
-            self.record("step.requeued", {"reason": "paused"})
+            self.record(StepRequeuedPayload(reason="paused"))
             self.parts.control.requeue(self.node)
         elif not self.end_if_stopped():
             if error is not None:
                 self.fail(error)
             else:
-                self.succeed({"output": output})
+                self.succeed(StepSucceededPayload(output=output))
 
     def end_if_stopped(self) -> bool:
         """End a step that was stopped, now that nothing in it runs any more; return whether it was."""
@@ -193,31 +200,31 @@ class StepRun(Struct, frozen=True):
     def cancel(self) -> None:
         """Record that the step was stopped. What an interrupted process leaves open stays open: a loop, a question."""
         if not self.context.interrupted or isinstance(self.node.step.work, ToolCall):
-            self.record("step.cancelled", {"reason": self.node.frame.reason})
+            self.record(StepCancelledPayload(reason=self.node.frame.reason))
         self.parts.control.settle(self.node)
 
-    def succeed(self, data: Mapping[str, Any], entity: Entity | None = None) -> None:
-        """End the step with success; `data` is that of its event without the duration.
+    def succeed(self, end: StepSucceededPayload, entity: Entity | None = None) -> None:
+        """End the step with success; `end` lacks only the duration.
 
         The outputs of tool calls and agents have passed their checks already; other values are checked first.
         """
         step = self.node.step
         if entity is None:
-            entity = step_values.succeeded(step.work, data, attempts=self.node.attempt, duration=self.elapsed)
+            entity = step_values.succeeded(step.work, end, attempts=self.node.attempt, duration=self.elapsed)
         if step.check is None or isinstance(step.work, ToolCall | Agent):
-            self.record_success(data, entity)
+            self.record_success(end, entity)
         else:
-            self.parts.executors.check_value(self, data, entity)
+            self.parts.executors.check_value(self, end, entity)
 
-    def record_success(self, data: Mapping[str, Any], entity: Entity) -> None:
+    def record_success(self, end: StepSucceededPayload, entity: Entity) -> None:
         """Record a success whose value has passed its check."""
         node, context = self.node, self.context
-        recorded = {**data, "duration": self.elapsed, **(node.cache or {})}
+        recorded = end.replace(duration=self.elapsed, **(node.cache or {}))
         try:
-            event = self.record("step.succeeded", recorded, most=context.sizes.recorded)
+            event = self.record(recorded, most=context.sizes.recorded)
         except EventTooLarge:
             most, directory = context.sizes.recorded, context.plan.directory
-            output = context.redactor.scrub(data.get("output"))
+            output = context.redactor.scrub(end.output)
             self.fail(too_large(output, step=node.path, run_id=context.run_id, directory=directory, most=most))
             return
         node.frame.scope.enter(node.step.id, entity)
@@ -260,8 +267,8 @@ class StepRun(Struct, frozen=True):
             return True
         delay = retry_delay(error, policy, node.attempt, self.context.chance)
         recorded = error_data(error, attempt=node.attempt, step=node.path)
-        data = {"reason": "retry", "until": time.time() + delay, "error": recorded, **traceback_data(error)}
-        self.record("step.waiting", data)
+        waiting = StepWaitingPayload(reason="retry", until=time.time() + delay, error=recorded)
+        self.record(waiting.replace(**traceback_data(error)))
         self.parts.control.retry_later(node, delay)
         return True
 
@@ -277,21 +284,20 @@ class StepRun(Struct, frozen=True):
                 kind, failure = "fail", StepFailure.of(second, self.node)
         self.record_failure(failure, kind, value)
 
-    def record_failure(self, failure: StepFailure, kind: str, value: Any, *, tolerable: bool = True) -> None:
+    def record_failure(self, failure: StepFailure, kind: Handling, value: Any, *, tolerable: bool = True) -> None:
         """Record a failure with how it is handled. If it is not `tolerable`, no other branch can make up for it."""
         node, duration = self.node, self.elapsed
         if kind == "fail" and tolerable and self._is_tolerated():
             kind = "continue"
-        data = {
-            "error": dict(failure.data),
-            "duration": duration,
-            "handled": kind,
-            "value": value,
-            "target": node.step.on_failure.target,
-        }
-        if failure.error is not None:
-            data |= traceback_data(failure.error)
-        event = self.record("step.failed", {**data, **(node.cache or {})})
+        end = StepFailedPayload(
+            error=dict(failure.data),
+            duration=duration,
+            handled=kind,
+            value=value,
+            target=node.step.on_failure.target,
+        )
+        traceback = {} if failure.error is None else traceback_data(failure.error)
+        event = self.record(end.replace(**traceback, **(node.cache or {})))
         node.end_seq, node.end_size = event.seq, self.context.log.last_size
         control = self.parts.control
         if kind == "fail":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast, get_args
 
 from orchestrator.errors import StepError
+from orchestrator.journal.payloads import StepLogPayload, StepProgressPayload, StepWarningPayload
 from orchestrator.runtime.run.failures import LONGEST_MESSAGE
 from orchestrator.text.words import bounded, quoted_list
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.journal import EventType
+    from orchestrator.journal.payloads import Payload
     from orchestrator.models.calls.gateway import ModelGateway
     from orchestrator.tools import Permissions
     from orchestrator.tools.mcp import McpServers
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Payload")
 
 PROGRESS_INTERVAL = 0.05
 """Seconds: reports of progress that come faster than this are joined, the newest counts."""
@@ -37,7 +39,7 @@ _LEVELS = get_args(Level)
 class Reporter(Protocol):
     """Takes what a step reports, on the event loop of its run."""
 
-    def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
+    def report(self, path: str, attempt: int, payload: Payload) -> None:
         """Record one event of a step."""
 
 
@@ -85,7 +87,7 @@ class StepContext:
         self._gateway = gateway
         self._servers = servers
         self._thread = threading.get_ident()
-        self._latest: dict[str, Any] | None = None
+        self._latest: StepProgressPayload | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reported_at = -math.inf
         self.ended = False
@@ -137,19 +139,20 @@ class StepContext:
         """Report how far the work is, from 0 to 1 (None: not known)."""
         if fraction is not None:
             fraction = None if math.isnan(fraction) else round(min(1.0, max(0.0, float(fraction))), DIGITS)
-        self._on_loop(self._progress, {"fraction": fraction, "message": bounded(str(message), LONGEST_MESSAGE)})
+        message = bounded(str(message), LONGEST_MESSAGE)
+        self._on_loop(self._progress, StepProgressPayload(fraction=fraction, message=message))
 
     def log(self, message: str, level: Level = "info") -> None:
         """Record a line in the run's journal."""
         if level not in _LEVELS:
             listed = quoted_list(_LEVELS)
             raise StepError(f"unknown log level {level!r}", help=f"use one of {listed}", retryable=False)
-        self._on_loop(self._log, {"level": level, "message": str(message)})
+        self._on_loop(self._log, StepLogPayload(level=level, message=str(message)))
 
     def warn(self, message: str, code: str) -> None:
         """Record a warning about the step, from the run's own thread."""
         if not self.ended:
-            self._reporter.report(self._step, self._attempt, "step.warning", {"message": message, "code": code})
+            self._reporter.report(self._step, self._attempt, StepWarningPayload(message=message, code=code))
 
     def end(self) -> None:
         """Ignore whatever is reported from now on."""
@@ -158,25 +161,25 @@ class StepContext:
             self._timer.cancel()
             self._timer = None
 
-    def _on_loop(self, function: Any, data: dict[str, Any]) -> None:
+    def _on_loop(self, function: Callable[[P], None], payload: P) -> None:
         if self.ended:
             return
         if threading.get_ident() == self._thread:
-            function(data)
+            function(payload)
             return
         try:
-            self._loop.call_soon_threadsafe(function, data)
+            self._loop.call_soon_threadsafe(function, payload)
         except RuntimeError:  # the loop has been closed: the run is over, and this thread was abandoned
             self.ended = True
 
-    def _log(self, data: dict[str, Any]) -> None:
+    def _log(self, line: StepLogPayload) -> None:
         if not self.ended:
-            self._reporter.report(self._step, self._attempt, "step.log", data)
+            self._reporter.report(self._step, self._attempt, line)
 
-    def _progress(self, data: dict[str, Any]) -> None:
+    def _progress(self, progress: StepProgressPayload) -> None:
         if self.ended:
             return
-        self._latest = data
+        self._latest = progress
         wait = self._reported_at + PROGRESS_INTERVAL - self._loop.time()
         if wait <= 0:
             self._report_progress()
@@ -187,6 +190,6 @@ class StepContext:
         self._timer = None
         if self.ended or self._latest is None:
             return
-        data, self._latest = self._latest, None
+        progress, self._latest = self._latest, None
         self._reported_at = self._loop.time()
-        self._reporter.report(self._step, self._attempt, "step.progress", data)
+        self._reporter.report(self._step, self._attempt, progress)

@@ -16,6 +16,7 @@ from orchestrator import codes
 from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
+from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload, StepWarningPayload
 from orchestrator.models.actions.agent import (
     RESERVED_NAMES,
     TURN,
@@ -111,7 +112,7 @@ class AgentRun:
         self._has_form = form_of(**forms) is not None
         self._most = _count(agent.max_turns.evaluate(scope), run.path)
         turns = self._turns.values()
-        run.record("step.started", {"kind": "agent", "done": len(turns), "failed": 0})
+        run.record(StepStartedPayload(kind="agent", done=len(turns), failed=0))
         for turn in turns:
             self._remember(turn)
         if turns and self._is_last(turns[-1]):
@@ -245,8 +246,8 @@ class AgentRun:
         reasons = await reasons_with_retry(run, check, value, asked=asked)
         if reasons:
             count = f"answer {sum(self._refused.values()) + 1} of {check.max_attempts} did not pass"
-            warning = {"message": f"{count}: {'; '.join(reasons)}", "code": CheckFailed.default_code}
-            run.record("step.warning", warning)
+            message = f"{count}: {'; '.join(reasons)}"
+            run.record(StepWarningPayload(message=message, code=CheckFailed.default_code))
         self._record({**turn, "refused": reasons})
         if reasons:
             await run.context.log.commit()
@@ -254,9 +255,9 @@ class AgentRun:
 
     def _record(self, turn: _Data) -> None:
         """Record a turn that has ended."""
-        data = {"output": turn, "duration": self._run.context.loop.time() - self._started}
+        end = StepSucceededPayload(output=turn, duration=self._run.context.loop.time() - self._started)
         index = len(self._answered)
-        seq, size = self._run.context.record_item(f"{self._run.path}[{index}]", "succeeded", data)
+        seq, size = self._run.context.record_item(f"{self._run.path}[{index}]", end)
         self._turns.add(index, "succeeded", seq, turn, size)
         self._remember(turn)
 
@@ -296,7 +297,7 @@ class AgentRun:
             raise check_failed(self._run.path, last["refused"], self._refused, help=help, remedies=remedies)
         output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
-        self._run.succeed({"output": output, "items": counts})
+        self._run.succeed(StepSucceededPayload(output=output, items=counts))
 
     # --- steps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.journal.payloads import StepWaitingPayload
 from orchestrator.language.spec.input_values import pattern_matches
 from orchestrator.patterns import SearchTooLong
 from orchestrator.runtime.run.run_graph import StepFailure
@@ -55,7 +56,7 @@ def handle_error(run: StepRun, failure: StepFailure) -> bool:
         return False
     run.leave_attempt()
     if handler.body is not None:  # the attempt has ended, while others may be stuck
-        run.record("step.waiting", {"reason": "handler", "error": failure.data})
+        run.record(StepWaitingPayload(reason="handler", error=failure.data))
     activity = HandlerRun(run, handler, failure, f"{run.path}.on_error[{number}]")
     run.occupy(activity)
     activity.open()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.journal.payloads import CompositeKind, StepStartedPayload, StepSucceededPayload
 from orchestrator.runtime.run.run_graph import StepFailure
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ class GroupRun:
     def open(self) -> None:
         """Begin with its steps."""
         run = self._run
-        kind = "parallel" if self._group.parallel else "group"
+        kind: CompositeKind = "parallel" if self._group.parallel else "group"
         steps = self._group.body.steps
         paths = (f"{run.path}.{step.id}" for step in steps)
         done = sum(1 for path in paths if (found := run.context.recorded.steps.get(path)) and found.settled)
-        run.record("step.started", {"kind": kind, "of": len(steps), "done": done, "failed": 0})
+        run.record(StepStartedPayload(kind=kind, of=len(steps), done=done, failed=0))
         scope = run.scope.child({})
         self._frame = run.open(steps, run.path, scope, self, enough=self._group.wait_for)
 
@@ -47,9 +48,9 @@ class GroupRun:
             return
         values = {step.id: frame.scope.value(step.id) for step in group.body.steps if not step.is_auto}
         if group.parallel:
-            run.succeed({"output": values})
+            run.succeed(StepSucceededPayload(output=values))
         else:
-            run.succeed({"output": values[group.body.steps[-1].id], "values": values})
+            run.succeed(StepSucceededPayload(output=values[group.body.steps[-1].id], values=values))
 
     def _failure(self, frame: Frame) -> StepFailure:
         failure, wanted = frame.failure, self._group.wait_for

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
+from orchestrator.journal.payloads import StepFailedPayload, StepLogPayload, StepStartedPayload, StepSucceededPayload
 from orchestrator.plan.steps import Block
 from orchestrator.remedies import RetryStep, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
@@ -15,7 +16,7 @@ from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.scope import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from orchestrator.expressions import Entity
     from orchestrator.journal.state.resume_state import ItemState
@@ -59,14 +60,12 @@ class ForEachRun:
                 retryable=False,
             )
         self._rows = items.rows
-        started: dict[str, Any] = {"kind": "for_each", "done": len(ends), "failed": ends.failed}
-        if items.count is not None:
-            started["of"] = items.count
-        if items.mark is not None:
-            started["mark"] = items.mark
-        run.record("step.started", started)
+        started = StepStartedPayload(
+            kind="for_each", done=len(ends), failed=ends.failed, of=items.count, mark=items.mark
+        )
+        run.record(started.without_nulls())
         if items.hint is not None:
-            run.record("step.log", {"level": "info", "message": items.hint})
+            run.record(StepLogPayload(level="info", message=items.hint))
         self._ahead = next(items.rows, _NOTHING)
         self._fill()
 
@@ -133,12 +132,13 @@ class ForEachRun:
         if not isinstance(loop.body, Block):
             self._take_step(frame, index)
         elif frame.failure is None:
-            self._record(index, started, {"output": self._value(frame, loop.body)})
+            self._record(index, started, StepSucceededPayload(output=self._value(frame, loop.body)))
         else:
             policy, value = loop.on_item_failure, None
             if policy.kind == "value" and policy.value is not None:
                 value = policy.value.evaluate(frame.scope.scope)
-            self._record(index, started, {"error": dict(frame.failure.data), "handled": policy.kind, "value": value})
+            error = dict(frame.failure.data)
+            self._record(index, started, StepFailedPayload(error=error, handled=policy.kind, value=value))
             if policy.kind == "fail":
                 self._fail(frame.failure)
 
@@ -157,12 +157,14 @@ class ForEachRun:
             return self._loop.collect.evaluate(frame.scope.scope)
         return frame.scope.value(body.steps[-1].id)
 
-    def _record(self, index: int, started: float, data: Mapping[str, Any]) -> None:
-        duration = self._run.context.loop.time() - started
-        state: ItemState = "failed" if "error" in data else "succeeded"
-        seq, size = self._run.context.record_item(f"{self._run.path}[{index}]", state, {**data, "duration": duration})
-        if data.get("handled") != "fail":
-            self._values.add(index, state, seq, data.get("value" if state == "failed" else "output"), size)
+    def _record(self, index: int, started: float, end: StepSucceededPayload | StepFailedPayload) -> None:
+        context = self._run.context
+        duration = context.loop.time() - started
+        seq, size = context.record_item(f"{self._run.path}[{index}]", end.replace(duration=duration))
+        if isinstance(end, StepSucceededPayload):
+            self._values.add(index, "succeeded", seq, end.output, size)
+        elif end.handled != "fail":
+            self._values.add(index, "failed", seq, end.value, size)
 
     def _fail(self, failure: StepFailure) -> None:
         self._failure = self._failure or failure
@@ -195,15 +197,16 @@ class ForEachRun:
             )
             run.fail(error)
             return
-        data = {"output": None, "items": {"count": count, "succeeded": count - bad, "failed": bad}}
+        counts = {"count": count, "succeeded": count - bad, "failed": bad}
+        end = StepSucceededPayload(output=None, items=counts)
         entity = step_values.succeeded(
             self._loop,
-            data,
+            end,
             attempts=1,
             duration=run.elapsed,
             items=self._values,
         )
-        run.succeed(data, entity)
+        run.succeed(end, entity)
 
 
 class RepeatRun:
@@ -227,8 +230,7 @@ class RepeatRun:
         self._state = dict.fromkeys(loop.update)
         self._state |= {name: value.evaluate(scope) for name, value in loop.initial.items()}
         done = len(self._values)
-        started: dict[str, Any] = {"kind": loop.kind, "done": done, "failed": 0}
-        run.record("step.started", started)
+        run.record(StepStartedPayload(kind=loop.kind, done=done, failed=0))
         if done:
             self._restore(done - 1)
         if done and loop.kind == "until" and self._holds(self._round - 1):
@@ -267,8 +269,9 @@ class RepeatRun:
         else:
             self._value = frame.scope.value(loop.body.steps[-1].id)
         self._state |= {name: value.evaluate(after) for name, value in loop.update.items()}
-        data = {"output": self._value, "duration": self._run.context.loop.time() - self._started, "state": self._state}
-        seq, size = self._run.context.record_item(f"{self._run.path}[{self._round}]", "succeeded", data)
+        duration = self._run.context.loop.time() - self._started
+        end = StepSucceededPayload(output=self._value, duration=duration, state=self._state)
+        seq, size = self._run.context.record_item(f"{self._run.path}[{self._round}]", end)
         self._values.add(self._round, "succeeded", seq, self._value, size)
         self._round += 1
 
@@ -323,11 +326,7 @@ class RepeatRun:
 
     def _succeed(self) -> None:
         run = self._run
-        data = {
-            "output": self._value,
-            "items": {"count": len(self._values), "succeeded": len(self._values), "failed": 0},
-            "state": self._state,
-        }
-        duration = run.elapsed
-        entity = step_values.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
-        run.succeed(data, entity)
+        counts = {"count": len(self._values), "succeeded": len(self._values), "failed": 0}
+        end = StepSucceededPayload(output=self._value, items=counts, state=self._state)
+        entity = step_values.succeeded(self._loop, end, attempts=1, duration=run.elapsed, items=self._values)
+        run.succeed(end, entity)

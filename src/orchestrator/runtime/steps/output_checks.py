@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import CheckFailed, ModelError, OrchestratorError, StepError, StoreError
 from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.journal.payloads import StepRunningPayload, StepWaitingPayload
 from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run.failures import as_step_error, error_data
 from orchestrator.runtime.run.retry import is_retried, retry_delay
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from orchestrator.expressions import Entity, Scope
+    from orchestrator.journal.payloads import StepSucceededPayload
     from orchestrator.models.calls.judge import Opinion
     from orchestrator.models.messages import ModelName
     from orchestrator.plan.policies import Check, Judge
@@ -156,25 +158,25 @@ async def reasons_with_retry(run: StepRun, check: Check, value: Any, *, asked: s
                 raise
             delay = retry_delay(error, policy, attempt, run.context.chance)
             recorded = error_data(error, attempt=attempt, step=run.path)
-            run.record("step.waiting", {"reason": "judge", "until": time.time() + delay, "error": recorded})
+            run.record(StepWaitingPayload(reason="judge", until=time.time() + delay, error=recorded))
             await asyncio.sleep(delay)
-            run.record("step.running", {})
+            run.record(StepRunningPayload())
             attempt += 1
 
 
-def check_value(run: StepRun, data: Mapping[str, Any], entity: Entity) -> None:
+def check_value(run: StepRun, end: StepSucceededPayload, entity: Entity) -> None:
     """Check the value of a step that consists of steps, and end the step."""
 
     async def reasons() -> list[str]:
         check = run.node.step.check
         return [] if check is None else await reasons_with_retry(run, check, entity.value)
 
-    def end(reasons: list[str]) -> None:
+    def finish(reasons: list[str]) -> None:
         if reasons:
             raise check_failed(run.path, reasons, {})
-        run.record_success(data, entity)
+        run.record_success(end, entity)
 
-    activity = ValueCheck(run, reasons, end)
+    activity = ValueCheck(run, reasons, finish)
     run.occupy(activity)
     activity.open()
 

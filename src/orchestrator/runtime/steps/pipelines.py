@@ -9,6 +9,7 @@ from orchestrator.errors import StepError, StepTimeout
 from orchestrator.expressions import type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
 from orchestrator.language.values.durations import format_duration
 from orchestrator.runtime.run.failures import error_data, error_names
 from orchestrator.runtime.run.run_graph import Ending, StepFailure
@@ -182,7 +183,7 @@ class SubPipelineRun:
         run.context.redactor.learn(bound.secrets, run.path)
         depths = {**depths, call.source: depth}
         scope = pipeline_scope(plan, run.context.run_id, run.context.now, bound.values, depths)
-        run.record("step.started", {"kind": "pipeline", "of": len(plan.steps), "done": 0, "failed": 0})
+        run.record(StepStartedPayload(kind="pipeline", of=len(plan.steps), done=0, failed=0))
         self._pipeline = PipelineRun(run.parts.control, run.context.loop, plan, scope, run.path, self._ended)
         self._pipeline.open()
 
@@ -199,7 +200,7 @@ class SubPipelineRun:
         if run.end_if_stopped():
             return
         if ending.state == "succeeded":
-            run.succeed({"output": dict(ending.outputs)})
+            run.succeed(StepSucceededPayload(output=dict(ending.outputs)))
         else:
             failure = self._pipeline.failure if self._pipeline is not None else None
             failure = failure or StepFailure(ending.error or {}, frozenset())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import InputError, StepError, StepTimeout
 from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.journal.payloads import StepSucceededPayload
 from orchestrator.language.values import durations
 from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.values.times import FORMS, timestamp
@@ -74,7 +75,7 @@ def wait(run: StepRun, work: Wait) -> PendingWait:
         until = _after(None if work.duration is None else work.duration.evaluate(scope))
 
     def succeed(answer: Any = None) -> None:
-        run.succeed({"output": answer})
+        run.succeed(StepSucceededPayload(output=answer))
 
     return PendingWait(run, None, until, succeed, succeed)
 
@@ -88,7 +89,7 @@ def _question(run: StepRun, question: dict[str, Any], default: Value | None) -> 
         default_answer = _default_answer(run.path, question, question["default"])
 
     def succeed(answer: Any) -> None:
-        run.succeed({"output": answer})
+        run.succeed(StepSucceededPayload(output=answer))
 
     def time_out() -> None:
         if default is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
 from orchestrator.runtime.run.run_graph import StepFailure
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ class SwitchRun:
         run = self._run
         subject = self._switch.subject.evaluate(run.scope.scope)
         self._case, self._body = _chosen(self._switch, subject)
-        started = {"kind": "switch", "done": 0, "failed": 0, "case": self._case}
+        count = 0 if self._body is None else len(self._body.steps)
+        run.record(StepStartedPayload(kind="switch", done=0, failed=0, case=self._case, of=count))
         if self._body is None:
-            run.record("step.started", {**started, "of": 0})
-            run.succeed({"output": None, "case": None})
+            run.succeed(StepSucceededPayload(output=None, case=None))
             return
-        run.record("step.started", {**started, "of": len(self._body.steps)})
         self._frame = run.open(self._body.steps, run.path, run.scope.child({}), self)
 
     def stop(self) -> None:
@@ -48,7 +48,7 @@ class SwitchRun:
             run.fail(StepFailure(frame.failure.data, frame.failure.names))
             return
         output = frame.scope.value(list(frame.nodes)[-1])
-        run.succeed({"output": output, "case": self._case})
+        run.succeed(StepSucceededPayload(output=output, case=self._case))
 
 
 def _chosen(switch: Switch, subject: Any) -> tuple[str | None, Block | None]:

@@ -10,6 +10,7 @@ from orchestrator.plan.steps import Agent, Approve, ForEach, RepeatLoop, StepGro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.journal.payloads import StepSucceededPayload
     from orchestrator.plan.steps import Work
 
 
@@ -24,10 +25,10 @@ class LoopValues(Protocol):
 
 
 def succeeded(
-    work: Work, data: Mapping[str, Any], *, attempts: int, duration: float, items: LoopValues | None = None
+    work: Work, end: StepSucceededPayload, *, attempts: int, duration: float, items: LoopValues | None = None
 ) -> Entity:
-    """A step that succeeded. `data` is that of its event, with secrets; `items` are the values of a loop's items."""
-    result = data.get("output")
+    """A step that succeeded. `end` has its secrets; `items` are the values of a loop's items."""
+    result = end.output
     value: Any = result
     fields: Mapping[str, Any] = {}
     match work:
@@ -39,15 +40,15 @@ def succeeded(
             value = fields.get("approved")
         case ForEach() if items is not None:
             whole = Entity(load=items.values)
-            counts = data["items"]
+            counts = end.items or {}
             outcome = _outcome("succeeded", whole, whole, None, attempts, duration)
             return Entity(None, {**outcome, **counts}, load=items.values)
         case RepeatLoop() if items is not None:
-            fields = {**(data.get("state") or {}), "iterations": Entity(load=items.values), "count": len(items)}
+            fields = {**(end.state or {}), "iterations": Entity(load=items.values), "count": len(items)}
         case StepGroup():
-            fields = (result if work.parallel else data.get("values")) or {}
+            fields = (result if work.parallel else end.values) or {}
         case Switch():
-            fields = {"case": data.get("case")}
+            fields = {"case": end.case}
         case SubPipeline():
             fields = result or {}
         case Agent():

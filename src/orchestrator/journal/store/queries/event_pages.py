@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.journal.events import Event
+from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.queries.statuses import folds, run_head
@@ -53,7 +54,7 @@ def run_record(database: Database, run_id: str) -> RunRecord:
         state = folds(database, connection, [row])[0]
     parts = dict(_data_at(database, row.key, [1, *filter(None, [state.revised])]))
     changes = {key: value for key, value in parts.get(state.revised, {}).items() if key in _REVISED}
-    return RunRecord.of(run_id, state.created_at, {**parts[1], **changes})
+    return RunRecord.of(run_id, state.created_at, RunCreatedPayload.from_data({**parts[1], **changes}))
 
 
 def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:

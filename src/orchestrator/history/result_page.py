@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
-from orchestrator.journal.state.usage import spending_of
+from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.remedies import advice, remedies_from
 from orchestrator.text.words import plural, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.history.step_results import StepResults
     from orchestrator.journal import Event
@@ -98,22 +97,8 @@ def _log(result: PageContent) -> Iterator[str]:
 
 
 def _describe(event: Event) -> str:
-    data = event.data
-    about: list[str] = []
-    if event.attempt > 1:
-        about.append(f"attempt {event.attempt}")
-    if isinstance(data.get("fraction"), int | float):
-        about.append(f"{data['fraction']:.0%}")
-    if isinstance(data.get("items"), Mapping):
-        about.append(", ".join(f"{number} {name}" for name, number in data["items"].items()))
-    if event.type == "step.model":
-        spending = spending_of(data)
-        about += [str(data.get("model", "")), str(spending), str(data.get("why", ""))]
-    if isinstance(data.get("question"), Mapping):
-        about.append(str(data["question"].get("prompt", "")))
-    about += [str(data[key]) for key in ("level", "message", "reason", "by", "owner") if data.get(key)]
-    if isinstance(data.get("error"), Mapping):
-        about.append(str(data["error"].get("message", "")))
+    about = [f"attempt {event.attempt}"] if event.attempt > 1 else []
+    about += event.payload.describe() if event.type in PAYLOADS else []
     path = f" `{event.path}`" if event.path else ""
     return f"**{event.type}**{path}" + (f": {_one_line(', '.join(about))}" if about else "")
 

@@ -4,6 +4,8 @@ Times are seconds since the epoch, durations seconds, money USD; paths are those
 event, a large value may be a reference to a blob: `{"$blob": sha256, "size": characters}`.
 """
 
+# ruff: noqa: D102 - `describe` is documented in `Payload`
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -101,6 +103,10 @@ class Payload:
             return cls(**data)
         return cls(**{name: data[name] for name in data if name in cls.fields})
 
+    def describe(self) -> list[str]:
+        """Return in a few words what a log says of the event, in addition to its type and its step."""
+        return []
+
     def replace(self, **values: Any) -> Self:
         """Return the payload with other or further values."""
         return type(self)(**{**vars(self), **values})
@@ -165,6 +171,9 @@ class RunRevisedPayload(Payload):
     steps: int | None = None
     inputs: Json | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.reason, self.by)
+
 
 class RunStartedPayload(Payload):
     """Once per owner; `resumed` after an earlier owner. What is recorded below `finally` and `error_handlers` is reset.
@@ -180,6 +189,9 @@ class RunStartedPayload(Payload):
     budget: Mapping[str, float] | None = None
     allowed: Mapping[str, float] | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.by, self.owner)
+
 
 class RunPausedPayload(Payload):
     """A person paused the run."""
@@ -187,12 +199,18 @@ class RunPausedPayload(Payload):
     type: ClassVar[EventType] = "run.paused"
     by: str | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.by)
+
 
 class RunResumedPayload(Payload):
     """The same owner continues after a pause."""
 
     type: ClassVar[EventType] = "run.resumed"
     by: str | None = None
+
+    def describe(self) -> list[str]:
+        return _said(self.by)
 
 
 class RunSucceededPayload(RunEndPayload):
@@ -209,6 +227,9 @@ class RunFailedPayload(RunEndPayload):
     error: Json | None = None
     step: str | None = None
 
+    def describe(self) -> list[str]:
+        return _message(self.error)
+
 
 class RunCancelledPayload(RunEndPayload):
     """A person cancelled the run."""
@@ -217,6 +238,9 @@ class RunCancelledPayload(RunEndPayload):
     reason: str | None = None
     by: str | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.reason, self.by)
+
 
 class RunWarningPayload(Payload):
     """A warning about the run as a whole."""
@@ -224,6 +248,9 @@ class RunWarningPayload(Payload):
     type: ClassVar[EventType] = "run.warning"
     message: str = ""
     code: str | None = None
+
+    def describe(self) -> list[str]:
+        return _said(self.message)
 
 
 class StepReadyPayload(Payload):
@@ -258,6 +285,10 @@ class StepProgressPayload(Payload):
     fraction: float | None = None
     message: str | None = None
 
+    def describe(self) -> list[str]:
+        done = "" if self.fraction is None else f"{self.fraction:.0%}"
+        return _said(done, self.message)
+
 
 class StepLogPayload(Payload):
     """A line that a tool logged."""
@@ -266,6 +297,9 @@ class StepLogPayload(Payload):
     level: str = "info"
     message: str = ""
 
+    def describe(self) -> list[str]:
+        return _said(self.level, self.message)
+
 
 class StepWarningPayload(Payload):
     """A warning about the step."""
@@ -273,6 +307,9 @@ class StepWarningPayload(Payload):
     type: ClassVar[EventType] = "step.warning"
     message: str = ""
     code: str | None = None
+
+    def describe(self) -> list[str]:
+        return _said(self.message)
 
 
 class StepModelPayload(Payload):
@@ -299,6 +336,9 @@ class StepModelPayload(Payload):
         """The usage and the cost of the call."""
         return spending_of({"usage": self.usage, "cost": self.cost})
 
+    def describe(self) -> list[str]:
+        return [self.model, str(self.spending), self.why or "", *_message(self.error)]
+
 
 class StepPartialPayload(Payload):
     """A piece of an answer that a model is streaming. It is not recorded: its event has the `seq` 0."""
@@ -321,6 +361,10 @@ class StepWaitingPayload(Payload):
     question: Json | None = None
     traceback: str | None = None
 
+    def describe(self) -> list[str]:
+        asked = [] if self.question is None else [str(self.question.get("prompt", ""))]
+        return asked + _said(self.reason) + _message(self.error)
+
 
 class StepRunningPayload(Payload):
     """The attempt continues after it waited for permission to call a model."""
@@ -334,6 +378,9 @@ class StepAnsweredPayload(Payload):
     type: ClassVar[EventType] = "step.answered"
     value: Any = None
     by: str | None = None
+
+    def describe(self) -> list[str]:
+        return _said(self.by)
 
 
 class StepSucceededPayload(StepEndPayload):
@@ -354,6 +401,9 @@ class StepSucceededPayload(StepEndPayload):
     values: Json | None = None
     case: Any = None
 
+    def describe(self) -> list[str]:
+        return _counted(self.items)
+
 
 class StepFailedPayload(StepEndPayload):
     """The last attempt of the step failed, or an item did; the run continues unless it is `handled` as `fail`.
@@ -371,6 +421,9 @@ class StepFailedPayload(StepEndPayload):
     items: Mapping[str, int] | None = None
     traceback: str | None = None
 
+    def describe(self) -> list[str]:
+        return _counted(self.items) + _message(self.error)
+
 
 class StepSkippedPayload(StepEndPayload):
     """The step's condition was false, or the step `by` jumped over it."""
@@ -379,6 +432,9 @@ class StepSkippedPayload(StepEndPayload):
     reason: SkipReason | None = None
     by: str | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.reason, self.by)
+
 
 class StepCancelledPayload(StepEndPayload):
     """The step was stopped."""
@@ -386,12 +442,18 @@ class StepCancelledPayload(StepEndPayload):
     type: ClassVar[EventType] = "step.cancelled"
     reason: str | None = None
 
+    def describe(self) -> list[str]:
+        return _said(self.reason)
+
 
 class StepRequeuedPayload(Payload):
     """The step was interrupted by a pause, and is pending again."""
 
     type: ClassVar[EventType] = "step.requeued"
     reason: str | None = None
+
+    def describe(self) -> list[str]:
+        return _said(self.reason)
 
 
 PAYLOADS: Final[Mapping[str, type[Payload]]] = {
@@ -424,3 +486,15 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
     )
 }
 """The class of each type of event."""
+
+
+def _said(*texts: str | None) -> list[str]:
+    return [text for text in texts if text]
+
+
+def _message(error: Json | None) -> list[str]:
+    return [] if error is None else [str(error.get("message", ""))]
+
+
+def _counted(items: Mapping[str, int] | None) -> list[str]:
+    return [] if items is None else [", ".join(f"{count} {name}" for name, count in items.items())]

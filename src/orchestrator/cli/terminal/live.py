@@ -142,8 +142,9 @@ class ProgressTable:
         return Group(Text(self._summary(status, width), no_wrap=True, overflow="ellipsis"), grid, *heard, *words)
 
     def _lines(self, status: RunStatus, room: int, now: float) -> Iterator[TableLine]:
-        rows = list(self._board.rows.values())
-        inner = sum(1 for step in status.active if step.path not in self._board.rows)
+        steps = self._board.rows
+        rows = list(steps.values())
+        inner = sum(1 for step in status.active if step.path not in steps)
         hidden = 0
         if len(rows) + inner > room:
             failed = [row for row in rows if row.state == "failed"]

@@ -9,10 +9,11 @@ from msgspec import Struct, field
 
 from orchestrator.cli.terminal.output import printable, seconds
 from orchestrator.cli.terminal.progress_tree import waiting_words
-from orchestrator.journal.events import Event
+from orchestrator.journal.events import Event, StepState
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
-from orchestrator.paths import is_at_or_below, is_top_level, item_of
+from orchestrator.journal.state.step_history import StepHistory, StepRecord
+from orchestrator.paths import is_top_level, item_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,15 +51,14 @@ MARKS = {
 }
 
 
-class Row(Struct):
-    """One step. Times in seconds since the epoch."""
+class Row(Struct, frozen=True):
+    """One step, as it is now. Times in seconds since the epoch; `waiting` is the event that tells what it waits for."""
 
     path: str
-    state: str = "pending"
+    state: StepState = "pending"
     attempt: int = 0
     started_at: float | None = None
     ended_at: float | None = None
-    fraction: float | None = None
     message: str = ""
     waiting: Event | None = None
 
@@ -68,27 +68,51 @@ class Row(Struct):
 
 
 class Board(Struct):
-    """The rows of a run's top-level steps in the plan's order (those of another plan join at the end), and its fold.
+    """What a run's events have told so far: the status of the run, and the records of its top-level steps.
 
-    Whatever is said of the run as a whole, and of what is at work within its steps, comes from the fold, so that it
-    agrees with `status` and stays as small.
+    Both are the folds that `status` and results are read from, so that all of them agree. `planned` are the top-level
+    steps in the plan's order; those of another plan join at the end.
     """
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    planned: tuple[str, ...] = ()
     run: RunFold = field(default_factory=RunFold)
+    history: StepHistory = field(default_factory=StepHistory)
     heard: tuple[str, str] | None = None
     """Which step is being given an answer, and its last words."""
+    _latest: dict[str, Event] = field(default_factory=dict)
+    """The last event of each top-level step that told an end, or a wait."""
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Board:
         """Start with the steps of a plan, all pending."""
-        rows = {path: Row(path) for path in paths}
-        return cls(rows, RunFold(total=len(rows)))
+        planned = tuple(paths)
+        return cls(planned, RunFold(total=len(planned)))
 
     @property
     def seq(self) -> int:
         """The newest event that was taken in."""
         return self.run.last_seq
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The top-level steps, by path."""
+        return {path: self.row(path) for path in dict.fromkeys((*self.planned, *self.history.records))}
+
+    def row(self, path: str) -> Row:
+        """Return a top-level step."""
+        record = self.history.records.get(path) or StepRecord(path)
+        active, latest = self.run.active.get(path), self._latest.get(path)
+        started, message = record.started_at, ""
+        if started is None:  # a question and a pause have no attempt
+            started = active.since if active is not None else None
+            if active is None and record.ended_at is not None and record.duration:
+                started = record.ended_at - record.duration
+        if active is not None:
+            message = active.message
+        elif latest is not None and record.state in ENDED:
+            message = ended_text(latest)
+        waiting = latest if record.state == "waiting" else None
+        return Row(path, record.state, record.attempts, started, record.ended_at, message, waiting)
 
     def status(self, now: float) -> RunStatus:
         """Return the status at the time `now`."""
@@ -105,47 +129,10 @@ class Board(Struct):
         if self.heard is not None and event.path == self.heard[0] and event.type not in ("step.progress", "step.log"):
             self.heard = None
         fold(self.run, event)
-        if event.path:
-            if is_top_level(event.path):
-                self._apply_to_step(event)
-        elif event.type == "run.started" and event.data.get("resumed"):
-            for row in self.rows.values():
-                settled = row.state in ("succeeded", "skipped") or row.path in self.run.handled
-                if not settled and row.path not in self.run.active:
-                    row.state, row.fraction, row.message = "pending", None, ""
-        elif event.type == "run.revised":
-            for path in event.data.get("forget", ()):
-                self._forget(path)
-
-    def _forget(self, path: str) -> None:
-        for row in self.rows.values():
-            if is_at_or_below(path, row.path):
-                row.state, row.fraction, row.message = "pending", None, ""
-
-    def _apply_to_step(self, event: Event) -> None:
-        row = self.rows.get(event.path)
-        if row is None:
-            row = self.rows[event.path] = Row(event.path)
-        kind = event.type.removeprefix("step.")
-        if event.attempt:
-            row.attempt = event.attempt
-        if kind == "started":
-            if row.state in ("pending", "ready"):
-                row.started_at = event.at
-            row.state, row.ended_at, row.message, row.fraction = "running", None, "", None
-        elif kind == "running":
-            row.state, row.waiting = "running", None
-        elif kind == "ready":
-            row.state = "ready"
-        elif kind == "waiting":
-            row.state, row.waiting, row.fraction = "waiting", event, None
-            row.started_at = event.at if row.started_at is None else row.started_at
-        elif kind == "requeued":
-            row.state, row.fraction, row.message = "pending", None, ""
-        elif kind == "progress":
-            row.fraction, row.message = event.data.get("fraction"), str(event.data.get("message") or row.message)
-        elif kind in ENDED:
-            row.state, row.ended_at, row.message = kind, event.at, ended_text(event)
+        if not event.path or is_top_level(event.path):
+            self.history.take(event)
+            if event.type.removeprefix("step.") in (*ENDED, "waiting"):
+                self._latest[event.path] = event
 
 
 def error_text(error: Any) -> str:
@@ -196,7 +183,7 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
             return f"! {printable(str(event.data.get('message', '')))}", "yellow"
         return None
     if kind in ENDED and (kind == "failed" or "[" not in _HANDLER.sub("", event.path)):
-        return _end_line(event, board.rows.get(event.path))
+        return _end_line(event, board.row(event.path) if is_top_level(event.path) else None)
     if kind in ENDED:
         return _loop_line(event, board.run)
     if kind == "waiting":

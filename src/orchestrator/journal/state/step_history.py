@@ -98,14 +98,30 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     A step that was stopped or interrupted is pending, with its warnings. A step that was forgotten is missing until it
     runs again, and so is a step of an error handler whose step is attempted again.
     """
-    records: dict[str, StepRecord] = {}
-    spent: dict[str, Spending] = {}
-    with_handlers: set[str] = set()
+    history = StepHistory()
     for event in events:
+        history.take(event)
+    for path, spending in history.spent.items():
+        if path in history.records:
+            history.records[path].spending = spending
+    return history.records
+
+
+class StepHistory:
+    """The records of steps as events come in, by path; `spent` is what each step, also one without a record, spent."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, StepRecord] = {}
+        self.spent: dict[str, Spending] = {}
+        self._with_handlers: set[str] = set()
+
+    def take(self, event: Event) -> None:
+        """Apply the next event."""
+        records = self.records
         if event.type == "step.model":
             call = StepModelPayload.from_data(event.data).spending
             for path in ancestors(event.path):
-                spent[path] = spent.get(path, NOTHING) + call
+                self.spent[path] = self.spent.get(path, NOTHING) + call
         elif event.type == "run.started":
             if RunStartedPayload.from_data(event.data).resumed:
                 _begin_again(records)
@@ -116,14 +132,10 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
             if record is None:
                 record = records[event.path] = StepRecord(event.path)
                 if (owner := handled_step(event.path)) is not None:
-                    with_handlers.add(owner)
-            if event.type == "step.started" and event.path in with_handlers:
+                    self._with_handlers.add(owner)
+            if event.type == "step.started" and event.path in self._with_handlers:
                 _forget_handlers(event.path, records)
             apply(record, event)
-    for path, spending in spent.items():
-        if path in records:
-            records[path].spending = spending
-    return records
 
 
 def _revise(records: dict[str, StepRecord], forget: Sequence[str]) -> None:

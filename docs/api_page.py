@@ -30,7 +30,7 @@ GROUPS = {
         "StepChange",
         "Why",
     ),
-    "Tools": ("Permissions", "Registry", "Tool", "ToolContext"),
+    "Tools": ("Permissions", "Registry", "Tool", "ToolContext", "ToolExecutor"),
 }
 
 MADE_BY = {

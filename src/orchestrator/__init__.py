@@ -86,6 +86,7 @@ _EXPORTS = {
         "Registry",
         "Tool",
         "ToolContext",
+        "ToolExecutor",
         "tool",
     ),
 }

@@ -76,6 +76,7 @@ from orchestrator.tools import (
     Registry as Registry,
     Tool as Tool,
     ToolContext as ToolContext,
+    ToolExecutor as ToolExecutor,
     tool as tool,
 )
 
@@ -134,6 +135,7 @@ __all__ = [
     "StoreUnavailable",
     "Tool",
     "ToolContext",
+    "ToolExecutor",
     "Why",
     "__version__",
     "check",

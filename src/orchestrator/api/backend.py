@@ -28,7 +28,7 @@ from orchestrator.runtime.host.assignment import permissions_for
 from orchestrator.runtime.host.batches import MAX_PARALLEL
 from orchestrator.runtime.host.execution import refuse_blocking
 from orchestrator.text.words import plural
-from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
+from orchestrator.tools import Permissions, ToolExecutor, builtin_registry, entry_point_tools, to_tools
 from orchestrator.tools.sandbox.protection import store_files
 from orchestrator.tools.source_files import named_sources, searched_directories, source_files
 
@@ -58,6 +58,7 @@ class Configuration(Struct, frozen=True):
     options: Options
     cache: bool | None
     models: Any
+    tool_executor: ToolExecutor | None = None
 
     def backend(self) -> Backend:
         """Return the open backend of this process that has this configuration, or a new one."""
@@ -104,6 +105,7 @@ class Backend:
         self.configuration = replace(given, store=self.store_url, permissions=self.permissions)
         """What another process needs to make the same backend."""
         self._models = given.models
+        self._tool_executor = given.tool_executor
         self.portal = Portal()
         """The event loop of runs that are started without one."""
         self._lock = threading.Lock()
@@ -142,7 +144,13 @@ class Backend:
                 working = self.permissions.directory
                 services = ModelServices(self.directory, store, self._models, working=working)
                 origin = Origin.here(self._tools, self.permissions, models=self._models).to_dict()
-                engine = Engine(store, permissions=self.permissions, services=services, origin=origin)
+                engine = Engine(
+                    store,
+                    permissions=self.permissions,
+                    services=services,
+                    origin=origin,
+                    executor=self._tool_executor,
+                )
                 self._opened = (store, engine, services)
             return self._opened[1]
 

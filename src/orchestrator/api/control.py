@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from orchestrator.api.arguments import validate_budget
+from orchestrator.api.arguments import instance, validate_budget
 from orchestrator.errors import RunOwned
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Execution, in_thread
@@ -31,9 +31,20 @@ def current_user() -> str:
         return "unknown"
 
 
-def command(kind: CommandKind, **data: Any) -> Command:
-    """Return a command of the current user."""
-    return Command(kind, data, current_user())
+def giver(by: str | None) -> str:
+    """Return who gives a command: `by`, or by default the current user.
+
+    Raises:
+        ConfigurationError: `by` is not a text.
+    """
+    if by is not None:
+        instance("by", by, str, 'by="ada"')
+    return by or current_user()
+
+
+def command(kind: CommandKind, by: str | None = None, **data: Any) -> Command:
+    """Return a command that `by` gives, by default the current user."""
+    return Command(kind, data, giver(by))
 
 
 def send(backend: Backend, run_id: str, given: Command) -> None:
@@ -63,12 +74,13 @@ def resume_run(
     inputs: Mapping[str, Any] | None = None,
     edited: Plan | None = None,
     budget: Budget | None = None,
+    by: str | None = None,
 ) -> Execution | None:
     """Resume a run: in this process, which returns its execution, or by its live owner. See `Orchestrator.resume`."""
     if edited is None and budget is None and backend.engine.obeys(run_id):
-        send(backend, run_id, command("resume"))
+        send(backend, run_id, command("resume", by))
         return None
-    resumed = _resume(backend, run_id, inputs, edited, budget)
+    resumed = _resume(backend, run_id, inputs, edited, budget, by)
     return backend.call(resumed, run_id=run_id, method="resume()", twin="orchestrator.aresume(...)")
 
 
@@ -79,37 +91,47 @@ async def aresume_run(
     inputs: Mapping[str, Any] | None = None,
     edited: Plan | None = None,
     budget: Budget | None = None,
+    by: str | None = None,
 ) -> Execution | None:
     """As `resume_run`, on the current event loop."""
     if edited is None and budget is None and backend.engine.obeys(run_id):
-        await asend(backend, run_id, command("resume"))
+        await asend(backend, run_id, command("resume", by))
         return None
-    return await _resume(backend, run_id, inputs, edited, budget)
+    return await _resume(backend, run_id, inputs, edited, budget, by)
 
 
 async def _resume(
-    backend: Backend, run_id: str, inputs: Mapping[str, Any] | None, edited: Plan | None, budget: Budget | None
+    backend: Backend,
+    run_id: str,
+    inputs: Mapping[str, Any] | None,
+    edited: Plan | None,
+    budget: Budget | None,
+    by: str | None,
 ) -> Execution | None:
     options = replace(backend.options, budget=merged(backend.options.budget, validate_budget(budget)))
     try:
         return await backend.engine.resume(
-            run_id, backend.recompile, inputs or {}, options, edited=edited, by=current_user()
+            run_id, backend.recompile, inputs or {}, options, edited=edited, by=giver(by)
         )
     except RunOwned:
         status = await in_thread(lambda: backend.engine.status(run_id))
         if edited is not None or budget is not None or status.state != "paused":
             raise
-        await in_thread(lambda: backend.engine.control(run_id, command("resume")))
+        await in_thread(lambda: backend.engine.control(run_id, command("resume", by)))
         return None
 
 
-async def retry_step(backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None) -> Execution:
+async def retry_step(
+    backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None, by: str | None
+) -> Execution:
     """Run a step of a run again, on the current event loop. See `Orchestrator.retry`."""
     return await backend.engine.resume(
-        run_id, backend.recompile, inputs or {}, backend.options, again=step, by=current_user()
+        run_id, backend.recompile, inputs or {}, backend.options, again=step, by=giver(by)
     )
 
 
-async def fork_run(backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None) -> Execution:
+async def fork_run(
+    backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None, by: str | None
+) -> Execution:
     """Start a run that shares what another one achieved, on the current event loop. See `Orchestrator.fork`."""
-    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options, by=current_user())
+    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options, by=giver(by))

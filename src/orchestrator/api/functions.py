@@ -107,6 +107,7 @@ def resume(
     pipeline: Source | Pipeline | None = None,
     inputs: Mapping[str, Any] | None = None,
     budget: Budget | None = None,
+    by: str | None = None,
 ) -> Run:
     """Resume a run that is paused, failed, cancelled or interrupted, or whose questions are answered.
 
@@ -117,6 +118,7 @@ def resume(
         pipeline: an edited pipeline to resume it with: what has changed, and what depends on it, runs again.
         inputs: its secrets, which are never stored, and further inputs of an edited pipeline.
         budget: what it may spend on models, including what it has spent already.
+        by: recorded as who resumed it; by default, the current user.
 
     Raises:
         RunOwned: Another process executes it.
@@ -124,35 +126,37 @@ def resume(
         CompilationError: The edited pipeline has errors.
         InputError: A secret is needed again.
     """
-    return default().resume(run_id, pipeline=pipeline, inputs=inputs, budget=budget)
+    return default().resume(run_id, pipeline=pipeline, inputs=inputs, budget=budget, by=by)
 
 
-def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None) -> Run:
     """Start a new run that shares the results of another one, except those of a step and its dependents.
 
     Args:
         run_id: the other run, which does not change.
         from_step: the first step that is not shared, by its path, such as `draft` or `translate[17]`.
         inputs: the inputs that differ, and the secrets.
+        by: recorded as who started it; by default, the current user.
 
     Raises:
         RunError: The run has no such step (ORC809).
         InputError: An input is invalid, or a secret is needed again.
     """
-    return default().fork(run_id, from_step=from_step, inputs=inputs)
+    return default().fork(run_id, from_step=from_step, inputs=inputs, by=by)
 
 
-def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None, by: str | None = None) -> Run:
     """Run one step of a run again, with all steps that depend on it; also in a run that succeeded.
 
     Args:
         run_id: the run.
         step: the step's path, such as `draft`, `translate[17]` or `translate[17].draft`.
         inputs: the run's secrets.
+        by: recorded as who gave the command; by default, the current user.
 
     Raises:
         RunError: The run has no such step (ORC809).
         RunOwned: A process executes it.
         InputError: A secret is needed again.
     """
-    return default().retry(run_id, step, inputs=inputs)
+    return default().retry(run_id, step, inputs=inputs, by=by)

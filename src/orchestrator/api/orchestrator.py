@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Budget
     from orchestrator.models.messages import ModelClient
     from orchestrator.plan.model import Plan
-    from orchestrator.tools import Registry
+    from orchestrator.tools import Registry, ToolExecutor
 
 
 class Orchestrator:
@@ -43,7 +43,8 @@ class Orchestrator:
     `orchestrator.toml`, else none. `max_parallel`: how many steps of a run are executed at once; overrides the
     pipeline. `timeout`: how many seconds a run may take; overrides the pipeline. `budget`, `cache` and `refresh`: as in
     `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in `orchestrator.toml`. `models`: a client
-    that replaces the providers, such as recordings (see `orchestrator.testing`).
+    that replaces the providers, such as recordings (see `orchestrator.testing`). `tool_executor`: runs the attempts of
+    tools elsewhere (see `ToolExecutor`); by default they run in this process.
 
     Close it, or use it as a context manager (`with` or `async with`): runs that it still executes are then interrupted,
     and can be resumed.
@@ -62,6 +63,7 @@ class Orchestrator:
         cache: bool | None = None,
         refresh: Iterable[str] = (),
         models: ModelClient | None = None,
+        tool_executor: ToolExecutor | None = None,
     ) -> None:
         if directory is not None:
             instance("directory", directory, (str, os.PathLike), 'directory="project"')  # type: ignore[arg-type]
@@ -82,6 +84,7 @@ class Orchestrator:
                 options=options,
                 cache=None if cache is None else flag("cache", cache),
                 models=models,
+                tool_executor=tool_executor,
             )
         )
 
@@ -233,6 +236,7 @@ class Orchestrator:
         pipeline: Source | Pipeline | None = None,
         inputs: Mapping[str, Any] | None = None,
         budget: Budget | None = None,
+        by: str | None = None,
     ) -> Run:
         """Resume a run that is paused, failed, cancelled or interrupted, or whose questions are answered.
 
@@ -246,6 +250,8 @@ class Orchestrator:
         `budget` is what it may spend on models, including what it has spent already. Its limits replace those of the
         file, and those given when it was started or resumed.
 
+        `by` is recorded as who resumed it; by default, the current user.
+
         Raises:
             RunOwned: Another process executes it.
             RunNotResumable: It has succeeded, or its tools have changed.
@@ -254,7 +260,7 @@ class Orchestrator:
         """
         run = self.get_run(run_id)
         edited = self._edited(run, pipeline)
-        run.attach(resume_run(self.backend, run.id, inputs=inputs, edited=edited, budget=budget))
+        run.attach(resume_run(self.backend, run.id, inputs=inputs, edited=edited, budget=budget, by=by))
         return run
 
     async def aresume(
@@ -264,11 +270,12 @@ class Orchestrator:
         pipeline: Source | Pipeline | None = None,
         inputs: Mapping[str, Any] | None = None,
         budget: Budget | None = None,
+        by: str | None = None,
     ) -> Run:
         """As `resume`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
         edited = self._edited(run, pipeline)
-        run.attach(await aresume_run(self.backend, run.id, inputs=inputs, edited=edited, budget=budget))
+        run.attach(await aresume_run(self.backend, run.id, inputs=inputs, edited=edited, budget=budget, by=by))
         return run
 
     def changes(self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None) -> Changes:
@@ -287,11 +294,11 @@ class Orchestrator:
         """As `changes`."""
         return await in_thread(lambda: self.changes(run_id, pipeline, inputs=inputs))
 
-    def retry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    def retry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None, by: str | None = None) -> Run:
         """Run a step of a run again, with all steps that depend on it, and continue; also in a run that succeeded.
 
         `step` is a path: `draft`, an item of a loop such as `translate[17]`, a step in one, `translate[17].draft`.
-        `inputs` are the run's secrets.
+        `inputs` are the run's secrets, `by` is recorded as who gave the command.
 
         Raises:
             RunError: The run has no such step (ORC809).
@@ -299,34 +306,40 @@ class Orchestrator:
             InputError: A secret is needed again.
         """
         run = self.get_run(run_id)
-        retried = retry_step(self.backend, run.id, step, inputs)
+        retried = retry_step(self.backend, run.id, step, inputs, by)
         run.attach(self.backend.call(retried, run_id=run.id, method="retry()", twin="orchestrator.aretry(...)"))
         return run
 
-    async def aretry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    async def aretry(
+        self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None, by: str | None = None
+    ) -> Run:
         """As `retry`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
-        run.attach(await retry_step(self.backend, run.id, step, inputs))
+        run.attach(await retry_step(self.backend, run.id, step, inputs, by))
         return run
 
-    def fork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+    def fork(
+        self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None
+    ) -> Run:
         """Start a new run that shares the results of another one, except those of a step and its dependents.
 
         The other run may be in any state, and does not change. `from_step` is a path, as of `retry`. `inputs` are those
         that differ, and the secrets. Shared steps are not run again, even if they read an input that differs: then the
-        new run has a warning.
+        new run has a warning. `by` is recorded as who started it.
 
         Raises:
             RunError: The run has no such step (ORC809).
             InputError: An input is invalid, or a secret is needed again.
         """
-        execution = self.backend.call(fork_run(self.backend, self.get_run(run_id).id, from_step, inputs))
+        execution = self.backend.call(fork_run(self.backend, self.get_run(run_id).id, from_step, inputs, by))
         return Run(self.backend, execution.run_id, execution)
 
-    async def afork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+    async def afork(
+        self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None
+    ) -> Run:
         """As `fork`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
-        execution = await fork_run(self.backend, run.id, from_step, inputs)
+        execution = await fork_run(self.backend, run.id, from_step, inputs, by)
         return Run(self.backend, execution.run_id, execution)
 
     def check_resumable(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orchestrator.api.arguments import flag, inputs_of, one_of, positive, several, validate_budget
 from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.batches import AsyncBatchResults, BatchResults
-from orchestrator.api.control import command
+from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
 from orchestrator.diagnostics import Diagnostic
 from orchestrator.plan.lookup import require_shared
@@ -158,6 +158,7 @@ class Pipeline:
         cache: bool | None = None,
         refresh: Iterable[str] | None = None,
         labels: Iterable[str] | None = None,
+        by: str | None = None,
     ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
@@ -170,6 +171,7 @@ class Pipeline:
             refresh: paths of steps whose cached results are computed again and replaced. The path of a loop or a group
                 means all steps within it, one without numbers (`translate.draft`) all items.
             labels: words by which its runs can be found: `list_runs(labels=...)`.
+            by: recorded as who started its runs; by default, the current user.
 
         Raises:
             ConfigurationError: A number is not above 0.
@@ -183,6 +185,7 @@ class Pipeline:
             cache=self.options.cache if cache is None else flag("cache", cache),
             refresh=self.options.refresh if refresh is None else frozenset(several("refresh", refresh)),
             labels=self.options.labels if labels is None else several("labels", labels),
+            by=self.options.by if by is None else giver(by),
         )
         require_shared(self.plan, options.refresh)
         return Pipeline(self.backend, self.plan, self.diagnostics, options)
@@ -206,14 +209,14 @@ class Pipeline:
         try:
             return run.result()
         except KeyboardInterrupt:
-            run.cancel(reason="interrupted from the keyboard")
+            run.cancel(reason="interrupted from the keyboard", by=self.options.by)
             run.wait()
             raise
 
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """Start a run in the background of this process, and return immediately."""
         bound = self.bind(inputs_of(inputs, kwargs))
-        execution = self.backend.call(self.backend.engine.start(self.plan, bound, self.options))
+        execution = self.backend.call(self.backend.engine.start(self.plan, bound, self.options, by=self._by))
         return Run(self.backend, execution.run_id, execution)
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
@@ -224,14 +227,16 @@ class Pipeline:
         except asyncio.CancelledError:
             execution = self.backend.engine.execution(run.id)
             if execution is not None:
-                await asyncio.wrap_future(execution.post(command("cancel", reason="its caller was cancelled")))
+                await asyncio.wrap_future(
+                    execution.post(command("cancel", self.options.by, reason="its caller was cancelled"))
+                )
                 await asyncio.shield(asyncio.wrap_future(execution.resting))
             raise
 
     async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """As `start`, on the current event loop, which must keep running until the run has ended."""
         bound = self.bind(inputs_of(inputs, kwargs))
-        execution = await self.backend.engine.start(self.plan, bound, self.options)
+        execution = await self.backend.engine.start(self.plan, bound, self.options, by=self._by)
         return Run(self.backend, execution.run_id, execution)
 
     def map(
@@ -280,7 +285,12 @@ class Pipeline:
             batch=batch,
             max_parallel=max(1, at_once),
             budget=validate_budget(budget),
+            by=self._by,
         )
+
+    @property
+    def _by(self) -> str:
+        return giver(self.options.by)
 
 
 def _unshared(spec: InputSpec) -> InputSpec:

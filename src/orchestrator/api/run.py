@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.api.arguments import one_of
-from orchestrator.api.control import aresume_run, asend, command, current_user, resume_run, send
+from orchestrator.api.control import aresume_run, asend, command, giver, resume_run, send
 from orchestrator.evaluation.quality_control import QualityControl
 from orchestrator.history.step_results import step_states
 from orchestrator.history.why import Why, why
@@ -118,9 +118,12 @@ class Run:
         """Return the record of the run: the source and plan of its pipeline, its inputs without secrets."""
         return self.backend.engine.store.record(self.id)
 
-    def pause(self, *, now: bool = False) -> None:
-        """Start no new steps. Running steps finish; with `now` they are stopped, and run again on `resume`."""
-        send(self.backend, self.id, command("pause", now=now))
+    def pause(self, *, now: bool = False, by: str | None = None) -> None:
+        """Start no new steps. Running steps finish; with `now` they are stopped, and run again on `resume`.
+
+        `by` is recorded as who gave the command, here and in the other methods; by default, the current user.
+        """
+        send(self.backend, self.id, command("pause", by, now=now))
 
     def why(self, path: str) -> Why:
         """Explain why a step ran, ran again, was taken from the cache, was skipped, or waits.
@@ -130,7 +133,7 @@ class Run:
         """
         return why(self.backend.engine.store, self.status(), path)
 
-    def answer(self, path: str, value: Any) -> None:
+    def answer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """Answer the question of the step at `path`; an approval with true or false, or an object.
 
         The answer is recorded. If no process executes the run, call `resume` to continue it.
@@ -139,17 +142,17 @@ class Run:
             RunError: The step asks no question (ORC606).
             InputError: The answer does not match the question (ORC605).
         """
-        answer = self.backend.engine.answer(self.id, path, value, current_user())
+        answer = self.backend.engine.answer(self.id, path, value, giver(by))
         if answer is not None:
             send(self.backend, self.id, answer)
 
-    def resume(self) -> None:
+    def resume(self, *, by: str | None = None) -> None:
         """Continue after a pause, a failure, a cancellation or a crash; in this process, unless its owner is alive."""
-        self.attach(resume_run(self.backend, self.id))
+        self.attach(resume_run(self.backend, self.id, by=by))
 
-    def cancel(self, *, reason: str = "") -> None:
+    def cancel(self, *, reason: str = "", by: str | None = None) -> None:
         """Stop all running steps. The run ends as cancelled, and can be resumed."""
-        send(self.backend, self.id, command("cancel", reason=reason))
+        send(self.backend, self.id, command("cancel", by, reason=reason))
 
     async def astatus(self) -> RunStatus:
         """Return the current status of the run."""
@@ -181,13 +184,13 @@ class Run:
         """As `record`."""
         return await in_thread(self.record)
 
-    async def apause(self, *, now: bool = False) -> None:
+    async def apause(self, *, now: bool = False, by: str | None = None) -> None:
         """As `pause`."""
-        await asend(self.backend, self.id, command("pause", now=now))
+        await asend(self.backend, self.id, command("pause", by, now=now))
 
-    async def aanswer(self, path: str, value: Any) -> None:
+    async def aanswer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """As `answer`."""
-        answer = await in_thread(lambda: self.backend.engine.answer(self.id, path, value, current_user()))
+        answer = await in_thread(lambda: self.backend.engine.answer(self.id, path, value, giver(by)))
         if answer is not None:
             await asend(self.backend, self.id, answer)
 
@@ -195,10 +198,10 @@ class Run:
         """As `why`."""
         return await in_thread(lambda: self.why(path))
 
-    async def aresume(self) -> None:
+    async def aresume(self, *, by: str | None = None) -> None:
         """As `resume`; if the run is executed here, then on the current event loop."""
-        self.attach(await aresume_run(self.backend, self.id))
+        self.attach(await aresume_run(self.backend, self.id, by=by))
 
-    async def acancel(self, *, reason: str = "") -> None:
+    async def acancel(self, *, reason: str = "", by: str | None = None) -> None:
         """As `cancel`."""
-        await asend(self.backend, self.id, command("cancel", reason=reason))
+        await asend(self.backend, self.id, command("cancel", by, reason=reason))

@@ -9,18 +9,18 @@ from orchestrator.tools.call import call_action
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.tools.contract import Action, ToolContext
+    from orchestrator.tools.contract import Action, Tool, ToolContext
 
 
 class ToolExecutor(Protocol):
     """Runs one attempt of an action.
 
     The runtime keeps everything around it: retries, the timeout, the idempotency key, the cache and the journal. It
-    stops an attempt by cancelling `call`. A remote executor resolves the action by its name, and forwards progress and
-    log messages to the context.
+    stops an attempt by cancelling `call`. A remote executor finds the tool and the action by their names, and forwards
+    progress and log messages to the context.
     """
 
-    async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+    async def call(self, tool: Tool, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data.
 
         Raises:
@@ -31,6 +31,6 @@ class ToolExecutor(Protocol):
 class LocalExecutor:
     """Calls the action's function in this process: on the event loop, or in a worker thread."""
 
-    async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+    async def call(self, tool: Tool, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data."""
         return await call_action(action, parameters, context)

@@ -45,7 +45,7 @@ class Options(Struct, frozen=True):
 
     Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
     results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
-    Runs are found by `labels`.
+    Runs are found by `labels`. `by` is who starts them.
     """
 
     max_parallel: int | None = None
@@ -55,6 +55,7 @@ class Options(Struct, frozen=True):
     refresh: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
     sizes: ResultSizes = USUAL
+    by: str | None = None
 
 
 class Assignment(Struct, frozen=True):

@@ -88,15 +88,17 @@ class Batch:
         batch: str | None = None,
         max_parallel: int = MAX_PARALLEL,
         budget: Budget | None = None,
+        by: str = "",
     ) -> None:
         """With `batch`, resume the batch of that id; without it, start a new one.
 
-        `budget` is what all its runs may spend together, with those of before.
+        `budget` is what all its runs may spend together, with those of before; `by` is who starts or resumes them.
         """
         self.id = batch or new_run_id()
         self._engine = engine
         self._plan = plan
         self._options = options
+        self._by = by
         self._goes_on = batch is not None
         self._max_parallel = max_parallel
         self._ledgers = () if budget is None else (Ledger(budget, f"batch {self.id}"),)
@@ -245,7 +247,7 @@ class Batch:
             self._invalid += 1
             return RowResult(row, None, "invalid", error=error.to_dict())
         execution = await self._engine.start(
-            self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers
+            self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers, by=self._by
         )
         return await self._ended(row, execution)
 
@@ -261,7 +263,7 @@ class Batch:
             return None
         try:
             execution = await self._engine.resume(
-                run_id, lambda _: self._plan, inputs, self._options, ledgers=self._ledgers
+                run_id, lambda _: self._plan, inputs, self._options, ledgers=self._ledgers, by=self._by
             )
         except RunNotResumable:
             return await self._found(row, run_id)  # it has succeeded meanwhile

@@ -94,7 +94,7 @@ class Attempts:
             raise TypeError("only tool calls have attempts")
         if node.step.on_resume != "rerun":  # a process that resumes the run must know that it was begun
             await run.context.log.commit()
-        make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.action, parameters, context)
+        make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.tool, work.action, parameters, context)
         if node.step.check is not None:
             make = partial(run.parts.executors.checked_call, run, context, parameters, make)
         if self._cache is None or node.step.cache is None:

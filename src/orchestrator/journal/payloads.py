@@ -99,9 +99,10 @@ class Payload:
     @classmethod
     def from_data(cls, data: Json) -> Self:
         """Read the payload from JSON data; unknown keys are ignored."""
-        if data.keys() <= cls.fields:
-            return cls(**data)
-        return cls(**{name: data[name] for name in data if name in cls.fields})
+        payload = cls.__new__(cls)
+        known = data.keys() <= cls.fields
+        vars(payload).update(data if known else {name: data[name] for name in data if name in cls.fields})
+        return payload
 
     def describe(self) -> list[str]:
         """Return in a few words what a log says of the event, in addition to its type and its step."""

@@ -103,10 +103,10 @@ class Board(Struct):
         record = self.history.records.get(path) or StepRecord(path)
         active, latest = self.run.active.get(path), self._latest.get(path)
         started, message = record.started_at, ""
-        if started is None:  # a question and a pause have no attempt
-            started = active.since if active is not None else None
-            if active is None and record.ended_at is not None and record.duration:
-                started = record.ended_at - record.duration
+        if started is None and active is not None:  # a question and a pause have no attempt
+            started = active.since
+        elif started is None and record.ended_at is not None and (record.question or record.until):
+            started = record.ended_at - record.duration
         if active is not None:
             message = active.message
         elif latest is not None and record.state in ENDED:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is sent back. `then`: end properly, cut the connection, or say nothing more and leave it open.
 
     With `pieces` the body is sent in chunks, otherwise as a whole; `cut` then breaks off in the middle of it.
@@ -27,8 +27,7 @@ class Answer:
     then: Literal["end", "cut", "hang"] = "end"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request that has come."""
 
     path: str

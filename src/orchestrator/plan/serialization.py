@@ -275,8 +275,9 @@ def _case(key: CaseKey) -> Data:
 
 def _items(items: Value | FileItems | RangeItems) -> Any:
     match items:
-        case FileItems(path, format, delimiter, encoding):
-            return {"file": source_of(path), **_given(format=format, delimiter=delimiter, encoding=encoding)}
+        case FileItems(path, format, delimiter, encoding, types):
+            layout = _given(format=format, delimiter=delimiter, encoding=encoding, types=types)
+            return {"file": source_of(path), **layout}
         case RangeItems(start, stop, step):
             return {"range": [source_of(start), source_of(stop), source_of(step)]}
         case _:

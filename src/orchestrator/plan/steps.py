@@ -16,6 +16,7 @@ from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.children import Children
 from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFailure, RetryPolicy
 from orchestrator.plan.value_text import as_text, expression_text, source_of, time_text
+from orchestrator.text.csv_text import ColumnType
 from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class FileItems(Struct, frozen=True):
     format: FileFormat | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    types: Mapping[str, ColumnType] | None = None
 
     def describe(self) -> str:
         """Describe where the items come from."""

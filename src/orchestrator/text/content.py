@@ -121,10 +121,13 @@ def encoding_of(start: bytes, encoding: str | None = None) -> str:
     return "utf-8-sig" if info.name == "utf-8" else info.name
 
 
-def text_file(file: IO[bytes], codec: str) -> io.TextIOWrapper:
-    """Return the text of an open file with its line breaks. Other bytes than UTF-8 are marked: see `is_damaged`."""
+def text_file(file: IO[bytes], codec: str, *, newline: Literal["\n", ""] = "\n") -> io.TextIOWrapper:
+    """Return the text of an open file with its line breaks. Other bytes than UTF-8 are marked: see `is_damaged`.
+
+    A line ends with a line feed; if `newline` is empty, also with a carriage return, as records of CSV do.
+    """
     errors = "surrogateescape" if codec == "utf-8-sig" else "strict"
-    return io.TextIOWrapper(file, encoding=codec, errors=errors, newline="\n")
+    return io.TextIOWrapper(file, encoding=codec, errors=errors, newline=newline)
 
 
 def is_damaged(line: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -22,6 +22,9 @@ MAX_RECORD: Final = 64 * 1024 * 1024
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 """The delimiters that are tried, in order, if none is given."""
+
+ColumnType = Literal["string", "integer", "number", "boolean"]
+"""The types that the cells of a column can be converted to."""
 
 _SAMPLE: Final = 20
 _Line = TypeVar("_Line", bound="str | BadRecord")

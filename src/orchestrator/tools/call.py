@@ -22,6 +22,7 @@ from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_requirement
 from orchestrator.tools.functions.results import NotJson, json_result
+from orchestrator.tools.functions.task_guard import tool_call
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.functions.tracebacks import exception_message, innermost_line
 
@@ -49,6 +50,13 @@ async def call_action(action: Action, parameters: Mapping[str, Any], context: To
         _convert(action, prepared, values)
     if action.takes_context:
         values["context"] = context
+    if prepared.is_ours:
+        return await _called(action, values)
+    with tool_call():
+        return await _called(action, values)
+
+
+async def _called(action: Action, values: dict[str, Any]) -> Any:
     if action.mode == "thread":
         return await run_in_thread(partial(_run, action, values))
     try:
@@ -90,13 +98,17 @@ def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permission
 
 
 class _Prepared(Struct, frozen=True):
-    """What is computed once per action: `quick` maps a parameter to the Python types that are always valid."""
+    """What is computed once per action: `quick` maps a parameter to the Python types that are always valid.
+
+    `is_ours`: the function is part of Orchestrator, and not that of a custom tool.
+    """
 
     quick: Mapping[str, frozenset[type]]
     defaults: Mapping[str, Any]
     required: frozenset[str]
     mutable: bool
     convert: tuple[Parameter, ...]
+    is_ours: bool
 
 
 _QUICK: Mapping[str, frozenset[type]] = {
@@ -133,6 +145,7 @@ def _prepare(action: Action) -> _Prepared:
         required=frozenset(parameter.name for parameter in parameters if parameter.required),
         mutable=any(isinstance(default, list | dict) for default in defaults.values()),
         convert=tuple(parameter for parameter in parameters if parameter.convert is not None),
+        is_ours=(getattr(action.function, "__module__", None) or "").startswith("orchestrator."),
     )
     force_setattr(action, "prepared", prepared)
     return prepared

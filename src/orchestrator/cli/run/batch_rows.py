@@ -59,7 +59,7 @@ class Rows:
         except NotText as error:
             raise InputError(str(error), help=error.help) from error
         self._descriptor = file.fileno()
-        self._file = text_file(file, codec)
+        self._file = text_file(file, codec, newline="" if csv else "\n")
         self._name = name
         self._specs = specs
         self._shared = shared

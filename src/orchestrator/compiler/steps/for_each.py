@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from orchestrator.expressions import (
     ANY,
     BOOLEAN,
     INTEGER,
+    NUMBER,
     OBJECT,
     STRING,
     Constant,
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.plan.steps import FileFormat
+    from orchestrator.text.csv_text import ColumnType
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
+_CELLS: dict[ColumnType, Type] = {"string": STRING, "integer": INTEGER, "number": NUMBER, "boolean": BOOLEAN}
 _MOST_ITEMS = 200
 """The maximum number of items of a list whose types are inferred."""
 
@@ -201,6 +205,9 @@ class ForEachWork(SourceWork):
                     codes.NOT_PERMITTED, node.span, refusal.message, label="not permitted", help=refusal.help
                 )
         self._check_layout(items)
+        if items.types:  # the file may have more columns
+            columns = {name: nullable(_CELLS[type]) for name, type in items.types.items()}
+            return replace(OBJECT, properties=columns)
         if items.format is not None:
             return _ROWS[items.format]
         if isinstance(path, str):
@@ -208,7 +215,7 @@ class ForEachWork(SourceWork):
         return ANY
 
     def _check_layout(self, items: FileItems) -> None:
-        """Check `delimiter` and `encoding` as far as they are known."""
+        """Check `delimiter`, `types` and `encoding` as far as they are known."""
         delimiter, encoding = items.delimiter, items.encoding
         found: list[tuple[str, str | None, str]] = []
         if delimiter is not None and self._is_other_than_csv(items):
@@ -216,6 +223,9 @@ class ForEachWork(SourceWork):
             found.append(("delimiter", "a delimiter applies only to CSV files", help))
         elif delimiter is not None:
             found.append(("delimiter", delimiter_problem(delimiter), 'for example `delimiter: ";"`'))
+        if items.types and self._is_other_than_csv(items):
+            help = "remove `types`, or set `format: csv`"
+            found.append(("types", "types apply only to the columns of CSV files", help))
         if encoding is not None:
             found.append(("encoding", encoding_problem(encoding), "without `encoding`, the file is read as UTF-8"))
         for key, problem, help in found:
@@ -276,6 +286,6 @@ def _read_items(
     if spec.file is not None:
         path = context.value_at(node, ("file",), scope, places) or Constant("")
         path = Rendered(path.template) if isinstance(path, Templated) else path
-        return FileItems(path, spec.format, spec.delimiter, spec.encoding)
+        return FileItems(path, spec.format, spec.delimiter, spec.encoding, spec.types)
     found = context.value_at(node, ("value",), scope, places)
     return Constant(None) if found is None else found

@@ -75,8 +75,8 @@ steps:
 """,
         "The items come from a list; a mapping, each as `{key, value}`; a range, `{range: 10}`, "
         "`{range: [1, 10]}` or `{range: [1, 10, 2]}`, the last number not included; or the rows of a file, "
-        "`{file: rows.csv, format: csv, delimiter: ';', encoding: windows-1252}`, read one after another. Instead of "
-        "`steps` a loop may have a `tool` or "
+        "`{file: rows.csv, format: csv, delimiter: ';', encoding: windows-1252, types: {zip: string}}`, read one after "
+        "another. Instead of `steps` a loop may have a `tool` or "
         "`action` itself, with all keys of a call. The body reads the item as `item`, or by the name in `as`, "
         "and `index` (from 0), `is_first` and `is_last`. The value is the list of the values of the items, in "
         "order: the value of the last step of the body, or `collect`; null for a failed item. `count`, `succeeded` "

@@ -187,6 +187,11 @@ def _items() -> list[Schema]:
         "format": {"enum": ["jsonl", "csv", "text"], "description": "The format of the file."},
         "delimiter": {"type": "string", "description": "The delimiter of CSV."},
         "encoding": {"type": "string", "description": "The encoding of the file; default UTF-8."},
+        "types": {
+            "type": "object",
+            "additionalProperties": {"enum": ["string", "integer", "number", "boolean"]},
+            "description": "The types of CSV columns, by name; default: detected.",
+        },
     }
     one_of = {"type": "object", "additionalProperties": False}
     return [

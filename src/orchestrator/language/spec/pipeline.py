@@ -14,6 +14,7 @@ from orchestrator.language.spec.inputs import InputSpec, OutputSpec
 from orchestrator.language.spec.kinds import HEADS, Kind
 from orchestrator.language.spec.model_options import BudgetSpec, CheckSpec, Models, Selection
 from orchestrator.language.spec.questions import ApproveSpec, AskSpec
+from orchestrator.text.csv_text import ColumnType
 
 
 class RetrySpec(Spec):
@@ -78,6 +79,10 @@ class ItemsSpec(Spec):
     encoding: str | None = Field(
         default=None,
         description="The encoding, such as `windows-1252`. Default: UTF-8, or UTF-16 if there is a byte order mark.",
+    )
+    types: dict[str, ColumnType] | None = Field(
+        default=None,
+        description="The types of CSV columns, by name. Default: numbers or booleans where that loses nothing.",
     )
 
 

@@ -35,6 +35,7 @@ from orchestrator.runtime.host.revised_run import plan_changes, revision_of, sta
 from orchestrator.runtime.host.threads import acquire_in_thread
 from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.tools import LocalExecutor
+from orchestrator.tools.functions.task_guard import create_guarded_task, guard_stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -296,7 +297,9 @@ class Engine:
             chance=self._chance,
             give_back=self._leases.give_back,
         )
-        task = asyncio.get_running_loop().create_task(self._run(execution), name=f"run {execution.run_id}")
+        loop = asyncio.get_running_loop()
+        guard_stop(loop)
+        task = create_guarded_task(loop, self._run(execution), name=f"run {execution.run_id}")
         self._live[execution.run_id] = (execution, task)
         self._leases.add(execution)
         task.add_done_callback(lambda _: self._left(execution))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.tools.functions.task_guard import guard_stop, guard_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -88,27 +89,17 @@ class Portal:
             stop = self._stop = asyncio.Event()
             started.set_result(asyncio.get_running_loop())
             while not stop.is_set():
-                with suppress(asyncio.CancelledError):  # a tool has cancelled every task that it found
+                with suppress(
+                    asyncio.CancelledError
+                ):  # a thread that a tool has started cancels every task that it finds
                     await stop.wait()
 
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
-            _keep_running(loop)
+            guard_tasks(loop)
+            guard_stop(loop)
             serving = loop.create_task(main())
             while not serving.done():
-                # A tool's call back, or a task that it has left behind, may stop the loop or ask for the program's end.
+                # A thread that a tool has started may stop the loop; a callback may ask for the program's end.
                 with suppress(RuntimeError, SystemExit, KeyboardInterrupt):
                     loop.run_until_complete(serving)
-
-
-def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
-    """Have tasks of the loop, which are those of tools, fail when they stop it: all runs of the process are in it."""
-    stop = loop.stop
-
-    def refuse() -> None:
-        if asyncio.current_task(loop) is not None:
-            raise RuntimeError("the event loop belongs to Orchestrator; a tool must not stop it")
-        stop()
-
-    with suppress(AttributeError):  # a loop of another library may not let itself be changed; it is run again then
-        loop.stop = refuse  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values.scope import copy_of
+from orchestrator.tools.functions.task_guard import cancel_task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -64,7 +65,7 @@ class Attempts:
         node.stopped = reason
         if node.timer is not None:
             node.timer.cancel()
-        node.task.cancel()
+        cancel_task(node.task)
         if node.entered:
             node.timer = loop.call_later(STOP_GRACE, self._abandon, run)
         else:  # a task that is cancelled before its first step never runs at all

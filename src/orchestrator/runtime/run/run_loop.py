@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.tools.functions.task_guard import create_guarded_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -24,8 +26,8 @@ class RunLoop:
         return self.loop.time()
 
     def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine as a task."""
-        return self.loop.create_task(work)
+        """Run a coroutine as a task, which tools cannot cancel."""
+        return create_guarded_task(self.loop, work)
 
     def wake(self) -> None:
         """Have the scheduler look again."""

@@ -31,7 +31,8 @@ from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.remedies import Resume
 from orchestrator.runtime.run.run_graph import StepFailure
-from orchestrator.runtime.steps.output_checks import ValueCheck, as_text, check_failed, reasons_with_retry
+from orchestrator.runtime.steps.output_checks import as_text, check_failed, reasons_with_retry
+from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values.item_values import ItemValues
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.text.words import describe_value, quoted_list
@@ -97,7 +98,7 @@ class AgentRun:
         self._answered: list[_Data] = []
         self._refused: dict[str, int] = {}
         self._calls: list[_RequestedCall] = []
-        self._check_in_flight: ValueCheck | None = None
+        self._check_in_flight: StepTask[list[str]] | None = None
         self._frame: Frame | None = None
         self._next_step: Any = self._ask
         self._started = 0.0
@@ -230,7 +231,7 @@ class AgentRun:
             self._record(turn)
             self._go_on(turn)
             return
-        self._check_in_flight = ValueCheck(
+        self._check_in_flight = StepTask(
             self._run,
             lambda: self._check(check, turn),
             lambda reasons: self._go_on({**turn, "refused": reasons}),

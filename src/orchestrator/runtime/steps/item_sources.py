@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 
@@ -16,11 +17,13 @@ from orchestrator.errors import StepError
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
-from orchestrator.text.csv_text import BadRecord, csv_table, delimited, delimiter_name
+from orchestrator.text.csv_text import BadRecord, ColumnType, csv_table, delimited, delimiter_name
 from orchestrator.text.json_text import read_json
-from orchestrator.text.words import describe_value
+from orchestrator.text.words import describe_value, quoted_list
+from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.paths import Location, open_location, path_status
 from orchestrator.tools.sandbox.refusal import Refusal
+from orchestrator.tools.tables.columns import Column
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -32,17 +35,23 @@ if TYPE_CHECKING:
 MOST_LINE = 64 * 1024 * 1024
 """Characters of the longest line of a file of items."""
 
+_MOST_RECORDS: Final = 500
+_MOST_CHARACTERS: Final = 1_000_000
+"""Records, and characters in them, that are checked together."""
+
 
 class Items(Struct, frozen=True):
     """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before.
 
-    `hint` reports what was guessed about the file.
+    `hint` reports what was guessed about the file. If there is a `scan`, it must end before the first of the rows is
+    read.
     """
 
     rows: Generator[Any, None, None]
     count: int | None = None
     mark: str | None = None
     hint: str | None = None
+    scan: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permissions) -> Items:
@@ -107,22 +116,27 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
             help="write its content to a file first",
             retryable=False,
         )
-    mark = f"{state.st_size}:{state.st_mtime_ns}"
+    mark = _mark_of(state)
     file = _File(place, path, items.encoding)
     format = items.format or FILE_FORMATS.get(path.suffix.lower(), "text")
     if format != "csv":
         return Items(_lines(file, format), None, mark)
-    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    usual = "\t" if items.format is None and path.suffix.lower() == ".tsv" else ","
     delimiter = items.delimiter
     if delimiter is None and usual == ",":
-        with _opened(file) as text:
+        with _opened(file, newline="") as text:
             delimiter, _ = delimited(_texts(text, path), None)
     hint = None
     if items.delimiter is None and delimiter not in (None, usual):
         hint = (
             f"`{path.name}` is read with {delimiter_name(delimiter)} between its cells; set `delimiter` to change that"
         )
-    return Items(_records(file, delimiter or usual), None, mark, hint)
+    table = _CsvRows(file, delimiter or usual, items.types or {}, mark)
+    return Items(table.rows(), None, mark, hint, table.scan)
+
+
+def _mark_of(state: os.stat_result) -> str:
+    return f"{state.st_size}:{state.st_mtime_ns}"
 
 
 class _File(Struct, frozen=True):
@@ -133,7 +147,7 @@ class _File(Struct, frozen=True):
     encoding: str | None
 
 
-def _opened(file: _File) -> TextIOWrapper:
+def _opened(file: _File, *, newline: Literal["\n", ""] = "\n") -> TextIOWrapper:
     try:
         content = os.fdopen(open_location(file.place, os.O_RDONLY), "rb")
     except OSError as error:
@@ -144,7 +158,7 @@ def _opened(file: _File) -> TextIOWrapper:
         content.close()
         raise _bad_row(file.path, 0, str(error), error.help) from error
     content.seek(0)
-    return text_file(content, codec)
+    return text_file(content, codec, newline=newline)
 
 
 def _unreadable(path: Path, error: OSError) -> StepError:
@@ -161,6 +175,7 @@ def _texts(file: TextIOWrapper, path: Path) -> Iterator[str]:
     try:
         while line := file.readline(MOST_LINE):
             number += 1
+            line = line if number > 1 else line.removeprefix("\ufeff")
             if is_damaged(line):
                 wrong = undecodable(file.encoding)
                 raise _bad_row(path, number, str(wrong), wrong.help)
@@ -170,17 +185,89 @@ def _texts(file: TextIOWrapper, path: Path) -> Iterator[str]:
         raise _bad_row(path, 0, str(wrong), wrong.help) from error
 
 
-def _records(file: _File, delimiter: str) -> Generator[dict[str, str], None, None]:
-    names: list[str] | None = None
-    with _opened(file) as text:
-        for record in csv_table(_texts(text, file.path), delimiter):
+class _CsvRows:
+    """The rows of a CSV file. `scan` reads all of it once, as the types of the columns depend on all of their cells."""
+
+    def __init__(self, file: _File, delimiter: str, types: Mapping[str, ColumnType], mark: str) -> None:
+        self._file = file
+        self._delimiter = delimiter
+        self._types = types
+        self._mark = mark
+        self._columns: list[Column] = []
+        self._stopped = False
+
+    async def scan(self) -> None:
+        """Read the file in a thread.
+
+        Raises:
+            StepError: ORC714, it is not a table, or has cells or columns that do not fit `types`.
+        """
+        try:
+            await run_in_thread(self._scan)
+        except asyncio.CancelledError:
+            self._stopped = True
+            raise
+
+    def rows(self) -> Generator[dict[str, Any], None, None]:
+        """Yield the rows as objects, after `scan`."""
+        with _opened(self._file, newline="") as text:
+            if _mark_of(os.fstat(text.fileno())) != self._mark:
+                raise self._changed()
+            records = self._records(text)
+            names = next(records, [])
+            if len(names) != len(self._columns):
+                raise self._changed()
+            conversions = [column.conversion() for column in self._columns]
+            for cells in records:
+                try:
+                    values = [
+                        cell if convert is None else convert(cell) if cell else None
+                        for cell, convert in zip(cells, conversions, strict=True)
+                    ]
+                except ValueError as error:
+                    raise self._changed() from error
+                yield {name or "": value for name, value in zip(names, values, strict=True)}
+
+    def _scan(self) -> None:
+        with _opened(self._file, newline="") as text:
+            records = self._records(text)
+            names = [name or "" for name in next(records, [])]
+            if names and (unknown := next((name for name in self._types if name not in names), None)) is not None:
+                raise _bad_row(
+                    self._file.path,
+                    0,
+                    f"`types` names the column `{unknown}`, which it does not have",
+                    f"the columns are {quoted_list(names)}",
+                )
+            self._columns = [Column(self._types.get(name)) for name in names]
+            while (batch := _some_of(records)) and not self._stopped:
+                for name, column, cells in zip(names, self._columns, zip(*batch, strict=True), strict=True):
+                    try:
+                        column.add(cells)
+                    except ValueError as error:
+                        help = "change its type in `types`, or fix the file"
+                        raise _bad_row(self._file.path, 0, f"the column `{name}` {error}", help) from error
+
+    def _records(self, text: TextIOWrapper) -> Iterator[list[str | None]]:
+        for record in csv_table(_texts(text, self._file.path), self._delimiter):
             if isinstance(record, BadRecord):
-                raise _bad_row(file.path, record.line, f"it {record.reason}", record.help)
-            cells = [cell or "" for cell in record.cells]
-            if names is None:
-                names = cells
-            else:
-                yield dict(zip(names, cells, strict=True))
+                raise _bad_row(self._file.path, record.line, f"it {record.reason}", record.help)
+            yield record.cells
+
+    def _changed(self) -> StepError:
+        return _bad_row(self._file.path, 0, "it has changed while it was being read", "restore the file")
+
+
+def _some_of(records: Iterator[list[str | None]]) -> list[list[str | None]]:
+    """Take as many records as are quickly checked together, but not many large ones."""
+    found: list[list[str | None]] = []
+    size = 0
+    for cells in records:
+        found.append(cells)
+        size += sum(len(cell) for cell in cells if cell)
+        if len(found) == _MOST_RECORDS or size >= _MOST_CHARACTERS:
+            break
+    return found
 
 
 def _lines(file: _File, format: str) -> Generator[Any, None, None]:

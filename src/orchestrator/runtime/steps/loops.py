@@ -12,6 +12,7 @@ from orchestrator.remedies import RetryStep, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
 from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.item_sources import items_of
+from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.scope import NULL
 
@@ -41,9 +42,10 @@ class ForEachRun:
         self._ahead: Any = _NOTHING
         self._failure: StepFailure | None = None
         self._filling = False
+        self._scan: StepTask[None] | None = None
 
     def open(self) -> None:
-        """Begin with the first items."""
+        """Begin with the first items, after a file of them has been scanned."""
         run, ends = self._run, self._values.ends
         items = items_of(
             self._loop,
@@ -59,18 +61,29 @@ class ForEachRun:
                 remedies=[RetryStep(run.context.run_id, run.path)],
                 retryable=False,
             )
-        self._rows = items.rows
         started = StepStartedPayload(
             kind="for_each", done=len(ends), failed=ends.failed, of=items.count, mark=items.mark
         )
         run.record(started.without_nulls())
         if items.hint is not None:
             run.record(StepLogPayload(level="info", message=items.hint))
-        self._ahead = next(items.rows, _NOTHING)
+        if items.scan is None:
+            self._begin_with(items.rows)
+        else:
+            rows = items.rows
+            self._scan = StepTask(run, items.scan, lambda _: self._begin_with(rows))
+            self._scan.open()
+
+    def _begin_with(self, rows: Generator[Any, None, None]) -> None:
+        self._scan, self._rows = None, rows
+        self._ahead = next(rows, _NOTHING)
         self._fill()
 
     def stop(self) -> None:
         """Stop all items."""
+        if self._scan is not None:
+            self._scan.stop()
+            return
         for frame in list(self._frames):
             self._run.stop_frame(frame)
         self._end_if_done()

@@ -7,12 +7,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.errors import CheckFailed, ModelError, OrchestratorError, StepError, StoreError
+from orchestrator.errors import CheckFailed, ModelError, OrchestratorError
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.journal.payloads import StepRunningPayload, StepWaitingPayload
 from orchestrator.plan.steps import ToolCall
-from orchestrator.runtime.run.failures import as_step_error, error_data
+from orchestrator.runtime.run.failures import error_data
 from orchestrator.runtime.run.retry import is_retried, retry_delay
+from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.functions.threads import run_in_thread
@@ -176,61 +177,6 @@ def check_value(run: StepRun, end: StepSucceededPayload, entity: Entity) -> None
             raise check_failed(run.path, reasons, {})
         run.record_success(end, entity)
 
-    activity = ValueCheck(run, reasons, finish)
+    activity = StepTask(run, reasons, finish)
     run.occupy(activity)
     activity.open()
-
-
-class ValueCheck:
-    """The activity of a step that is not a tool call while a value of it is checked.
-
-    `check` returns why it fails, and `end` acts on that.
-    """
-
-    def __init__(
-        self, run: StepRun, check: Callable[[], Awaitable[list[str]]], end: Callable[[list[str]], None]
-    ) -> None:
-        self._run = run
-        self._check = check
-        self._end = end
-        self._reasons: list[str] = []
-        self._task: asyncio.Task[None] | None = None
-
-    def open(self) -> None:
-        """Begin."""
-        self._run.parts.slots.parked.add(self._run.node)
-        self._task = self._run.node.task = self._run.context.loop.create_task(self._work())
-        self._task.add_done_callback(self._ended)
-
-    def stop(self) -> None:
-        """Cancel the check, unless the stop is graceful."""
-        if self._task is not None and not self._run.node.graceful:
-            self._task.cancel()
-
-    async def _work(self) -> None:
-        self._reasons = await self._check()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Continue after the check. A task that is cancelled before its first step never runs, so it cannot do this."""
-        node, loop = self._run.node, self._run.context.loop
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, StoreError):
-            loop.abort(error)
-            return
-        if task.cancelled():
-            node.graceful = False
-            node.stopped = node.stopped or "cancelled"  # the whole loop is being shut down
-        self._run.parts.slots.parked.discard(node)
-        node.task = None
-        loop.guard(self._finish, self._reasons, None if error is None else as_step_error(error))
-
-    def _finish(self, reasons: list[str], failure: OrchestratorError | None) -> None:
-        if not self._run.node.graceful and self._run.end_if_stopped():
-            return
-        try:
-            if failure is None:
-                self._end(reasons)
-        except StepError as error:
-            failure = error
-        if failure is not None:
-            self._run.fail(failure)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
+from orchestrator.text.csv_text import ColumnType
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
@@ -66,9 +67,7 @@ def read_rows(
     encoding: Annotated[
         str | None, "The text encoding, such as `windows-1252`; default: UTF-8, or UTF-16 with a byte order mark."
     ] = None,
-    types: Annotated[
-        dict[str, Literal["string", "integer", "number", "boolean"]] | None, "The types of CSV columns, by name."
-    ] = None,
+    types: Annotated[dict[str, ColumnType] | None, "The types of CSV columns, by name."] = None,
 ) -> RowTable:
     """Read a file of rows. A CSV column becomes numbers or booleans only if that loses nothing: `007` stays text.
 

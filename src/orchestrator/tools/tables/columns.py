@@ -3,54 +3,99 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ColumnType = Literal["string", "integer", "number", "boolean"]
+    from orchestrator.text.csv_text import ColumnType
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.(?P<decimals>[0-9]+))?(?P<exponent>[eE][-+]?[0-9]{1,3})?\Z")
 _EXACT_DIGITS: Final = 15
 """Digits that every 64-bit number preserves."""
 
+_BOOLEANS: Final = frozenset({"true", "false"})
 
-def column_values(cells: Sequence[str | None], type: ColumnType | None = None) -> list[Any]:
-    """Return the cells of a column as integers, numbers or booleans if all of them are, else as text; empty is null.
+
+class Column:
+    """Finds out how a column is read, from all of its cells: as integers, numbers or booleans, or else as text.
 
     A cell is a number only if the number can be converted back to the same text: `007`, `1E5` and
     `12345678901234567890` stay text. `1.50` is a number if all cells have two decimals, like amounts; among `1.9` and
-    `1.10` it is text. With `type` all cells are converted to that type.
-
-    Raises:
-        ValueError: A cell cannot be converted to `type`.
+    `1.10` it is text. With `type` all cells are converted to that type. The memory that this takes does not depend on
+    the number of cells.
     """
-    if type is not None:
-        return _of_type(cells, type)
-    given = [cell for cell in cells if cell]
-    if not given:
-        return list(cells)
-    convert: Callable[[str], Any] | None = None
-    if all(map(_INTEGER.match, given)) and "-0" not in given:
-        convert = int
-    elif given[0] in ("true", "false"):
-        convert = _boolean if all(cell in ("true", "false") for cell in given) else None
-    elif _are_numbers(given):
-        convert = _number
-    return list(cells) if convert is None else [convert(cell) if cell else None for cell in cells]
 
+    __slots__ = ("_booleans", "_canonical", "_count", "_decimals", "_empty", "_integers", "_numbers", "_type")
 
-def _are_numbers(cells: Sequence[str]) -> bool:
-    canonical, decimals = True, set()
-    for cell in cells:
+    def __init__(self, type: ColumnType | None = None) -> None:
+        self._type = type
+        self._count = 0
+        self._empty = self._integers = self._booleans = self._numbers = self._canonical = True
+        self._decimals: set[int] = set()
+
+    def add(self, cells: Sequence[str | None]) -> None:
+        """Take the next cells of the column.
+
+        Raises:
+            ValueError: A cell cannot be converted to the column's `type`.
+        """
+        if self._type == "string":
+            return
+        if self._type is not None:
+            for row, cell in enumerate(cells, self._count):
+                try:
+                    _typed(cell, self._type)
+                except ValueError as error:
+                    raise ValueError(f"{error} in row {row}: `{(cell or '').strip()[:40]}`") from None
+            self._count += len(cells)
+            return
+        given = [cell for cell in cells if cell]
+        if not given:
+            return
+        self._empty = False
+        if all(map(_INTEGER.match, given)) and "-0" not in given:
+            self._booleans = False
+            self._decimals.add(0)
+            return
+        self._integers = False
+        self._booleans = self._booleans and _BOOLEANS.issuperset(given)
+        self._numbers = self._numbers and all(map(self._is_number, given))
+
+    def _is_number(self, cell: str) -> bool:
         found = _NUMBER.match(cell)
         if found is None or not _keeps(cell, found):
             return False
         places = found["decimals"] or ""
-        decimals.add(-1 if found["exponent"] else len(places))
-        canonical = canonical and (found["exponent"] is not None or not places.endswith("0") or places == "0")
-    return canonical or (len(decimals) == 1 and -1 not in decimals)
+        self._decimals.add(-1 if found["exponent"] else len(places))
+        self._canonical = self._canonical and (
+            found["exponent"] is not None or not places.endswith("0") or places == "0"
+        )
+        return True
+
+    def values(self, cells: Sequence[str | None]) -> list[Any]:
+        """Return cells of the column as its values; an empty cell is null.
+
+        Raises:
+            ValueError: A cell is not like those that were added.
+        """
+        convert = self.conversion()
+        return list(cells) if convert is None else [convert(cell) if cell else None for cell in cells]
+
+    def conversion(self) -> Callable[[str], Any] | None:
+        """Return what converts a cell that is not empty; None if the column is text."""
+        if self._type is not None:
+            return None if self._type == "string" else partial(_typed, type=self._type)
+        if self._empty:
+            return None
+        if self._integers:
+            return int
+        if self._booleans:
+            return _boolean
+        alike = len(self._decimals) == 1 and -1 not in self._decimals
+        return _number if self._numbers and (self._canonical or alike) else None
 
 
 def _keeps(cell: str, found: re.Match[str]) -> bool:
@@ -75,21 +120,19 @@ def _boolean(cell: str) -> bool:
     return cell == "true"
 
 
-def _of_type(cells: Sequence[str | None], type: ColumnType) -> list[Any]:
+def _typed(cell: str | None, type: ColumnType) -> Any:
+    """Return a cell as a value of a type. Raises ValueError if it is not one."""
+    bare = (cell or "").strip()
+    value: Any = None
     if type == "string":
-        return list(cells)
-    values: list[Any] = []
-    for row, cell in enumerate(cells):
-        bare = (cell or "").strip()
-        value: Any = None
-        if bare and type == "boolean":
-            value = {"true": True, "false": False}.get(bare.lower())
-        elif bare and _WRITTEN[type].match(bare):
-            value = int(bare) if type == "integer" or _INTEGER.match(bare) else float(bare)
-        if bare and (value is None or value in (float("inf"), float("-inf"))):
-            raise ValueError(f"is not of type `{type}` in row {row}: `{bare[:40]}`")
-        values.append(value)
-    return values
+        return cell
+    if bare and type == "boolean":
+        value = {"true": True, "false": False}.get(bare.lower())
+    elif bare and _WRITTEN[type].match(bare):
+        value = int(bare) if type == "integer" or _INTEGER.match(bare) else float(bare)
+    if bare and (value is None or value in (float("inf"), float("-inf"))):
+        raise ValueError(f"is not of type `{type}`")
+    return value
 
 
 _WRITTEN: Final = {

@@ -16,10 +16,10 @@ from msgspec import Struct
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text
-from orchestrator.text.csv_text import BadRecord, csv_of, csv_table, delimited, delimiter_problem
+from orchestrator.text.csv_text import BadRecord, ColumnType, csv_of, csv_table, delimited, delimiter_problem
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.tables.columns import ColumnType, column_values
+from orchestrator.tools.tables.columns import Column
 from orchestrator.tools.tables.sql_driver import MAX_CELLS, ROW_INDEX
 
 if TYPE_CHECKING:
@@ -234,8 +234,10 @@ def _parse_csv(text: str, format: str, path: str, layout: RowsLayout) -> tuple[l
         )
     columns = []
     for name, column in zip(names or (), zip(*cells, strict=True), strict=False):
+        kind = Column(types.get(name))
         try:
-            columns.append(column_values(column, types.get(name)))
+            kind.add(column)
+            columns.append(kind.values(column))
         except ValueError as error:
             raise bad_data(
                 f"the column `{name}` of `{path}` {error}", "change its type in `types`, or fix the file"

@@ -183,8 +183,7 @@ async def wait_with_children() -> int:
     LOOPS.append(asyncio.get_running_loop())
 
     async def wait() -> int:
-        while not RELEASE.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(RELEASE.wait)
         return 1
 
     children = [asyncio.ensure_future(wait()) for _ in range(3)]
@@ -253,8 +252,7 @@ def test_a_tool_cannot_harm_the_runs_on_a_loop_of_the_caller(
         assert task is not None
         task.set_name("the caller")
         other = await bad_client.compile(named(wait_with_children)).astart()
-        while not STARTED.is_set():
-            await asyncio.sleep(0)
+        await asyncio.to_thread(STARTED.wait)
         run = await bad_client.compile(named(tool)).astart()
         ended = await run.wait_async()
         RELEASE.set()

@@ -1,14 +1,20 @@
 """The data tool: tables in, tables out."""
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.expressions import Constant, Scope
+from orchestrator.plan.steps import Block, FileItems, ForEach
+from orchestrator.runtime.steps.item_sources import items_of
+from orchestrator.text.csv_text import ColumnType
 from tests.tools.support import Workplace
 
 SALES = [
@@ -121,6 +127,58 @@ def test_rows_survive_a_csv_file(columns: list[list[Any]], name: str, workplace:
     read = workplace("data.read", path=name)["rows"]
     assert read == rows
     assert json.dumps(read) == json.dumps(rows)
+
+
+CSV_TEXTS = ["", '""', "a", "yes", '"1"', " 3", '"x\ny"', '"say ""hi"""', "é", "\u2028", "\ufeff"]
+CSV_NUMBERS = ["1", "-2", "007", "1.50", "2.25", "1.5", "1e5", "1.5e+3", "-0", "12345678901234567890", "true", "false"]
+CSV_CELLS = st.sampled_from([*CSV_TEXTS, *CSV_NUMBERS])
+CSV_TYPES = st.dictionaries(st.sampled_from(["c0", "c1", "c9"]), st.sampled_from(get_args(ColumnType)), max_size=2)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(CSV_CELLS, min_size=n, max_size=n), max_size=8)),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    types=CSV_TYPES,
+    named=st.booleans(),
+    name=st.sampled_from(["a.csv", "a.tsv"]),
+    rest=st.sampled_from(["", "", "", "1,2,3,4", '"open']),
+)
+def test_a_loop_reads_a_csv_file_as_data_read_does(
+    rows: list[list[str]],
+    end: str,
+    delimiter: str,
+    encoding: str,
+    types: dict[str, ColumnType],
+    named: bool,
+    name: str,
+    rest: str,
+    workplace: Workplace,
+) -> None:
+    names = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
+    text = "".join(delimiter.join(cells) + end for cells in [names, *rows]) + rest
+    (workplace.directory / name).write_bytes(text.encode(encoding))
+    layout: dict[str, Any] = {"types": types or None, "delimiter": delimiter if named else None}
+    items = FileItems(Constant(name), **layout)
+    try:
+        rows_read = workplace("data.read", path=name, **layout)["rows"]
+    except StepError:
+        with pytest.raises(StepError):
+            looped(items, workplace)
+        return
+    assert repr(looped(items, workplace)) == repr(rows_read)
+
+
+def looped(items: FileItems, workplace: Workplace) -> list[Any]:
+    loop = ForEach(items, Block(()), "item")
+    found = items_of(
+        loop, Scope({}, datetime.now(UTC)), directory=workplace.directory, permissions=workplace.permissions
+    )
+    assert found.scan is not None
+    asyncio.run(found.scan())
+    return list(found.rows)
 
 
 def test_blank_lines_are_no_rows_and_the_sign_of_line_ends_within_text_is_text(workplace: Workplace) -> None:

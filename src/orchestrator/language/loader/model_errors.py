@@ -125,7 +125,7 @@ def _expectation(kind: str, entry: Any, path: tuple[int | str, ...], owner: type
     if field == "wait_for":
         return codes.VALUE_NOT_ALLOWED, EXPECTED_VALUES[field], None
     if kind == "literal_error":
-        info = owner.model_fields.get(field)
+        info = owner.model_fields.get(field) or owner.model_fields.get(str(path[0]))  # or a key of a mapping
         words = _words(info.annotation) if info else []
         near = suggest(str(entry["input"]), words)
         return (

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.expressions import EvaluationError, parse_template
+from orchestrator.language.yaml.scalars import is_not_json, resolve_scalar
+from orchestrator.text.json_text import NotJsonText, read_json
+from orchestrator.tools.functions.results import NotJson, json_result
 from tests.expressions.conftest import evaluate, scope
 
 DOUBLED = "{% set a = [1] %}{% set b = [1] %}" + "{% set a = [a, a] %}{% set b = [b, b] %}" * 60
@@ -17,7 +20,10 @@ DOUBLED = "{% set a = [1] %}{% set b = [1] %}" + "{% set a = [a, a] %}{% set b =
         "{{ [0] * 10 ** 9 }}",
         "{{ [[[0] * 1000] * 1000] * 1000 }}",
         "{{ 2 ** 100000 }}",
-        "{{ 2 ** 3000 * 2 ** 3000 }}",
+        "{{ 2 ** 800 * 2 ** 800 }}",
+        "{{ 10 ** 300 }}",
+        "{{ 0 - 10 ** 299 * 10 }}",
+        "{{ (10 ** 299 * 9) + (10 ** 299) }}",
         "{{ 'x' | center(10 ** 9) }}",
         "{{ 'x'.zfill(10 ** 9) }}",
         "{{ '%999999999d' | format(1) }}",
@@ -88,3 +94,24 @@ def test_what_is_long_but_flat_is_fine() -> None:
     assert evaluate("{{ [" + "1, " * 5000 + "] | sum }}") == 5000
     assert evaluate("{{ 1" + " ~ 1" * 5000 + " }}") == "1" * 5001
     assert len(evaluate("{{ 1 }}" * 20_000)) == 20_000
+
+
+def test_an_integer_has_at_most_300_digits_at_every_door() -> None:
+    largest = "9" * 300
+    assert evaluate(f"{{{{ {largest} }}}}") == int(largest)
+    assert evaluate("{{ 10 ** 299 * 9 + (10 ** 299 - 1) }}") == int(largest)
+    assert resolve_scalar(largest) == int(largest)
+    assert read_json(largest) == int(largest)
+    assert json_result(int(largest)) == int(largest)
+    assert evaluate("{{ big | int }}", big=largest) == int(largest)
+    too_large = "1" + "0" * 300
+    assert parse_template(f"{{{{ {too_large} }}}}").problems
+    assert parse_template(f"{{{{ 0x{'f' * 250} }}}}").problems
+    for text in (too_large, "0x" + "f" * 250, "0o" + "7" * 298):
+        assert type(resolve_scalar(text)) is int if text.startswith("0o") else resolve_scalar(text) is text
+        assert is_not_json(text)
+    for refused, error in ((lambda: read_json(too_large), NotJsonText), (lambda: json_result(10**300), NotJson)):
+        with pytest.raises(error, match="300"):
+            refused()
+    assert evaluate("{{ big | int(-1) }}", big=too_large) == -1
+    assert evaluate("{{ 1e307 | int(-1) }}") == -1

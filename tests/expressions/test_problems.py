@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from jinja2.tests import TESTS as JINJA_TESTS
 
 from orchestrator.expressions import ANY, parse_expression, parse_template
 from orchestrator.expressions.builtins.equivalents import FILTER_EQUIVALENTS, FUNCTION_EQUIVALENTS, TEST_EQUIVALENTS
@@ -268,3 +269,35 @@ def test_words_of_other_tools_are_answered_with_what_is_written_here(template: s
     (problem,) = parse_template(template).problems
     assert problem.help is not None
     assert help in problem.help, problem.help
+
+
+@pytest.mark.parametrize("filter", ["select(", "reject(", "selectattr('k', ", "rejectattr('k', "])
+@pytest.mark.parametrize("name", [*JINJA_TESTS, *TEST_EQUIVALENTS])
+def test_the_name_of_a_test_is_known_or_refused_with_what_to_write_instead(filter: str, name: str) -> None:
+    problems = parse_template(f"{{{{ [{{'k': 1}}] | {filter}'{name}') }}}}").problems
+    if name in TESTS:
+        assert [problem.code for problem in problems] == []
+        return
+    (problem,) = problems
+    assert f"`{name}`" in problem.message
+    assert problem.help is not None
+    assert "orchestrator filters" not in problem.help
+    assert "{value}" not in problem.help
+    for written in re.findall(r"^write `('[^`]*)`$", problem.help):
+        assert parse_template(f"{{{{ [{{'k': 1}}] | {filter}{written}) }}}}").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("template", "help"),
+    [
+        ("{{ a | selectattr('k', 'str') }}", "write `'string'`"),
+        ("{{ a | selectattr('k', 'startswith', 'x') }}", "write `'startingwith', '...'`"),
+        ("{{ a | select('equals', 1) }}", "write `'==', other`"),
+        ("{{ a | reject('match', 'x') }}", "for each item, in `{% for item in items %}`: "),
+        ("{{ a | map('b64encode') }}", "expressions cannot encode bytes"),
+        ("{{ a | map('md5') }}", "write `'hash', 'md5'`"),
+    ],
+)
+def test_a_foreign_name_in_quotes_is_answered_as_one_without(template: str, help: str) -> None:
+    (problem,) = parse_template(template).problems
+    assert help in str(problem.help)

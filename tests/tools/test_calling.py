@@ -220,7 +220,8 @@ def test_results_of_python_become_json_data(value: Any, data: Any) -> None:
         ([object()], "the result[0] is a Python `object`"),
         ({(1, 2): 3}, "has the key (1, 2)"),
         ("\ud800", "not valid Unicode"),
-        pytest.param(10**5000, "more than 4,000 digits", id="large"),
+        pytest.param(10**5000, "more than 300 digits", id="large"),
+        pytest.param({"n": -(10**300)}, "the result['n'] is an integer of more than 300 digits", id="300 digits"),
         (Decimal("NaN"), "JSON cannot represent"),
     ],
 )

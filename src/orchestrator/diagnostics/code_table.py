@@ -300,7 +300,7 @@ _TABLE = (
         codes.UNGUARDED_NULL,
         "unguarded null",
         "An expression reads a value that can be null: a step that was skipped, or, in the first round of a loop, a "
-        "name without a value in `initial`.",
+        "name without a value in `initial`. Comparing null with `<` or `>=`, or computing with it, fails.",
         "warning",
     ),
     Code(codes.UNREACHABLE_STEP, "unreachable step", "The condition is always false.", "warning"),

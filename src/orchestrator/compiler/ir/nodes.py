@@ -331,6 +331,10 @@ class SourceWork(ABC):
         """Return the nodes that name files which the step reads."""
         return []
 
+    def possible_calls(self) -> list[tuple[str, str]]:
+        """Return the tools and actions that the step itself may call, once it has been checked."""
+        return [] if self.call is None else [(self.call[0].name, self.call[1].name)]
+
     def items_of(self, scope: NameScope) -> Value | None:
         """Return the items of the loop whose item names are those of `scope`, None if it is another."""
         return None

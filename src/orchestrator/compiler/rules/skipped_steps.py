@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "duration"})
 """Fields of a step that have a value even when it was skipped."""
 
+_ORDERINGS: Final = frozenset({"<", "<=", ">", ">="})
+
 _WHEN: Final[dict[JumpKind, str]] = {"on_success": "succeeds", "on_failure": "fails", "on_false": "is skipped"}
 
 
@@ -30,6 +32,7 @@ def report_skipped_steps(context: CompilationContext) -> None:
     if not any(step.block.conditions for step in context.steps):
         return
     for step in context.steps:
+        _report_reads(context, step.guards, step)
         _report_reads(context, step.templates, step)
         if step.work is not None:
             outcomes = {id(place) for place in step.work.outcomes}
@@ -97,16 +100,27 @@ def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate],
             target = place.scope.target(reference)
             if target is None or target.block is None or not target.block.conditions or _is_guarded(reference):
                 continue
+            if not reference.operator and _is_condition(place, reader):
+                continue  # null is false
             example = _way_around(target, target.block, reader, place, reference)
             if example is None:
                 continue
+            read = place.template.text[reference.start : reference.end]
+            fails, operator = "", reference.operator
+            guard = f"`{{{{ {target.name} | default('...') }}}}`, or `{{% if {target.name} %}}`"
+            if operator:
+                operation = "comparing it with" if operator in _ORDERINGS else "computing with it by"
+                fails = f", and {operation} `{operator}` fails"
+                guard = f"`{target.name} and {read} {operator} ...`, or give a number: `({read} | default(0, true))`"
             context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
-                f"step `{target.name}` may be skipped and is then null here",
+                f"step `{target.name}` may be skipped; `{read}` is then null here{fails}"
+                if operator
+                else f"step `{target.name}` may be skipped and is then null here",
                 label="may be null",
                 notes=(f"for example: {example}",),
-                help=f"guard it: `{{{{ {target.name} | default('...') }}}}`, or `{{% if {target.name} %}}`",
+                help=f"guard it: {guard}",
             )
 
 
@@ -120,13 +134,15 @@ def _way_around(
 ) -> str | None:
     """Describe a path on which `reader` runs and the step that it reads does not; None if there is none."""
     name = target.name
-    if name not in block.conditions or (reader is not None and any(_asks(target, step) for step in reader.ancestors())):
+    if name not in block.conditions or (reader is not None and _is_asked(target, reader, place, reference)):
         return None
     step = reader.within(block) if reader is not None else None
     if step is not None and step.id == name:
         return None
     position, own = block.ids[name], block.ids.get(step.id, -1) if step is not None else -1
     runs = f"`{reader.id}` runs" if reader is not None else "the outputs are computed"
+    if reader is not None and _is_condition(place, reader):
+        runs = f"the condition of `{reader.id}` is evaluated"
     condition = block.steps[position].condition
     if condition is not None and not condition.follows_from(_given(block, reader, place, reference)):
         jump = block.flow.jumps.get(name, {}).get("on_false")
@@ -155,7 +171,7 @@ def _given(
     """Return the conditions that hold where a step is read, in the scope of its block."""
     known = [(place.scope, reference.given)]
     for step in reader.ancestors() if reader is not None else ():
-        if step.condition is not None:
+        if step.condition is not None and not (step is reader and _is_condition(place, reader)):
             known.append((step.block.scope, step.condition.facts))
         if step.block is block:
             break
@@ -163,6 +179,19 @@ def _given(
         for fact in found:
             if all(scope.find(name) == block.scope.find(name) for name in fact.names):
                 yield fact
+
+
+def _is_asked(target: Target, reader: SourceStep, place: PlacedTemplate, reference: Reference) -> bool:
+    """Return whether conditions around a read depend on the step that is read.
+
+    A condition that itself computes with the value fails.
+    """
+    fails = reference.operator and _is_condition(place, reader)
+    return any(_asks(target, step) for step in reader.ancestors() if not (fails and step is reader))
+
+
+def _is_condition(place: PlacedTemplate, reader: SourceStep | None) -> bool:
+    return reader is not None and any(guard is place for guard in reader.guards)
 
 
 def _asks(target: Target, step: SourceStep) -> bool:

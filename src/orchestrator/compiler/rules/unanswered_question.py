@@ -102,12 +102,11 @@ def _changes_something(step: SourceStep) -> bool:
     if step.work is None:
         return False
     work = step.work.item_work or step.work
-    if not work.calls_tool:
-        return work.called is not None
-    if work.call is None:
-        return False  # an unknown tool is reported
-    tool, action = work.call
-    if tool.name not in _WITHOUT_EFFECT:
+    return work.called is not None or any(_has_effect(tool, action) for tool, action in work.possible_calls())
+
+
+def _has_effect(tool: str, action: str) -> bool:
+    if tool not in _WITHOUT_EFFECT:
         return True
-    actions = _WITHOUT_EFFECT[tool.name]
-    return actions is not None and action.name not in actions
+    actions = _WITHOUT_EFFECT[tool]
+    return actions is not None and action not in actions

@@ -142,6 +142,10 @@ class AgentWork(SourceWork):
             codes.UNUSABLE_AGENT_TOOL, node.span, message, label=label, help=help, replacement=replacement, notes=notes
         )
 
+    def possible_calls(self) -> list[tuple[str, str]]:
+        """Return the calls that the model can ask for."""
+        return [*self.tools, *(("mcp", "call") for _ in self.servers)]
+
     def plan(self) -> Agent:
         """Build the agent."""
         given = fields_of(self.parameters)

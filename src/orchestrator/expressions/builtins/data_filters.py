@@ -14,6 +14,7 @@ from orchestrator.expressions.builtins.times import format_time, read_time, time
 from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
 from orchestrator.expressions.evaluation.scope import OperationError, Undefined
 from orchestrator.expressions.evaluation.text import json_of
+from orchestrator.expressions.syntax.limits import TOO_LARGE_INTEGER
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import (
     ANY,
@@ -118,10 +119,12 @@ def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
             if len(value) > 1_000:
                 return default
             try:
-                return int(value, integer_argument(base, "the base"))
+                number = int(value, integer_argument(base, "the base"))
             except ValueError:
-                return int(float(value))
-        return int(value)
+                number = int(float(value))
+        else:
+            number = int(value)
+        return number if -TOO_LARGE_INTEGER < number < TOO_LARGE_INTEGER else default
     except (ValueError, TypeError, OverflowError):
         return default
 

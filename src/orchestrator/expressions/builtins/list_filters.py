@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from orchestrator.expressions.builtins.builtin import (
     nested_list_type,
     same_type,
 )
+from orchestrator.expressions.builtins.equivalents import FILTER_EQUIVALENTS, TEST_EQUIVALENTS
 from orchestrator.expressions.builtins.text_filters import integer_argument
 from orchestrator.expressions.evaluation.operations import (
     add,
@@ -311,15 +313,35 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _map_check(arguments: Mapping[str, Any]) -> Misuse | None:
-    return _unknown_name(arguments, "filter", FILTERS, "'upper'")
+    return _unknown_name(arguments, "filter", FILTERS, FILTER_EQUIVALENTS, "'upper'")
 
 
-def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, Builtin], example: str) -> Misuse | None:
+def _unknown_name(
+    arguments: Mapping[str, Any], kind: str, table: Mapping[str, Builtin], elsewhere: Mapping[str, str], example: str
+) -> Misuse | None:
     name = arguments.get(kind)
     if not isinstance(name, str) or name in table:
         return None
+    meant = None if name in elsewhere else near(name, table)
     help = f"use the name of a {kind}, such as `{example}`; `orchestrator filters` lists all names"
-    return Misuse(kind, f"names an unknown {kind}, `{name}`", help, near(name, table))
+    if name in elsewhere:
+        help = _of_each_item(elsewhere[name].replace("{name}", name))
+    return Misuse(kind, f"names an unknown {kind}, `{name}`", help, meant)
+
+
+def _of_each_item(equivalent: str) -> str:
+    """Return what to write instead of a foreign filter or test that is named as the argument of a filter."""
+    named = re.fullmatch(r"write `\{value\} (?:is|\|) (\w+)(?:\((.*?)\))?`.*", equivalent)
+    if named is not None:
+        arguments = f", {named[2]}" if named[2] else ""
+        return f"write `'{named[1]}'{arguments}`"
+    operation = re.fullmatch(r"write `\{value\} ([=<>]+) (\w+)`", equivalent)
+    if operation is not None:
+        return f"write `'{operation[1]}', {operation[2]}`"
+    if "{value}" not in equivalent:
+        return equivalent
+    written = equivalent.replace("{value}", "item")
+    return f"for each item, in `{{% for item in items %}}`: {written}"
 
 
 @_filter(
@@ -356,7 +378,7 @@ def _looked_up(table: Mapping[str, Builtin], kind: str, name: Any, arguments: An
 
 
 def _test_check(arguments: Mapping[str, Any]) -> Misuse | None:
-    return _unknown_name(arguments, "test", TESTS, "'odd'")
+    return _unknown_name(arguments, "test", TESTS, TEST_EQUIVALENTS, "'odd'")
 
 
 def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> list[Any]:

@@ -14,6 +14,7 @@ from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
 from orchestrator.expressions.syntax import limits
 from orchestrator.patterns.syntax import MAX_LENGTH
+from orchestrator.text.json_text import MAX_DIGITS
 
 _INTRODUCTION = """# Filters, tests, functions, methods
 
@@ -80,7 +81,7 @@ def _bounds() -> str:
         ("Iterations of all loops in one evaluation", limits.MAX_STEPS),
         ("Numbers in one `range`", limits.MAX_RANGE),
         ("Numbers in the `range` of a `for_each`", limits.MAX_LOOP_RANGE),
-        ("Bits in a computed integer", limits.MAX_INTEGER_BITS),
+        ("Digits in an integer", MAX_DIGITS),
         ("Nesting levels in a value", limits.MAX_DEPTH),
         ("Characters in a regular expression", MAX_LENGTH),
         ("CPU seconds for the loops of one evaluation", int(limits.MAX_SECONDS)),

@@ -17,9 +17,10 @@ from orchestrator.expressions.evaluation.scope import (
     Undefined,
 )
 from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value, to_text
-from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS
+from orchestrator.expressions.syntax.limits import TOO_LARGE_INTEGER
 from orchestrator.expressions.syntax.problem import near
 from orchestrator.expressions.types.assignability import describe_data
+from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import quoted_list
 
 _VERBS: Final = {
@@ -42,11 +43,15 @@ def defined(value: Any) -> Any:
     return value
 
 
+def _too_large() -> OperationError:
+    return OperationError(f"the resulting integer has more than {MAX_DIGITS} digits", "compute with `| float`")
+
+
 def _bounded(result: Any) -> Any:
     kind = type(result)
     if kind is int:
-        if result.bit_length() > MAX_INTEGER_BITS:
-            raise OperationError("the resulting integer is too large")
+        if not -TOO_LARGE_INTEGER < result < TOO_LARGE_INTEGER:
+            raise _too_large()
     elif kind is float:
         if not math.isfinite(result):
             raise OperationError("the resulting number is too large")
@@ -133,8 +138,8 @@ def remainder(left: Any, right: Any) -> Any:
 def power(left: Any, right: Any) -> Any:
     """`left ** right`."""
     whole = isinstance(left, int) and isinstance(right, int) and abs(left) > 1
-    if whole and left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
-        raise OperationError("the resulting integer is too large")
+    if whole and (left.bit_length() - 1) * right > TOO_LARGE_INTEGER.bit_length():  # the least size of the result
+        raise _too_large()
     return _numbers("**", left, right, operator.pow)
 
 

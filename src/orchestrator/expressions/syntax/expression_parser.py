@@ -10,7 +10,7 @@ from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
 from orchestrator.expressions.syntax import messages
 from orchestrator.expressions.syntax.lexer import KEYWORDS, Token, unescape
-from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS, MAX_NESTING
+from orchestrator.expressions.syntax.limits import MAX_NESTING, TOO_LARGE_INTEGER
 from orchestrator.expressions.syntax.nodes import (
     Attribute,
     Bad,
@@ -55,6 +55,8 @@ _CONSTANTS_NULL: Final = frozenset({"none", "None", "null"})
 _OPERANDS: Final = frozenset({"name", "integer", "float", "string", "(", "[", "{"})
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
 _LONG: Final = 120
+_LONGEST_INTEGER: Final = 1_000
+"""Characters of an integer, which can be binary."""
 
 
 class ParseError(Exception):
@@ -254,14 +256,16 @@ class ExpressionParser:
         return Literal(parts[0] if len(parts) == 1 else "".join(parts), first[2], self.tokens[self.position - 1][3])
 
     def _integer(self, value: str, start: int, end: int) -> int:
-        if len(value) > MAX_INTEGER_BITS // 4:
+        if len(value) > _LONGEST_INTEGER:
             raise ParseError(messages.number_too_large(start, end))
-        if value.isascii() and value.isdigit() and (value[0] != "0" or value.strip("0") == ""):
-            return int(value)
+        plain = value.isascii() and value.isdigit() and (value[0] != "0" or value.strip("0") == "")
         try:
-            return int(value, 0)
+            number = int(value) if plain else int(value, 0)
         except ValueError:
             raise ParseError(messages.bad_number(value, start, end)) from None
+        if number >= TOO_LARGE_INTEGER:
+            raise ParseError(messages.number_too_large(start, end))
+        return number
 
     def _parentheses(self) -> Expression:
         start = self.take()[2]

@@ -1,5 +1,7 @@
 """The limits of expressions. They hold for every template and value, so no template can stall a run."""
 
+from orchestrator.text.json_text import MAX_DIGITS
+
 MAX_TEXT = 10_000_000
 """Characters in any text that an evaluation creates, including its result."""
 
@@ -21,8 +23,8 @@ MAX_LOOP_RANGE = 10_000_000
 RANGE_HELP = "use a smaller range, or repeat steps until a condition holds with `while` or `until`"
 """How to fix a range that is too large."""
 
-MAX_INTEGER_BITS = 4_096
-"""Size of a computed integer (about 1,200 digits)."""
+TOO_LARGE_INTEGER = 10**MAX_DIGITS
+"""The least integer that is too large, as for all JSON that is read."""
 
 MAX_NESTING = 100
 """Nesting levels of brackets, operators and blocks in a template."""

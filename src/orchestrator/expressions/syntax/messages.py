@@ -21,6 +21,7 @@ from orchestrator.expressions.syntax.lexer import CLOSERS, Token
 from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
 from orchestrator.expressions.syntax.problem import Problem, near
+from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def number_too_large(start: int, end: int) -> Problem:
     """Report a number with too many digits."""
     return Problem(
         codes.MALFORMED_EXPRESSION,
-        "the number is too large",
+        f"the integer has more than {MAX_DIGITS} digits",
         start,
         end,
         "if you do not compute with it, write it as a string",

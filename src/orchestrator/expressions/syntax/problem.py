@@ -40,7 +40,7 @@ class Reference(Struct, frozen=True):
     """One read of a free name, with the constant fields and indices that follow it (`a.b[0]`: `a`, `("b", 0)`).
 
     `guarded`: the template handles a null or undefined value here. `given` are the facts that the surrounding
-    conditions guarantee.
+    conditions guarantee. `operator` is that of an operation on the value which fails if it is null: `>=`, `*`.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Reference(Struct, frozen=True):
     end: int
     guarded: bool = False
     given: frozenset[Fact] = frozenset()
+    operator: str = ""
 
 
 class Inference(Struct, frozen=True):

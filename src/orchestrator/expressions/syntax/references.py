@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.expressions.syntax import nodes
@@ -11,6 +12,7 @@ from orchestrator.expressions.syntax.problem import Fact, Reference
 
 DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
 DEFAULT_FILTERS = frozenset({"default", "d"})
+_ORDERINGS = frozenset({"<", "<=", ">", ">="})
 
 
 def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference, ...]:
@@ -192,11 +194,25 @@ class _ReferenceFinder:
                     self.given = before
             case nodes.Compare(rest=[(("==" | "!="), nodes.Literal(value=None))]):
                 self.expression(node.first, known, safe, guarded=True)
+            case nodes.Compare():
+                signs = ["", *(sign for sign, _ in node.rest), ""]
+                for number, operand in enumerate((node.first, *(operand for _, operand in node.rest))):
+                    ordering = next((sign for sign in signs[number : number + 2] if sign in _ORDERINGS), "")
+                    self._operand(operand, ordering, known, safe)
+            case nodes.Binary():
+                self._operand(node.left, node.operator, known, safe)
+                self._operand(node.right, node.operator, known, safe)
             case nodes.Call():
                 self._call(node, known, safe, guarded)
             case _:
                 for child in subexpressions(node):
                     self.expression(child, known, safe)
+
+    def _operand(self, node: Expression, operator: str, known: set[str], safe: frozenset[str]) -> None:
+        before = len(self.found)
+        self.expression(node, known, safe)
+        if path_of(node) is not None:
+            self.found[before:] = [replace(reference, operator=operator) for reference in self.found[before:]]
 
     def _call(self, node: nodes.Call, known: set[str], safe: frozenset[str], guarded: bool) -> None:
         copes = (node.kind == "filter" and node.name in DEFAULT_FILTERS) or (

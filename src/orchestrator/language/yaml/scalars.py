@@ -19,6 +19,8 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _NUMERIC_START = frozenset("-+.0123456789")
 
+_TOO_LARGE = 10**MAX_DIGITS
+
 _NUMBERS = (_INTEGER, _FLOAT, _OCTAL, _HEXADECIMAL, _NOT_FINITE)
 
 
@@ -36,11 +38,9 @@ def resolve_scalar(text: str) -> Any:
     if _FLOAT.match(text):
         number = float(text)
         return text if number in (float("inf"), float("-inf")) else number
-    if _OCTAL.match(text):
-        return int(text[2:], 8)
-    if _HEXADECIMAL.match(text):
-        return int(text[2:], 16)
-    return text
+    base = 8 if _OCTAL.match(text) else 16 if _HEXADECIMAL.match(text) else None
+    integer = 0 if base is None else int(text[2:], base)
+    return text if base is None or integer >= _TOO_LARGE else integer
 
 
 def is_not_json(text: str) -> bool:

@@ -12,10 +12,10 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.tools.functions.dataframes import NOT_A_FRAME, rows_of
 
-_LARGEST_INTEGER = 10**4000
-"""Python does not parse numbers of more than 4,300 digits."""
+_TOO_LARGE = 10**MAX_DIGITS
 
 _DEEPEST = 200
 
@@ -176,9 +176,9 @@ def _is_unicode(value: str) -> bool:
 
 
 def _integer(value: int, place: str) -> int:
-    if -_LARGEST_INTEGER < value < _LARGEST_INTEGER:
+    if -_TOO_LARGE < value < _TOO_LARGE:
         return value
-    raise NotJson(f"{place} is a number of more than 4,000 digits; return it as a string")
+    raise NotJson(f"{place} is an integer of more than {MAX_DIGITS} digits; return it as a string")
 
 
 def _number(value: float, place: str) -> float:

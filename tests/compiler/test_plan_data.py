@@ -56,6 +56,7 @@ ABSENT: dict[str, Any] = {
     "format": "text",
     "delimiter": ";",
     "encoding": "latin-1",
+    "types": {"n": "string"},
 }
 """What stands instead of nothing, by the field's name."""
 

@@ -189,6 +189,7 @@ def differences(template: str, values: tuple[Any, ...] = VALUES) -> list[str]:
 
 
 REFUSED: Final = (
+    "has more than 300 digits",
     "so it has no field",  # undefined is an error: here the key of the only item, which is compared with nothing
     "has no item",
     "so there is no `[",

@@ -291,6 +291,7 @@ REFUSED_ON_PURPOSE = (
     "does not fill in text",  # 'text' % value; the filter `format` does it
     "not a real number",
     "too large",
+    "has more than 300 digits",
     "cannot be sliced",  # `1[1:]` is a mistake, and no undefined value
 )
 

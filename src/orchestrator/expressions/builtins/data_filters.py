@@ -11,7 +11,7 @@ from orchestrator.expressions.builtins import regex_filters
 from orchestrator.expressions.builtins.builtin import FILTERS, BuiltinDecorator, Misuse, builtin, number_type
 from orchestrator.expressions.builtins.text_filters import integer_argument
 from orchestrator.expressions.builtins.times import format_time, read_time, time_in_zone
-from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
+from orchestrator.expressions.evaluation.operations import defined, is_true, text_of, too_large_integer
 from orchestrator.expressions.evaluation.scope import OperationError, Undefined
 from orchestrator.expressions.evaluation.text import json_of
 from orchestrator.expressions.syntax.limits import TOO_LARGE_INTEGER
@@ -124,9 +124,11 @@ def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
                 number = int(float(value))
         else:
             number = int(value)
-        return number if -TOO_LARGE_INTEGER < number < TOO_LARGE_INTEGER else default
     except (ValueError, TypeError, OverflowError):
         return default
+    if not -TOO_LARGE_INTEGER < number < TOO_LARGE_INTEGER:
+        raise too_large_integer()
+    return number
 
 
 @_filter("float", result=NUMBER, example=("{{ '1.5' | float }}", "1.5"))

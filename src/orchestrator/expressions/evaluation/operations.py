@@ -43,7 +43,8 @@ def defined(value: Any) -> Any:
     return value
 
 
-def _too_large() -> OperationError:
+def too_large_integer() -> OperationError:
+    """Return the error for an integer with too many digits."""
     return OperationError(f"the resulting integer has more than {MAX_DIGITS} digits", "compute with `| float`")
 
 
@@ -51,7 +52,7 @@ def _bounded(result: Any) -> Any:
     kind = type(result)
     if kind is int:
         if not -TOO_LARGE_INTEGER < result < TOO_LARGE_INTEGER:
-            raise _too_large()
+            raise too_large_integer()
     elif kind is float:
         if not math.isfinite(result):
             raise OperationError("the resulting number is too large")
@@ -139,7 +140,7 @@ def power(left: Any, right: Any) -> Any:
     """`left ** right`."""
     whole = isinstance(left, int) and isinstance(right, int) and abs(left) > 1
     if whole and (left.bit_length() - 1) * right > TOO_LARGE_INTEGER.bit_length():  # the least size of the result
-        raise _too_large()
+        raise too_large_integer()
     return _numbers("**", left, right, operator.pow)
 
 

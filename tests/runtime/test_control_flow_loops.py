@@ -496,7 +496,7 @@ def test_a_timeout_ends_a_loop_whose_bodies_never_wait_for_anything(client: orc.
     assert result.error["code"] == "ORC702"
 
 
-@pytest.mark.parametrize("bound", [10_000_001, 10**40, -(10**400)])
+@pytest.mark.parametrize("bound", [10_000_001, 10**40, -(10**299)])
 def test_a_range_that_no_run_could_go_through_is_refused(client: orc.Orchestrator, bound: int) -> None:
     text = """
     inputs: {bound: {type: integer}}

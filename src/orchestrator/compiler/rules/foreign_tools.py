@@ -114,6 +114,37 @@ _ACTIONS: Final = {
 }
 """By tool, the names of its actions in other tools."""
 
+_BY_FILTER: Final = "use a filter in the step that reads the value: `{{{{ value | {name} }}}}`"
+_ACTION_HELP: Final = {
+    "data": {
+        **dict.fromkeys(
+            ("convert", "to_json", "to_parquet", "reformat", "change_format"),
+            "to convert a file, write its rows in the other format: `action: write` with `rows: in.csv` and "
+            "`path: out.json`; `types` of `action: read` sets the types of columns",
+        ),
+        **dict.fromkeys(("cast", "astype"), "set the types of columns with `types` of `action: read`"),
+        **dict.fromkeys(("validate", "check", "verify"), "validate rows with `tool: json`, `action: validate`"),
+        **dict.fromkeys(("rename", "add_column", "with_columns"), "list the columns, as SQL, in `action: select`"),
+        **dict.fromkeys(("head", "limit", "take", "sample"), "write a slice of the rows: `{{ rows[:10] }}`"),
+    },
+    "filesystem": {
+        **dict.fromkeys(("download", "fetch"), "download files with `tool: http`, `action: download`"),
+        **dict.fromkeys(("parse", "read_json", "load_json"), "read the file, and convert the text: `| from_json`"),
+        **dict.fromkeys(("read_csv", "write_csv"), "read and write tables with `tool: data`"),
+    },
+    "text": {
+        **dict.fromkeys(("upper", "lower", "trim", "title", "capitalize", "join", "length"), _BY_FILTER),
+        **dict.fromkeys(("concat", "concatenate", "append"), "join texts in a template: `{{ a }}{{ b }}`"),
+        **dict.fromkeys(("summarize", "translate", "classify"), "ask a model: `tool: model`"),
+    },
+    "json": {
+        **dict.fromkeys(("load", "loads", "from_string", "decode"), "convert text in a template: `| from_json`"),
+        **dict.fromkeys(("dump", "dumps", "stringify", "encode"), "convert a value in a template: `| to_json`"),
+        **dict.fromkeys(("read", "load_file"), "read the file with `tool: filesystem`, and convert it: `| from_json`"),
+    },
+}
+"""By tool, what to do instead of an action that is not one of it and has no equivalent among its actions."""
+
 _ASK: Final = ("user-prompt", "user-input", "prompt-user", "human-input", "input", "ask", "question", "form", "survey")
 _ASK_TOO: Final = (
     "feedback",
@@ -262,6 +293,13 @@ def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str,
 def action_meant(tool: str, word: str) -> str | None:
     """Return the action of a tool that a word of another workflow tool probably means."""
     return _ACTIONS.get(tool, {}).get(word.strip().replace("-", "_").lower())
+
+
+def action_help(tool: str, word: str) -> str | None:
+    """Return what to do instead of an action of another workflow tool that no action of the tool corresponds to."""
+    name = word.strip().replace("-", "_").lower()
+    help = _ACTION_HELP.get(tool, {}).get(name)
+    return help.format(name=name) if help is _BY_FILTER else help
 
 
 def _words(head: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.rules.foreign_tools import action_meant, as_tool, elsewhere
+from orchestrator.compiler.rules.foreign_tools import action_help, action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
 from orchestrator.text.words import quoted_list
 
@@ -78,6 +78,8 @@ def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: boo
     if not alone and head == step.tool and tail in why.candidates:
         return f"`tool:` already names the tool: write `action: {tail}`", tail
     tool = head if alone else (step.tool or "")
+    if (instead := action_help(tool, name)) is not None:
+        return instead, None
     near = suggest(name, why.candidates)
     if near is None:
         near = action_meant(tool, name)

@@ -18,6 +18,7 @@ from architecture_page import architecture_page
 
 import orchestrator
 from orchestrator.cli.app import COMMANDS, build
+from orchestrator.config.reference_page import settings_markdown as settings_page
 from orchestrator.diagnostics import CODES, Code
 from orchestrator.expressions.builtins.reference_page import builtins_markdown as expressions_page
 from orchestrator.language.reference.page import language_markdown as language_page
@@ -51,6 +52,7 @@ def tracked_pages() -> dict[Path, str]:
         REFERENCE / "language.md": language_page(),
         REFERENCE / "expressions.md": expressions_page(),
         REFERENCE / "tools.md": tools_page(builtin_registry() | model_tools()),
+        REFERENCE / "settings.md": settings_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "api.md": api_page(),
         ARCHITECTURE: architecture_page(),

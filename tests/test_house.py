@@ -24,7 +24,7 @@ NOUNS = {"pricing", "pruning", "ranking", "testing", "spelling", "string", "enco
 ROOM = range(2, 19)
 """How many modules a room may hold, `__init__` not counted."""
 
-SMALL = {"config"}
+SMALL: set[str] = set()
 """Packages of one module that stand in the order of packages by themselves."""
 
 

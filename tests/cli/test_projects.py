@@ -128,7 +128,7 @@ def test_defaults_of_a_run_are_those_of_the_file_and_an_option_goes_before_them(
         ("[run]\nmax_result = 0", "`run.max_result` must be an integer of at least 1"),
         ('[run]\nmax_told = "all"', "`run.max_told` must be an integer of at least 1"),
         ("[run]\nmax_parallel = 0", "`run.max_parallel` must be an integer of at least 1"),
-        ('[run]\ntimeout = "soon"', "`run.timeout` must be a duration"),
+        ('[run]\ntimeout = "soon"', "`run.timeout` is not a duration: `soon` is not understood"),
         ("[run]\ncache = 1", "`run.cache` must be true or false"),
         ("[run.budget]\nusd = -1", "`run.budget.usd` must be a number of at least 0"),
         ("[run.budget]\ndollars = 1", "unknown setting `run.budget.dollars`"),

@@ -15,10 +15,10 @@ import orchestrator as orc
 import orchestrator.errors
 from orchestrator.diagnostics import CODES
 from orchestrator.errors import InputError
-from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.values.times import EARLIEST, LATEST, timestamp
 from orchestrator.models.limits.backoff import Gate
 from orchestrator.runtime.steps.answers import accepted, parsed
+from orchestrator.text.durations import parse_duration
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.builtin.http import retry_after
 from tests.conformance import tools

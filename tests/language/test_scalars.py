@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.language import read_document
-from orchestrator.language.values.durations import format_duration, parse_duration
 from orchestrator.language.yaml.scalars import resolve_scalar
+from orchestrator.text.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from orchestrator.expressions import Scope, parse_template
-from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.values.times import in_zone, parse_time, timestamp
+from orchestrator.text.durations import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_servers_are_shared_by_event_loops(tmp_path: Path) -> None:
         ("", "must have either a `command` or a `url`"),
         ('command = ["a"]\nurl = "http://a"', "must have either a `command` or a `url`"),
         ('command = "a"', "must be a list of strings"),
-        ('url = "a"', "must be a URL"),
+        ('url = "a"', "must be the URL of a server"),
         ('url = "http://a"\npass_env = ["A"]', "`mcp.x.pass_env` is only valid with `command`"),
         ('command = ["a"]\nheaders_env = {A = "B"}', "`mcp.x.headers_env` is only valid with `url`"),
         ('url = "http://a"\nheaders_env = {A = "Bearer x"}', "must name environment variables, not contain a secret"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
+    from orchestrator.config.tables.base import SpendingTable
+
 
 class Budget(Struct, frozen=True):
     """The most that may be spent: USD, tokens (input and output), requests. None: no limit."""
@@ -30,6 +32,12 @@ class Budget(Struct, frozen=True):
         """Return the limits that there are, as JSON data."""
         limits = {"usd": self.usd, "tokens": self.tokens, "requests": self.requests}
         return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def budget_of(table: SpendingTable) -> Budget | None:
+    """Return the budget that a table of `orchestrator.toml` sets; None if it limits nothing."""
+    budget = Budget(table.usd, table.tokens, table.requests)
+    return budget if budget.to_dict() else None
 
 
 class Spent(Struct, frozen=True):

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from orchestrator import codes, errors
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics, suggest
 from orchestrator.errors import ConfigurationError, ModelError, StepError
-from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain_data
 from orchestrator.language.yaml.reader import read_tree
@@ -22,6 +21,7 @@ from orchestrator.testing.case import Case, Kind, Models
 from orchestrator.testing.expectation_reader import ExpectChecks
 from orchestrator.testing.reader import Named
 from orchestrator.text.content import path_kind, read_content
+from orchestrator.text.durations import parse_duration
 from orchestrator.text.words import describe_value, quoted_list
 
 if TYPE_CHECKING:

@@ -109,9 +109,9 @@ def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
 
 
 def _capabilities(names: "Sequence[str]") -> frozenset[str]:
+    from orchestrator.config.vocabulary import CAPABILITIES
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.catalog.settings import CAPABILITIES
 
     for name in names:
         if name not in CAPABILITIES:

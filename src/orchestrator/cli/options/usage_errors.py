@@ -40,7 +40,7 @@ def duration(option: str) -> Callable[[str | float], float]:
     """Return the reader of an option's value that is a duration such as `30d`, in seconds."""
 
     def read(text: str | float) -> float:
-        from orchestrator.language.values.durations import parse_duration
+        from orchestrator.text.durations import parse_duration
 
         if isinstance(text, float):
             return text
@@ -59,7 +59,7 @@ def past(option: str) -> Callable[[str | float], float]:
         import time
         from datetime import datetime
 
-        from orchestrator.language.values.durations import parse_duration
+        from orchestrator.text.durations import parse_duration
 
         if isinstance(text, float):
             return text

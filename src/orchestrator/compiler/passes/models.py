@@ -187,7 +187,7 @@ def _is_null(value: Value) -> bool:
 
 def _capabilities(node: Node | None) -> list[str]:
     """Return the capabilities that a step requires, as far as they are constants."""
-    from orchestrator.models.catalog.settings import CAPABILITIES
+    from orchestrator.config.vocabulary import CAPABILITIES
 
     listed = child(node, "capabilities")
     nodes = listed.items if isinstance(listed, Sequence) else [listed]

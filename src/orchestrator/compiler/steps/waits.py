@@ -13,9 +13,9 @@ from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.expressions import NULL, Constant, Type, Value, describe_type
 from orchestrator.expressions.types.operators import alternatives, without_attributes
-from orchestrator.language.values.durations import FORMS
 from orchestrator.language.values.times import PLAUSIBLE, timestamp
 from orchestrator.plan.steps import Wait
+from orchestrator.text.durations import FORMS
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext

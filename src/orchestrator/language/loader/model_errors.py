@@ -19,8 +19,8 @@ from orchestrator.language.loader.key_diagnostics import first_line_of, missing_
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.language.spec.model_options import BudgetSpec
 from orchestrator.language.spec.pipeline import CacheSpec, DefaultsSpec, OnFailureSpec, RetrySpec
-from orchestrator.language.values.durations import FORMS, parse_duration
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
+from orchestrator.text.durations import FORMS, parse_duration
 from orchestrator.text.words import describe_value, quoted_list, shorten
 
 if TYPE_CHECKING:

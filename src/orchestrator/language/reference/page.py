@@ -10,9 +10,9 @@ from orchestrator.language.reference.kinds_page import work_markdown
 from orchestrator.language.spec.base import Duration, Spec, key_fields
 from orchestrator.language.spec.inputs import InputSpec, OutputSpec
 from orchestrator.language.spec.pipeline import DefaultsSpec, OnFailureSpec, PipelineSpec, RetrySpec, StepSpec
-from orchestrator.language.values.durations import format_duration
 from orchestrator.language.yaml.reader import MAX_CHARACTERS
 from orchestrator.language.yaml.tree import MAX_DEPTH, MAX_NODES
+from orchestrator.text.durations import format_duration
 from orchestrator.text.json_text import MAX_DIGITS
 
 if TYPE_CHECKING:

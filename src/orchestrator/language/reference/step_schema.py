@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 
 from orchestrator.language.aliases import tables
 from orchestrator.language.spec.model_options import Selection
-from orchestrator.language.values.durations import PATTERN
+from orchestrator.text.durations import PATTERN
 
 Schema = dict[str, Any]
 

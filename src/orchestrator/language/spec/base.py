@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from orchestrator.language.values.durations import duration_or_template, parse_duration
+from orchestrator.language.values.auto_markup import AUTO
+from orchestrator.text.durations import parse_duration
 
 if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Mapping
@@ -17,7 +18,12 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 
-Pause = Annotated[float | str, BeforeValidator(duration_or_template)]
+
+def _duration_or_template(value: object) -> float | str:
+    return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
+
+
+Pause = Annotated[float | str, BeforeValidator(_duration_or_template)]
 """Seconds, or a template for a duration."""
 
 

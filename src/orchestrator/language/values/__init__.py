@@ -1,1 +1,1 @@
-"""The scalar notations of the language: durations, times, templates and `<AUTO>` markup."""
+"""The scalar notations of the language: times, templates and `<AUTO>` markup."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from orchestrator.config.project_file import read_configuration
-from orchestrator.models.budget import Budget, Ledger, Spent
+from orchestrator.config.project_file import ProjectFile
+from orchestrator.config.vocabulary import Period
+from orchestrator.models.budget import Budget, Ledger, Spent, budget_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Period = Literal["day", "month", "all"]
-"""How long a budget lasts: a day or a month by UTC, or for good."""
-
 SpentSince = Callable[[float], Spent]
 """Gives what the runs of a store have spent on models since a time (seconds since the epoch). Called by a thread."""
 
-_SETTINGS: Final = ("usd", "tokens", "requests", "period")
 _SCOPES: Final = {"day": "the project today", "month": "the project this month", "all": "the project"}
 _FRESH: Final = 30.0
 """Seconds after which the store is asked again what other processes have spent."""
@@ -40,17 +37,14 @@ class ProjectBudget(Struct, frozen=True):
         Raises:
             ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
         """
-        table = read_configuration(directory).table("budget")
-        table.only(_SETTINGS)
-        period = table.text("period", "month") or "all"
-        if period not in get_args(Period):
-            from orchestrator.diagnostics import suggest
+        file = ProjectFile.load(directory)
+        if not file.has("budget"):
+            return None
+        from orchestrator.config.tables.models import BudgetSection
 
-            near = suggest(period, get_args(Period))
-            help = f"did you mean `{near}`?" if near else 'write `"day"`, `"month"` or `"all"`'
-            raise table.error(f"`{table.path('period')}`: unknown period `{period}`", help)
-        budget = Budget(table.number("usd", "20"), table.whole("tokens", "1_000_000"), table.whole("requests", "1000"))
-        return cls(budget, cast("Period", period)) if budget.to_dict() else None
+        table = file.read(BudgetSection).budget
+        budget = budget_of(table)
+        return cls(budget, table.period) if budget is not None else None
 
     def begun(self, now: float) -> float:
         """Return when the period began that a time is in, in seconds since the epoch."""

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from orchestrator.models.catalog import prices
-from orchestrator.models.catalog.settings import ModelSettings, Override
+from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.messages import ModelName, Usage
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Catalogue(Struct, frozen=True):
         if provider is None:
             return None
         override = self.settings.models.get(name)
-        if override is None or override.input_price is override.output_price is override.cached_price is None:
+        if not {"input_price", "cached_price", "output_price"} & set(override or ()):
             return 0.0 if provider.free else prices.cost(provider, name.model, usage)
         card = self.find(name)
         return _cost(card, usage) if card else None
@@ -138,7 +138,9 @@ class Catalogue(Struct, frozen=True):
             yield _card(ModelName(provider.name, model), provider, listed, own.get(model))
 
 
-def _card(name: ModelName, provider: Provider, listed: prices.Listed | None, override: Override | None) -> ModelCard:
+def _card(
+    name: ModelName, provider: Provider, listed: prices.Listed | None, override: Mapping[str, Any] | None
+) -> ModelCard:
     rule = _rule(name.model)
     capabilities = frozenset(rule["can"])
     card = ModelCard(
@@ -157,8 +159,7 @@ def _card(name: ModelName, provider: Provider, listed: prices.Listed | None, ove
         certain=bool(rule["match"]) and provider.maker,
     )
     if override is not None:
-        given = {key: value for key in override.__struct_fields__ if (value := getattr(override, key)) is not None}
-        card = replace(card, **given, certain=card.certain or override.capabilities is not None)
+        card = replace(card, **override, certain=card.certain or "capabilities" in override)
     read = {kind for capability, kind in MODALITIES.items() if capability in card.capabilities}
     return replace(card, modalities=frozenset({"text", *read}))
 

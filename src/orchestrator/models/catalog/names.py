@@ -14,7 +14,7 @@ from orchestrator.models.messages import ModelName
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from orchestrator.models.catalog.providers import Provider
 
@@ -96,7 +96,7 @@ def misspelt(name: ModelName, known: KnownModels) -> str | None:
     return suggest(name.model, alike)
 
 
-def provider_named(text: str, providers: Mapping[str, Provider]) -> str | None:
+def provider_named(text: str, providers: Container[str]) -> str | None:
     """Return the provider that a text names, in any spelling and case."""
     if text in providers:
         return text

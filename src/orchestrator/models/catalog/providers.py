@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
+
+from orchestrator.config.vocabulary import ServerKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["openai", "anthropic", "google", "huggingface", "ollama", "mistral", "groq", "bedrock", "transformers"]
-"""The protocol of a provider. `openai` is OpenAI's chat completions, which most others offer too."""
-
-KINDS: Final[tuple[str, ...]] = get_args(Kind)
+Kind = ServerKind | Literal["transformers"]
+"""The protocol of a provider, or the library that runs its models here."""
 
 
 class Provider(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.language.values.durations import parse_duration
+from orchestrator.text.durations import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

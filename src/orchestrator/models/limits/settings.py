@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from orchestrator.config.project_file import SettingsTable, read_configuration
-from orchestrator.language.values.durations import parse_duration
+from orchestrator.config.project_file import ProjectFile
 from orchestrator.models.catalog.names import provider_named
-from orchestrator.models.catalog.settings import ModelSettings, model_named
+from orchestrator.models.catalog.settings import model_named, provider_names, unknown_provider
 from orchestrator.models.limits.windows import PROVIDER, Rate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.models.catalog.providers import Provider
-
 LONGEST_WAIT = 600.0
 """Seconds that a call waits for its turn at most, where the settings do not say it."""
-
-_RATE = ("requests_per_minute", "tokens_per_minute")
 
 
 class LimitSettings(Struct, frozen=True):
@@ -37,37 +32,24 @@ class LimitSettings(Struct, frozen=True):
         Raises:
             ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
         """
-        table = read_configuration(directory).table("limits")
-        providers = ModelSettings.load(directory).providers
+        file = ProjectFile.load(directory)
+        if not file.has("limits"):
+            return cls()
+        known = provider_names(file)
+
+        def named(key: str) -> tuple[str, str]:
+            if provider := provider_named(key, known):
+                return provider, PROVIDER
+            if not {":", "/"} & set(key):
+                raise unknown_provider(key, known)
+            name = model_named(key, known)
+            return name.provider, name.model
+
+        from orchestrator.config.tables.models import LimitSection
+
+        table = file.read(LimitSection, file.refused("limits", named)).limits
         rates: dict[str, dict[str, Rate]] = {}
-        for key, value in table.values.items():
-            if isinstance(value, Mapping):
-                provider, model = _named(table, key, providers)
-                rates.setdefault(provider, {})[model] = _rate(table.table(key))
-        single = {key: value for key, value in table.values.items() if not isinstance(value, Mapping)}
-        SettingsTable(table.file, table.name, single).only(("longest_wait",))
-        return cls(rates, _longest(table))
-
-
-def _named(table: SettingsTable, key: str, providers: Mapping[str, Provider]) -> tuple[str, str]:
-    provider = provider_named(key, providers)
-    if provider is not None:
-        return provider, PROVIDER
-    name = model_named(table, key, providers)
-    return name.provider, name.model
-
-
-def _rate(table: SettingsTable) -> Rate:
-    table.only(_RATE)
-    return Rate(table.whole("requests_per_minute", "500"), table.whole("tokens_per_minute", "200_000"))
-
-
-def _longest(table: SettingsTable) -> float:
-    value = table.values.get("longest_wait")
-    if value is None:
-        return LONGEST_WAIT
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        problem = f"`{table.path('longest_wait')}` is not a duration: {error}"
-        raise table.error(problem, 'write for example `longest_wait = "10m"`') from error
+        for key, rate in table.entries.items():
+            provider, model = named(key)
+            rates.setdefault(provider, {})[model] = Rate(rate.requests_per_minute, rate.tokens_per_minute)
+        return cls(rates, LONGEST_WAIT if table.longest_wait is None else table.longest_wait)

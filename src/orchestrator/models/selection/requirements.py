@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from orchestrator.config.vocabulary import CAPABILITIES
 from orchestrator.diagnostics import suggest
 from orchestrator.models.calls.gateway import ModelChoice, Requirements, Selection
 from orchestrator.models.catalog.entries import MODALITIES
-from orchestrator.models.catalog.settings import CAPABILITIES
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import StepError
-from orchestrator.language.values.durations import format_duration
 from orchestrator.runtime.run.failures import error_names
+from orchestrator.text.durations import format_duration
 
 if TYPE_CHECKING:
     import random

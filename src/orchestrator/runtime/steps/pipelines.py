@@ -10,13 +10,13 @@ from orchestrator.expressions import type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
-from orchestrator.language.values.durations import format_duration
 from orchestrator.runtime.run.failures import error_data, error_names
 from orchestrator.runtime.run.run_graph import Ending, StepFailure
 from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matching
 from orchestrator.runtime.values.inputs import bind
 from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.runtime.values.step_values import skipped
+from orchestrator.text.durations import format_duration
 
 if TYPE_CHECKING:
     import asyncio

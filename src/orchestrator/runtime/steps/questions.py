@@ -9,11 +9,11 @@ from orchestrator import codes
 from orchestrator.errors import InputError, StepError, StepTimeout
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.journal.payloads import StepSucceededPayload
-from orchestrator.language.values import durations
-from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.values.times import FORMS, timestamp
 from orchestrator.runtime.run.pending_wait import PendingWait
 from orchestrator.runtime.steps.answers import accepted, expected
+from orchestrator.text import durations
+from orchestrator.text.durations import parse_duration
 from orchestrator.text.words import describe_value
 
 if TYPE_CHECKING:

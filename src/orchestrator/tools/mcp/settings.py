@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from orchestrator.config.project_file import read_configuration
+from orchestrator.config.project_file import ProjectFile
+from orchestrator.config.setting_errors import SettingProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.config.project_file import SettingsTable
+    from orchestrator.config.tables.mcp import McpServerTable
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PROGRAM = ("command", "env", "pass_env")
-_REMOTE = ("url", "headers_env")
-_SERVER = (*_PROGRAM, *_REMOTE, "start_timeout")
-
-START_SECONDS = 30.0
-"""Seconds that a server may take to start."""
+_OF_PROGRAMS = ("command", "env", "pass_env")
+_OF_URLS = ("url", "headers_env")
 
 
 class McpServer(Struct, frozen=True):
@@ -40,7 +33,7 @@ class McpServer(Struct, frozen=True):
     pass_env: tuple[str, ...] = ()
     url: str = ""
     headers_env: Mapping[str, str] = field(default_factory=dict)
-    start_timeout: float = START_SECONDS
+    start_timeout: float = 30.0
 
 
 def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
@@ -49,62 +42,32 @@ def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
     Raises:
         ConfigurationError: The file is not valid TOML, or a setting is unknown or has the wrong type.
     """
-    whole = read_configuration(directory).table("mcp")
-    return {name: _server(whole, name) for name in whole.values}
+    file = ProjectFile.load(directory)
+    if not file.has("mcp"):
+        return {}
+    from orchestrator.config.tables.mcp import McpSection
+
+    tables = file.read(McpSection, _conflicts(file)).mcp
+    return {name: McpServer(name, **_given(table)) for name, table in tables.items()}
 
 
-def _server(whole: SettingsTable, name: str) -> McpServer:
-    if not _NAME.fullmatch(name):
-        raise whole.error(
-            f"`{whole.path(name)}`: invalid server name", "start with a letter, then use letters, digits, `-` and `_`"
-        )
-    table = whole.table(name)
-    table.only(_SERVER)
-    command = table.texts("command", "a list of strings: the program and its arguments")
-    url = table.text("url", "https://tools.example.com/mcp")
-    if bool(command) == bool(url):
-        raise table.error(
-            f"`{table.name}` must have either a `command` or a `url`",
-            'write `command = ["npx", "a-server"]` to start a program, or `url = "https://..."` to call a URL',
-        )
-    for key in _REMOTE if command else _PROGRAM:
-        if key in table.values:
-            other = "url" if command else "command"
-            raise table.error(f"`{table.path(key)}` is only valid with `{other}`", f"remove `{key}`")
-    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise table.error(f"`{table.path('url')}` must be a URL", 'write `url = "https://tools.example.com/mcp"`')
-    seconds = table.number("start_timeout", "30")
-    return McpServer(
-        name,
-        command,
-        _texts_by_name(table, "env", "LOG_LEVEL", "debug"),
-        _variables(table, "pass_env", table.texts("pass_env")),
-        url or "",
-        _headers(table),
-        START_SECONDS if seconds is None else seconds,
-    )
+def _given(table: McpServerTable) -> dict[str, Any]:
+    return {key: value for key, value in table if value is not None}
 
 
-def _headers(table: SettingsTable) -> dict[str, str]:
-    headers = _texts_by_name(table, "headers_env", "Authorization", "TOOLS_AUTHORIZATION")
-    _variables(table, "headers_env", headers.values())
-    return headers
-
-
-def _texts_by_name(table: SettingsTable, key: str, name: str, value: str) -> dict[str, str]:
-    inner = table.table(key)
-    for each, found in inner.values.items():
-        if not isinstance(found, str):
-            raise inner.error(f"`{inner.path(each)}` must be a string", f'write for example `{name} = "{value}"`')
-    return dict(inner.values)
-
-
-def _variables(table: SettingsTable, key: str, names: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(names)
-    for name in found:
-        if not _VARIABLE.fullmatch(name):
-            raise table.error(
-                f"`{table.path(key)}` must name environment variables, not contain a secret",
-                "put the secret into an environment variable, and use its name",
+def _conflicts(file: ProjectFile) -> Iterator[SettingProblem]:
+    for name, table in file.tables("mcp").items():
+        if ("command" in table) == ("url" in table):
+            yield SettingProblem(
+                "{} must have either a `command` or a `url`",
+                help='write `command = ["npx", "a-server"]` to start a program, or `url = "https://..."` to call a URL',
+                keys=("mcp", name),
             )
-    return found
+            continue
+        owner, others = ("command", _OF_URLS) if "command" in table else ("url", _OF_PROGRAMS)
+        for key in others:
+            if key in table:
+                other = "url" if owner == "command" else "command"
+                yield SettingProblem(
+                    f"{{}} is only valid with `{other}`", help=f"remove `{key}`", keys=("mcp", name, key)
+                )

@@ -6,16 +6,16 @@ import ipaddress
 import os
 import shutil
 import socket
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.config.project_file import CONFIGURATION_FILE, SettingsTable, keys_file, read_configuration
+from orchestrator.config.project_file import CONFIGURATION_FILE, ProjectFile, keys_file
 from orchestrator.errors import ConfigurationError
 from orchestrator.remedies import AllowCommands, AllowHost, AllowPath
+from orchestrator.text.hosts import host_name, host_problem, parse_host
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.sandbox.paths import Location, real_path
 from orchestrator.tools.sandbox.protection import (
@@ -32,7 +32,6 @@ from orchestrator.tools.sandbox.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_SETTINGS = ("paths", "run", "hosts")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _METADATA = "169.254.169.254"
 _KNOWN_NAMES = {"localhost": "127.0.0.1", "metadata.google.internal": _METADATA, "instance-data": _METADATA}
@@ -70,7 +69,13 @@ class Permissions(Struct, frozen=True):
         Raises:
             ConfigurationError: The file is not valid TOML, or a setting is unknown or has the wrong type.
         """
-        return _from_table(cls(Path(directory).absolute()), read_configuration(directory).table("allow"))
+        base, file = cls(Path(directory).absolute()), ProjectFile.load(directory)
+        if not file.has("allow"):
+            return base
+        from orchestrator.config.tables.run import PermissionSection
+
+        allow = file.read(PermissionSection).allow
+        return base.extended(paths=allow.paths, run=allow.run, hosts=allow.hosts)
 
     def extended(
         self,
@@ -90,7 +95,7 @@ class Permissions(Struct, frozen=True):
             commands = (*(self.allow_run or ()), *(run or ())) or False
         added_hosts = tuple(hosts)
         for host in added_hosts:
-            problem = _host_problem(host)
+            problem = host_problem(host)
             if problem:
                 raise ConfigurationError(f"`--allow-host {host}`: {problem}")
         return replace(
@@ -223,9 +228,9 @@ class Permissions(Struct, frozen=True):
         `addresses` are those that the name was resolved to. Without them, before resolving, only names and literal
         addresses that are certainly not public are refused.
         """
-        name = _host_name(host)
+        name = host_name(host)
         host = name if "xn--" in host else host  # a secret in a name is not redacted in its encoded form
-        rules = [_parse_host(entry) for entry in self.allow_hosts]
+        rules = [parse_host(entry) for entry in self.allow_hosts]
         if any(rule.name == name and rule.port in (None, port) for rule in rules):
             return None
         literal = _literal_address(name)
@@ -238,52 +243,6 @@ class Permissions(Struct, frozen=True):
             place = f"`{host}`" if literal else f"`{host}` (at {address})"
             return Refusal(parameter, f"{place} is not a public address", AllowHost(name))
         return None
-
-
-class _HostRule(Struct, frozen=True):
-    name: str
-    port: int | None = None
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
-
-
-def _parse_host(entry: str) -> _HostRule:
-    text = entry.strip().lower()
-    port: int | None = None
-    if text.startswith("["):
-        text, _, rest = text[1:].partition("]")
-        port = int(rest[1:]) if rest.startswith(":") else None
-    elif text.count(":") == 1:
-        text, _, digits = text.partition(":")
-        port = int(digits)
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        if "/" in text:
-            raise
-        network = None
-    return _HostRule(_host_name(text), port, network)
-
-
-def _host_name(host: str) -> str:
-    """Return a host name as it is compared: in lower case, with IDNA decoded to Unicode."""
-    name = host.strip("[]").rstrip(".").lower()
-    if "xn--" in name:
-        import idna
-
-        with suppress(UnicodeError):
-            return idna.decode(name)
-    return name
-
-
-def _host_problem(entry: str) -> str | None:
-    """Describe what is wrong with an entry of `hosts`; None if it is valid."""
-    try:
-        rule = _parse_host(entry)
-    except ValueError:
-        return "it is not a host, `host:port`, address or network such as `10.0.0.0/8`"
-    if not rule.name or "//" in entry or rule.name.count("*"):
-        return "it is not a host; write only the name, without `http://` and without `*`"
-    return None
 
 
 def _address(text: str) -> Address:
@@ -313,16 +272,3 @@ def _is_public(address: Address) -> bool:
         if embedded is not None:
             return _is_public(embedded)
     return address.is_global and not address.is_multicast
-
-
-def _from_table(base: Permissions, table: SettingsTable) -> Permissions:
-    table.only(_SETTINGS)
-    hosts = table.texts("hosts")
-    for host in hosts:
-        problem = _host_problem(host)
-        if problem:
-            raise table.error(f"`{table.path('hosts')}`: `{host}`: {problem}", "write for example `db.internal:5432`")
-    run = table.values.get("run", False)
-    if not isinstance(run, bool):
-        run = table.texts("run", "true, false or a list of commands")
-    return base.extended(paths=table.texts("paths"), run=run, hosts=hosts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 
-from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.text.words import shorten
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -70,15 +69,6 @@ def parse_duration(value: object) -> float:
         seconds += float(part[1]) * _UNITS[unit]
         place = part.end()
     return _checked(seconds)
-
-
-def duration_or_template(value: object) -> float | str:
-    """Return a duration in seconds; a text with a template or an `<AUTO>` is returned unchanged.
-
-    Raises:
-        ValueError: The value is neither; the message has the reason.
-    """
-    return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
 
 
 def _iso(text: str) -> float:

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from orchestrator.journal.records import RunFilter, label_key
 from orchestrator.journal.store.migrations import configuration, upgrade
 from orchestrator.journal.store.tables import REVISIONS, VERSION_TABLE, metadata
 from tests.journal.support import create
@@ -48,3 +49,21 @@ def test_upgrading_from_nothing_gives_the_tables_of_a_new_store(store: Store):
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
     create(store, "one")
+
+
+def test_an_upgrade_finds_the_labels_of_earlier_runs(store: Store):
+    for number, name in enumerate(("one", "two", "three")):
+        create(store, name, options={label_key("all"): True, label_key(f"{number} é"): True, "keep": 1})
+    create(store, "bare")
+    with store.database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE labels")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+        upgrade(connection)
+
+    def found(*labels: str) -> list[str]:
+        return [status.run_id for status in store.list(limit=10, wanted=RunFilter(labels=labels))]
+
+    assert found("all") == ["three", "two", "one"]
+    assert found("all", "1 é") == ["two"]
+    assert found("none") == []
+    assert len(found()) == 4

@@ -28,7 +28,10 @@ class EventTooLarge(Exception):
 
 def label_key(label: str) -> str:
     """Return the name of the option that marks a run with a label."""
-    return f"label:{label}"
+    return f"{_LABEL}{label}"
+
+
+_LABEL = "label:"
 
 
 class RunFilter(Struct, frozen=True):
@@ -99,6 +102,11 @@ class NewRun(Struct, frozen=True):
     forked_from: Mapping[str, str] | None = None
     batch: str | None = None
     row: int | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels by which the run can be found."""
+        return [name.removeprefix(_LABEL) for name in self.options if name.startswith(_LABEL)]
 
     @property
     def payload(self) -> RunCreatedPayload:

@@ -73,6 +73,7 @@ class Appender:
         values = ", ".join([mark] * 9)
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
         self._run += " RETURNING key"
+        self._label = f"INSERT INTO labels VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND owner={mark} AND fence=1"  # noqa: S608
         self._known = f"SELECT 1 FROM blobs WHERE hash={mark}"  # noqa: S608
         self._release = f"UPDATE runs SET owner=NULL, lease_until=NULL, fence=fence+1 WHERE key={mark} AND fence={mark}"  # noqa: S608
@@ -175,12 +176,15 @@ class Appender:
             return
         key = creation.key = row[0]
         content.events += [(key, *event) for event in creation.events]
+        content.labels += [(storable(label), key) for label in new.labels]
         content.blobs.update(creation.blobs)
         content.uses.update((key, digest) for digest in (*creation.blobs, *creation.shared))
 
     def _write(self, cursor: Any, content: _Content) -> None:
         if content.events:
             cursor.executemany(self._insert, content.events)
+        if content.labels:
+            cursor.executemany(self._label, content.labels)
         if content.blobs:  # in one order everywhere, so that two processes cannot deadlock
             ordered = sorted(content.blobs.values(), key=lambda blob: blob.hash)
             cursor.executemany(self._blob, [(b.hash, b.encoding, b.size, b.content) for b in ordered])
@@ -213,10 +217,11 @@ class Appender:
 class _Content:
     """What one transaction writes in addition to the rows of the runs."""
 
-    __slots__ = ("blobs", "events", "snapshots", "spent", "uses")
+    __slots__ = ("blobs", "events", "labels", "snapshots", "spent", "uses")
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
+        self.labels: list[tuple[str, int]] = []
         self.blobs: dict[str, Blob] = {}
         self.uses: set[tuple[int, str]] = set()
         self.snapshots: dict[int, Snapshot] = {}

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from orchestrator.journal.dialects.registry import id_type, key_type
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 VERSION_TABLE = "orchestrator_version"
@@ -60,6 +60,15 @@ runs = Table(
 Index(None, runs.c.state, runs.c.key)
 Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
 Index(None, runs.c.spent_at)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("label", Text, nullable=False),
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    PrimaryKeyConstraint("label", "run"),
+)
+Index(None, labels.c.run)
 
 events = Table(
     "events",

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.journal.events import Event
-from orchestrator.journal.records import RunFilter, label_key
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
-from orchestrator.journal.store.blob_codec import encode, storable
+from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.queries.lookup import run_not_found
-from orchestrator.journal.store.tables import events, runs
+from orchestrator.journal.store.tables import events, labels, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.events import RunState
     from orchestrator.journal.process_identity import Owner
-    from orchestrator.journal.records import Lease
+    from orchestrator.journal.records import Lease, RunFilter
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.journal.store.database import Database
 
@@ -102,8 +101,7 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.since is not None:
         yield runs.c.created_at >= wanted.since
     for label in wanted.labels:
-        created = sa.select(sa.literal(1)).where(events.c.run == runs.c.key, events.c.seq == 1)
-        yield created.where(events.c.data.contains(f"{encode(label_key(label))}:true", autoescape=True)).exists()
+        yield runs.c.key.in_(sa.select(labels.c.run).where(labels.c.label == storable(label)))
 
 
 def running_states(database: Database) -> dict[str, int]:

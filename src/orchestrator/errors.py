@@ -185,8 +185,7 @@ class PermissionDenied(StepError):
     default_code = codes.PERMISSION_DENIED
 
     def __init__(self, message: str, *, help: str | None = None, remedies: Sequence[Remedy] = ()) -> None:
-        allow = "allow it under `[allow]` in orchestrator.toml" if remedies else None
-        super().__init__(message, help=help or allow, remedies=remedies, retryable=False)
+        super().__init__(message, help=help, remedies=remedies, retryable=False)
 
 
 class StepTimeout(StepError):
@@ -205,9 +204,16 @@ class EvaluationError(StepError):
     default_code = codes.EVALUATION_FAILED
 
     def __init__(
-        self, message: str, *, expression: str = "", start: int = 0, end: int = 0, help: str | None = None
+        self,
+        message: str,
+        *,
+        expression: str = "",
+        start: int = 0,
+        end: int = 0,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(message, help=help, retryable=False)
+        super().__init__(message, help=help, remedies=remedies, retryable=False)
         self.expression = expression
         self.start = start
         self.end = end

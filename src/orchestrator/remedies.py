@@ -1,7 +1,7 @@
 """What can be done about an error, as data: the command renders a shell line, Python a call, a server a link.
 
-An error has a neutral `help` and `remedies`; a remedy names the thing to do and what it is done to, and never how it
-is typed. Remedies are recorded with a run's errors as JSON, so they must hold no secrets.
+An error or a diagnostic has a neutral `help` and `remedies`; a remedy names the thing to do and what it is done to.
+Remedies are recorded with a run's errors as JSON, so they must hold no secrets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import asdict
 
 from orchestrator.distribution import install_command
@@ -21,19 +21,52 @@ if TYPE_CHECKING:
 
 
 class Remedy(Struct, frozen=True):
-    """One thing that can be done. `label` introduces how it is done; `joint` connects it to a help text before it."""
+    """One thing that can be done; the fields of a kind say what it is done to.
 
-    label: ClassVar[str]
+    `label` introduces how it is done, and `joint` connects it to a help text before it. `command` has the words of a
+    command after `orchestrator`, or options for the command that was given; `python` is a call. Fields are inserted at
+    `{name}`.
+    """
+
+    label: ClassVar[str] = ""
     joint: ClassVar[str] = "; "
+    command: ClassVar[str] = ""
+    python: ClassVar[str] = ""
+
+    @property
+    def introduction(self) -> str:
+        """The words before how it is done."""
+        return self.label.format_map(asdict(self))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of a command after `orchestrator`, or its options; empty if another program does it."""
+        return tuple(word.format_map(asdict(self)) for word in self.command.split())
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is done by options of the command that was given."""
+        return any(word.startswith("-") for word in self.words[:1])
+
+    @property
+    def shell(self) -> str:
+        """How it is done in a shell."""
+        return shlex.join(self.words if self.is_option else ["orchestrator", *self.words])
 
     @property
     def call(self) -> str:
-        """The call in Python that does it; a shell line where Python has none."""
-        raise NotImplementedError
+        """The call in Python that does it; how it is done in a shell if Python has none."""
+        if not self.python:
+            return self.shell
+        return self.python.format_map({name: _quoted(value) for name, value in asdict(self).items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the remedy as JSON data: its `kind`, and what it is done to."""
-        return {"kind": _kind(type(self)), **{name: value for name, value in asdict(self).items() if value}}
+        given = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"kind": _kind(type(self)), **{name: value for name, value in given.items() if value}}
+
+
+# --- runs
 
 
 class Resume(Remedy, frozen=True):
@@ -44,6 +77,12 @@ class Resume(Remedy, frozen=True):
     budget: str = ""
 
     label = "continue with"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command."""
+        edited = ("--with", "FILE") if self.edited else ()
+        return ("resume", self.run_id, *edited, *(("--budget", self.budget) if self.budget else ()))
 
     @property
     def call(self) -> str:
@@ -61,11 +100,8 @@ class RetryStep(Remedy, frozen=True):
     path: str
 
     label = "run it again with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.retry({_quoted(self.run_id)}, {_quoted(self.path)})"
+    command = "retry {run_id} --step {path}"
+    python = "orc.retry({run_id}, {path})"
 
 
 class Answer(Remedy, frozen=True):
@@ -75,11 +111,8 @@ class Answer(Remedy, frozen=True):
     path: str
 
     label = "answer with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.get_run({_quoted(self.run_id)}).answer({_quoted(self.path)}, ...)"
+    command = "answer {run_id} {path} VALUE"
+    python = "orc.get_run({run_id}).answer({path}, ...)"
 
 
 class ShowRun(Remedy, frozen=True):
@@ -88,11 +121,8 @@ class ShowRun(Remedy, frozen=True):
     run_id: str
 
     label = "see its steps with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.get_run({_quoted(self.run_id)}).snapshot()"
+    command = "show {run_id}"
+    python = "orc.get_run({run_id}).snapshot()"
 
 
 class ShowStatus(Remedy, frozen=True):
@@ -101,11 +131,8 @@ class ShowStatus(Remedy, frozen=True):
     run_id: str
 
     label = "see its status with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.get_run({_quoted(self.run_id)}).status()"
+    command = "status {run_id}"
+    python = "orc.get_run({run_id}).status()"
 
 
 class Follow(Remedy, frozen=True):
@@ -114,11 +141,8 @@ class Follow(Remedy, frozen=True):
     run_id: str
 
     label = "follow it with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.get_run({_quoted(self.run_id)}).wait()"
+    command = "status {run_id} --watch"
+    python = "orc.get_run({run_id}).wait()"
 
 
 class Cancel(Remedy, frozen=True):
@@ -128,22 +152,16 @@ class Cancel(Remedy, frozen=True):
 
     label = "cancel it with"
     joint = ", or "
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return f"orc.get_run({_quoted(self.run_id)}).cancel()"
+    command = "cancel {run_id}"
+    python = "orc.get_run({run_id}).cancel()"
 
 
 class ListRuns(Remedy, frozen=True):
     """List the runs of the store."""
 
     label = "list the runs with"
-
-    @property
-    def call(self) -> str:
-        """The call in Python."""
-        return "orc.list_runs()"
+    command = "runs"
+    python = "orc.list_runs()"
 
 
 class StartRun(Remedy, frozen=True):
@@ -151,12 +169,117 @@ class StartRun(Remedy, frozen=True):
 
     record: str = ""
 
-    label = "start one with"
+    @property
+    def introduction(self) -> str:
+        """The words before how it is done."""
+        return "record with" if self.record else "start one with"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command."""
+        return ("run", "FILE", *(("--record", self.record) if self.record else ()))
 
     @property
     def call(self) -> str:
         """The call in Python."""
-        return "orc.compile(FILE).run()" if not self.record else _shell("run", "FILE", "--record", self.record)
+        if self.record:
+            return f"orc.Orchestrator(models=orchestrator.testing.record({_quoted(self.record)}))"
+        return "orc.compile(FILE).run()"
+
+
+class GiveInput(Remedy, frozen=True):
+    """Give an input of a run: `again` to one that exists. `variable` is an environment variable that may hold it."""
+
+    name: str
+    again: bool = False
+    variable: str = ""
+
+    command = "--input {name}=..."
+
+    @property
+    def introduction(self) -> str:
+        """The words before how it is done."""
+        return (f"set ${self.variable}, or " if self.variable else "") + f"give `{self.name}` with"
+
+    @property
+    def call(self) -> str:
+        """The argument in Python."""
+        pair = f"{{{_quoted(self.name)}: ...}}"
+        return f"inputs={pair}" if self.again else f"{self.name}=..." if self.name.isidentifier() else pair
+
+
+# --- files
+
+
+class WriteExample(Remedy, frozen=True):
+    """Write an example of a pipeline."""
+
+    label = "write an example with"
+    command = "init"
+
+
+class ListProblems(Remedy, frozen=True):
+    """List every diagnostic of a file."""
+
+    file: str
+
+    label = "list all with"
+    command = "check {file} --json"
+    python = "orc.check({file}).diagnostics"
+
+
+class UpdateLock(Remedy, frozen=True):
+    """Update the lock of a pipeline file."""
+
+    file: str
+
+    label = "update the lock with"
+    command = "lock {file}"
+    python = "orc.Orchestrator().lock({file})"
+
+
+class UpdateTest(Remedy, frozen=True):
+    """Make the recordings of a test file again."""
+
+    file: str
+
+    label = "record again with"
+    command = "test {file} --update"
+
+
+class RecordAgain(Remedy, frozen=True):
+    """Make recordings again, with a command that a program of the user names."""
+
+    line: str
+
+    label = "record again with"
+
+    @property
+    def shell(self) -> str:
+        """The command as it was given."""
+        return self.line
+
+
+class Replay(Remedy, frozen=True):
+    """Answer from recordings instead of calling models."""
+
+    directory: str = "DIR"
+
+    label = "replay recorded answers with"
+    joint = ", or "
+    command = "--replay {directory}"
+    python = "orc.Orchestrator(models=orchestrator.testing.replay({directory}))"
+
+
+class RunInPlace(Remedy, frozen=True):
+    """Run the cases of test files in the project's directory, not in copies of it."""
+
+    label = "run them in the folder itself with"
+    command = "--in-place"
+    python = "orchestrator.testing.Setting(in_place=True)"
+
+
+# --- the installation
 
 
 class InstallExtra(Remedy, frozen=True):
@@ -167,7 +290,7 @@ class InstallExtra(Remedy, frozen=True):
     label = "install it with"
 
     @property
-    def call(self) -> str:
+    def shell(self) -> str:
         """The command that installs it."""
         return install_command(self.extra)
 
@@ -179,115 +302,119 @@ class StoreKey(Remedy, frozen=True):
 
     label = "store the key with"
     joint = ", or "
+    command = "keys set {provider}"
 
-    @property
-    def call(self) -> str:
-        """The command that stores it."""
-        return _shell("keys", "set", self.provider)
+
+class ListTools(Remedy, frozen=True):
+    """List the tools, with what each does."""
+
+    label = "list the tools with"
+    command = "tools"
+
+
+class AddTools(Remedy, frozen=True):
+    """Add custom tools."""
+
+    label = "add custom tools with"
+    command = "--tools MODULE"
+    python = "orc.Orchestrator(tools=[...])"
+
+
+class ListFilters(Remedy, frozen=True):
+    """List what templates can call."""
+
+    label = "list all filters, tests and functions with"
+    command = "filters"
 
 
 class ListModels(Remedy, frozen=True):
-    """List the models that are known, with what each can do."""
+    """List the models that are known, with what each can do; only those with a `capability` if it is given."""
+
+    capability: str = ""
 
     label = "list the models with"
 
     @property
-    def call(self) -> str:
-        """The command that lists them."""
-        return _shell("models")
+    def words(self) -> tuple[str, ...]:
+        """The words of the command."""
+        return ("models", *(("--capability", self.capability) if self.capability else ()))
 
 
-class Allow(Remedy, frozen=True):
-    """Permit what tools were refused. `option` is the option of the command that does it."""
-
-    label = "with"
-    joint = ", or "
-
-    @property
-    def option(self) -> str:
-        """The option of the command, quoted for a shell."""
-        raise NotImplementedError
-
-    @property
-    def _extended(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def call(self) -> str:
-        """The orchestrator in Python that allows it."""
-        return f"orc.Orchestrator(permissions=orc.Permissions.load().extended({self._extended}))"
+# --- permissions
 
 
-class AllowPath(Allow, frozen=True):
+class AllowPath(Remedy, frozen=True):
     """Let tools use a path outside of the project's directory."""
 
     path: str
 
-    @property
-    def option(self) -> str:
-        """The option of the command."""
-        return shlex.join(["--allow-path", self.path])
-
-    @property
-    def _extended(self) -> str:
-        return f"paths=[{_quoted(self.path)}]"
+    label = "with"
+    joint = ", or "
+    command = "--allow-path {path}"
+    python = "orc.Orchestrator(permissions=orc.Permissions.load().extended(paths=[{path}]))"
 
 
-class AllowHost(Allow, frozen=True):
+class AllowHost(Remedy, frozen=True):
     """Let tools reach a host that is not public."""
 
     host: str
 
-    @property
-    def option(self) -> str:
-        """The option of the command."""
-        return shlex.join(["--allow-host", self.host])
-
-    @property
-    def _extended(self) -> str:
-        return f"hosts=[{_quoted(self.host)}]"
+    label = "with"
+    joint = ", or "
+    command = "--allow-host {host}"
+    python = "orc.Orchestrator(permissions=orc.Permissions.load().extended(hosts=[{host}]))"
 
 
-class AllowCommands(Allow, frozen=True):
+class AllowCommands(Remedy, frozen=True):
     """Let tools run commands."""
 
-    @property
-    def option(self) -> str:
-        """The option of the command."""
-        return "--allow-run"
+    label = "with"
+    joint = ", or "
+    command = "--allow-run"
+    python = "orc.Orchestrator(permissions=orc.Permissions.load().extended(run=True))"
+
+
+class GrantAgain(Remedy, frozen=True):
+    """Give a run again the tools and the permissions that it was started with."""
+
+    tools: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    run: bool = False
+
+    label = "grant it again with"
+    joint = ", or "
 
     @property
-    def _extended(self) -> str:
-        return "run=True"
+    def words(self) -> tuple[str, ...]:
+        """The options of the command."""
+        given = {"--tools": self.tools, "--allow-path": self.paths, "--allow-host": self.hosts}
+        words = [word for option, values in given.items() for value in values for word in (option, value)]
+        return (*words, *["--allow-run"] * self.run)
+
+    @property
+    def call(self) -> str:
+        """The orchestrator in Python that has them."""
+        given = {"paths": self.paths, "hosts": self.hosts}
+        extended = [f"{name}={_quoted(values)}" for name, values in given.items() if values]
+        extended += ["run=True"] * self.run
+        parts = [f"tools={_quoted(self.tools)}"] if self.tools else []
+        if extended:
+            parts.append(f"permissions=orc.Permissions.load().extended({', '.join(extended)})")
+        return f"orc.Orchestrator({', '.join(parts)})"
 
 
-KINDS: tuple[type[Remedy], ...] = (
-    Resume,
-    RetryStep,
-    Answer,
-    ShowRun,
-    ShowStatus,
-    Follow,
-    Cancel,
-    ListRuns,
-    StartRun,
-    InstallExtra,
-    StoreKey,
-    ListModels,
-    AllowPath,
-    AllowHost,
-    AllowCommands,
-)
+def _kind(remedy: type[Remedy]) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", remedy.__name__).lower()
+
+
+KINDS = {_kind(each): each for each in Remedy.__subclasses__()}
+"""The kinds of remedies, by their names in JSON."""
 
 
 def remedies_from(data: Iterable[Mapping[str, Any]] | None) -> tuple[Remedy, ...]:
     """Return the remedies of a recorded error; those of an unknown kind are left out."""
-    known = {_kind(each): each for each in KINDS}
-    return tuple(
-        known[each["kind"]](**{name: value for name, value in each.items() if name != "kind"})
-        for each in data or ()
-        if each.get("kind") in known
-    )
+    return tuple(convert(each, kind) for each in data or () if (kind := KINDS.get(each.get("kind", ""))) is not None)
 
 
 def call_of(remedy: Remedy) -> str:
@@ -299,17 +426,9 @@ def advice(help: str | None, remedies: Iterable[Remedy], render: Callable[[Remed
     """Return a help text and remedies as one text; each remedy is rendered by `render`, by default for Python."""
     text = help or ""
     for remedy in remedies:
-        text += (remedy.joint if text else "") + f"{remedy.label}: {render(remedy)}"
+        text += (remedy.joint if text else "") + f"{remedy.introduction}: {render(remedy)}"
     return text
 
 
-def _kind(remedy: type[Remedy]) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", remedy.__name__).lower()
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _shell(*words: str) -> str:
-    return shlex.join(["orchestrator", *words])
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -167,7 +167,7 @@ def test_filters_lists_and_explains_what_expressions_can_call(project: Project) 
         ("uper", "did you mean `upper`?"),
         ("match", "regex_search"),
         ("enumerate", "loop.index0"),
-        ("nonsense-of-mine", "list them with: orchestrator filters"),
+        ("nonsense-of-mine", "functions with: orchestrator filters"),
     ],
 )
 def test_filters_answers_an_unknown_name_with_what_stands_for_it(project: Project, name: str, help: str) -> None:

@@ -186,7 +186,7 @@ def test_an_answer_is_not_taken_before_it_is_known_that_the_run_can_be_resumed(t
     refused = project(*[word for word in command if word != "--allow-run"])
     assert refused.code == 2
     assert "error[ORC818]" in refused.err
-    assert "add `--allow-run`" in refused.err
+    assert "with: --allow-run" in refused.err
     assert suggested(project("status", "last"), "answer") == command
     done = project(*command)
     assert done.code == 0, done.err
@@ -205,7 +205,7 @@ def test_permissions_are_asked_for_again_unless_the_project_gives_them(tmp_path:
     refused = project(verb, "last", *words)
     assert "error[ORC818]" in refused.err
     folder(tmp_path, orchestrator_dot_toml='[allow]\nrun = ["echo"]\n')
-    assert "`--allow-run`" in project(verb, "last", *words).err  # it was started with more
+    assert "with: --allow-run" in project(verb, "last", *words).err  # it was started with more
     folder(tmp_path, orchestrator_dot_toml="[allow]\nrun = true\n")
     assert project(verb, "last", *words).code == 0
 
@@ -223,7 +223,7 @@ def test_tools_outside_of_the_project_are_asked_for_again_and_those_inside_are_n
     asked = project("run", "ask.yaml", "--tools", "../outside/tools.py")
     assert suggested(asked, "answer")[-2:] == ["--tools", str(outside)]
     refused = project(*suggested(asked, "answer")[:-2])
-    assert f"add `--tools {outside}`" in refused.err
+    assert f"with: --tools {outside}" in refused.err
     assert project(*suggested(asked, "answer")).code == 0
 
 
@@ -253,7 +253,7 @@ def test_a_run_that_began_elsewhere_uses_the_files_of_where_it_began(tmp_path: P
     two = at(folder(tmp_path / "two", note_dot_txt="of two"))
     store = ("--store", f"sqlite:///{tmp_path}/runs.db")
     one("run", "read.yaml", *store)
-    assert f"add `--allow-path {one.directory}`" in two("answer", "last", "go", "yes", *store).err
+    assert f"with: --allow-path {one.directory}" in two("answer", "last", "go", "yes", *store).err
     done = two(*suggested(two("status", "last", *store), "answer"))
     assert done.out == "text: of one\n", done.err
 
@@ -266,7 +266,7 @@ def test_in_python_a_run_is_not_resumed_with_less_than_it_was_started_with(tmp_p
         run.wait()
     with orc.Orchestrator(directory=tmp_path) as client:
         client.get_run(run.id).answer("send", True)
-        with pytest.raises(RunNotResumable, match="--allow-run") as caught:
+        with pytest.raises(RunNotResumable, match="permission to run commands") as caught:
             client.resume(run.id)
         assert caught.value.code == "ORC818"
     with orc.Orchestrator(directory=tmp_path, permissions=allowed) as client:

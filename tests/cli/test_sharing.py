@@ -60,7 +60,7 @@ def test_runs_leave_the_cache_out_or_make_results_anew(shout: Project) -> None:
     shout("run", "shout.yaml", "--no-cache")
     assert "cache" not in why(shout)
     shout("run", "shout.yaml", "--refresh", "upper")
-    assert "(`--refresh`)" in why(shout)
+    assert "(`refresh`)" in why(shout)
     done = shout("run", "shout.yaml", "--refresh", "uper")
     assert done.code == 2
     assert "error[ORC809]: the pipeline `shout` has no step `uper`" in done.err

@@ -21,6 +21,7 @@ from orchestrator.plan.model import Plan
 from orchestrator.plan.policies import Check
 from orchestrator.plan.steps import ForEach, StepPlan, ToolCall
 from orchestrator.plan.value_text import source_of
+from orchestrator.remedies import Replay, StoreKey
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 
@@ -61,7 +62,7 @@ def parameters_of(step: StepPlan) -> Any:
 
 def codes(source: Any, **options: Any) -> list[tuple[str, str, int]]:
     found = compiled(source, **options).diagnostics
-    assert all(diagnostic.help for diagnostic in found)
+    assert all(diagnostic.advice for diagnostic in found)
     return [(diagnostic.code, diagnostic.severity, diagnostic.span.start.line) for diagnostic in found]
 
 
@@ -244,7 +245,7 @@ def test_a_missing_key_is_reported_once_with_the_steps_that_need_it() -> None:
     [found] = compiled({"model": names[0], "steps": steps}).diagnostics
     assert (found.code, found.span.start.line) == ("ORC422", 1)
     assert found.notes == ("40 steps need it: `s0`, `s1`, `s2`, `s3`, `s4`, ...",)
-    assert found.help == "set OPENAI_API_KEY, or store the key with: orchestrator keys set openai"
+    assert (found.help, found.remedies) == ("set OPENAI_API_KEY", (StoreKey("openai"),))
 
 
 def test_a_missing_key_is_an_error_if_no_other_model_can_be_called() -> None:
@@ -273,7 +274,8 @@ def test_auto_needs_a_key_or_a_running_ollama_and_the_ways_out_are_named(
     monkeypatch.setattr(default_model, "ollama_is_running", lambda *_: False)
     found = compiled({**file, "steps": steps}).diagnostics
     assert [(each.code, each.severity) for each in found] == expected
-    assert all(way in (found[0].help or "") for way in ("orchestrator keys set", "start Ollama", "--replay DIR"))
+    assert found[0].help == "start Ollama or set the API key of a provider"
+    assert found[0].remedies == (StoreKey(), Replay())
     assert "`a`, `b`" in found[0].notes[0]
     assert codes({**file, "steps": steps}, live_models=False) == []
     monkeypatch.setenv("GROQ_API_KEY", "not-a-real-key")

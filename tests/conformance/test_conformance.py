@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import orchestrator as orc
+from orchestrator.cli.terminal.hints import Hints
 from orchestrator.diagnostics import CODES, render_text
 from orchestrator.journal import Store
 from orchestrator.models.catalog.providers import PROVIDERS
@@ -88,8 +89,9 @@ def test_a_wrong_pipeline_is_explained(path: Path, client: orc.Orchestrator, tmp
     shutil.copy(path, tmp_path / path.name)
     report = client.check(Path(path.name))
     assert path.parent.name in {diagnostic.code for diagnostic in report.diagnostics}
-    assert all(diagnostic.help for diagnostic in report.diagnostics), "every diagnostic says how to go on"
-    expect(path.with_suffix(".txt"), render_text(report.diagnostics).replace(str(tmp_path), "/project") + "\n")
+    assert all(diagnostic.advice for diagnostic in report.diagnostics), "every diagnostic says how to go on"
+    text = render_text(report.diagnostics, render=Hints().line)
+    expect(path.with_suffix(".txt"), text.replace(str(tmp_path), "/project") + "\n")
 
 
 def without_paths(text: str, directory: Path) -> str:

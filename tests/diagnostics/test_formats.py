@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from orchestrator import errors
+from orchestrator.cli.terminal.hints import Hints
 from orchestrator.diagnostics import (
     CODES,
     Diagnostic,
@@ -13,11 +16,13 @@ from orchestrator.diagnostics import (
     Source,
     Span,
     diagnostics_json,
+    render_text,
     sort_diagnostics,
     suggest,
     to_github,
     to_sarif,
 )
+from orchestrator.remedies import UpdateLock, call_of
 
 SOURCE = Source.of("dir/my file.yaml", "a: 1\na: 2\n")
 FOUND = Diagnostic(
@@ -58,10 +63,24 @@ def test_json_has_every_fact_with_lines_and_columns_from_one() -> None:
                 ],
                 "notes": ["a note"],
                 "fix": {"line": 2, "column": 1, "end_line": 2, "end_column": 2, "replacement": "'a'"},
+                "remedies": [],
             }
         ],
         "ok": False,
     }
+
+
+def test_remedies_are_data_and_are_written_as_the_reader_would_type_them() -> None:
+    found = replace(FOUND, remedies=(UpdateLock("a.yaml"),))
+    for render, line in ((call_of, 'orc.Orchestrator().lock("a.yaml")'), (Hints().line, "orchestrator lock a.yaml")):
+        help = f"remove one; update the lock with: {line}"
+        (entry,) = diagnostics_json([found], render=render)["diagnostics"]
+        assert (entry["help"], entry["remedies"]) == (help, [{"kind": "update_lock", "file": "a.yaml"}])
+        assert to_github([found], render=render).endswith(f"%0Ahelp: {help}")
+        (result,) = to_sarif([found], render=render)["runs"][0]["results"]
+        assert result["message"]["text"].endswith(f"\nhelp: {help}")
+        assert f"= help: {help}\n" in render_text([found], render=render)
+    assert found.advice == 'remove one; update the lock with: orc.Orchestrator().lock("a.yaml")'
 
 
 def test_warnings_alone_are_ok() -> None:

@@ -192,7 +192,7 @@ def test_a_refreshed_result_takes_the_place_of_the_old_one(client: orc.Orchestra
         counted.calls.clear()
         pipeline.with_options(refresh=[path]).run()
         assert len(counted.calls) == calls
-    assert "(`--refresh`)" in reason(client, "all[0].shouted").text
+    assert "(`refresh`)" in reason(client, "all[0].shouted").text
     pipeline.run()
     assert reason(client, "all[0].shouted").kind == "cached"
 

@@ -8,6 +8,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.journal import Command, Owner, Store
+from orchestrator.remedies import GrantAgain, StoreKey
 from tests.runtime.support import PATIENCE, Bench, ended, pipeline, states, step
 
 CHAIN = pipeline(step("a", "gate"), step("b", "gate", "a"), step("c", "echo", "b"))
@@ -128,11 +129,14 @@ def test_a_run_whose_pipeline_does_not_compile_any_more_says_how_to_go_on(
     monkeypatch.delenv("GROQ_API_KEY")
     with pytest.raises(orc.RunNotResumable, match="no API key for Groq") as refused:
         client.resume(failed.run_id)
-    assert refused.value.help == "set GROQ_API_KEY, or store the key with: orchestrator keys set groq"
+    assert (refused.value.help, refused.value.remedies) == ("set GROQ_API_KEY", (StoreKey("groq"),))
     monkeypatch.setenv("GROQ_API_KEY", "k")
     with orc.Orchestrator(directory=tmp_path) as other, pytest.raises(orc.RunNotResumable) as refused:
         other.resume(failed.run_id)
-    assert str(refused.value.help).startswith("give its tools again: `--tools ")
+    assert refused.value.help == "give its tools again"
+    [remedy] = refused.value.remedies
+    assert isinstance(remedy, GrantAgain)
+    assert remedy.tools
 
 
 def test_closing_interrupts_and_another_goes_on(client: orc.Orchestrator, bench: Bench, tmp_path: Path) -> None:

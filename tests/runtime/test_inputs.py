@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import orchestrator as orc
+from orchestrator.remedies import AllowPath, GiveInput
 from tests.runtime.support import Bench, pipeline, step
 
 
@@ -60,8 +61,19 @@ def test_how_an_input_is_given_is_said_for_the_command_line_and_for_python(
 ) -> None:
     with pytest.raises(orc.InputError) as caught:
         run(client, {name: {"type": "string", "default_from_env": "TEST_TOPIC"}})
-    how = f"give it with `-i {name}=...`, in Python with `{python}`, or set $TEST_TOPIC"
-    assert caught.value.problems == (f"`{name}` is required; {how}",)
+    assert caught.value.problems == (f"`{name}` is required",)
+    remedy = GiveInput(name, variable="TEST_TOPIC")
+    assert caught.value.remedies == (remedy,)
+    assert f"; set $TEST_TOPIC, or give `{name}` with: {python}" in str(caught.value)
+    assert remedy.shell == f"--input {name}=..."
+
+
+def test_a_file_that_cannot_be_read_is_a_remedy_unless_its_path_is_a_secret(client: orc.Orchestrator) -> None:
+    for secret in (False, True):
+        with pytest.raises(orc.InputError) as caught:
+            run(client, {"path": {"type": "file", "secret": secret}}, path="/etc/passwd")
+        assert caught.value.remedies == (() if secret else (AllowPath("/etc/passwd"),))
+        assert ("passwd" in str(caught.value)) is not secret
 
 
 def test_a_file_must_exist_and_be_readable_by_the_run(client: orc.Orchestrator, tmp_path: Path) -> None:
@@ -69,7 +81,7 @@ def test_a_file_must_exist_and_be_readable_by_the_run(client: orc.Orchestrator, 
     Path(tmp_path, "here.txt").write_text("x")
     assert run(client, spec, path="here.txt") == {"path": "here.txt"}
     assert run(client, spec, path=Path("here.txt")) == {"path": "here.txt"}
-    for wrong, words in {"gone.txt": "does not exist", ".": "directory", "/etc/passwd": "--allow-path"}.items():
+    for wrong, words in {"gone.txt": "does not exist", ".": "directory", "/etc/passwd": r"extended\(paths="}.items():
         with pytest.raises(orc.InputError, match=words):
             run(client, spec, path=wrong)
 

@@ -27,6 +27,7 @@ from orchestrator.models.messages import (
     current_step,
 )
 from orchestrator.models.recordings.clients import RecordingClient, ReplayClient, remove_others
+from orchestrator.remedies import StartRun
 from orchestrator.runtime.values.redaction import Redactor
 
 GPT, CLAUDE = ModelName("openai", "gpt-5"), ModelName("anthropic", "claude-5")
@@ -224,7 +225,8 @@ def test_a_miss_names_the_nearest_recording_and_the_words_that_differ(tmp_path: 
     )
     assert error.nearest in files(tmp_path)
     assert json.loads((tmp_path / error.nearest).read_text())["step"] == "draft"
-    assert error.help == f"if the change is intended, record again: orchestrator run FILE --record {tmp_path}"
+    assert error.help == "an intended change needs new recordings"
+    assert error.remedies == (StartRun(record=str(tmp_path)),)
 
 
 def test_a_miss_in_an_empty_directory_says_so(tmp_path: Path) -> None:

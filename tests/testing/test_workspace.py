@@ -16,6 +16,7 @@ from textwrap import dedent
 import pytest
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.remedies import RunInPlace
 from orchestrator.testing import Outcome, Setting, load, run_cases, workspace
 from orchestrator.tools import Permissions
 from orchestrator.tools.default_tools import builtin_registry
@@ -366,7 +367,7 @@ def test_a_folder_that_is_too_large_is_refused_and_runs_in_place(
     (outcome,) = outcomes(project, steps)
     assert outcome.end == "failed"
     assert words in outcome.reasons[0]
-    assert "`--in-place`" in outcome.reasons[0]
+    assert "in_place=True" in outcome.reasons[0]
     assert not (project / "new.txt").exists()
     passed(outcomes(project, steps, in_place=True))
 
@@ -381,7 +382,7 @@ def test_what_the_system_refuses_is_an_error_that_names_the_way_out(
     monkeypatch.setattr(workspace, at, refuse)
     with pytest.raises(ConfigurationError, match="cannot be copied for a case: no space left on device") as found:
         workspace.copied(project).__enter__()
-    assert "--in-place" in found.value.help
+    assert found.value.remedies == (RunInPlace(),)
 
 
 def test_a_case_whose_steps_change_no_files_needs_no_copy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_paths_that_lead_out_are_refused_with_the_option_that_allows_them(path: 
     assert refusal.parameter == "path"
     assert f"`{path}`" in refusal.message
     assert isinstance(refusal.remedy, AllowPath)
-    assert refusal.remedy.option.startswith("--allow-path /")
+    assert refusal.remedy.shell.startswith("--allow-path /")
     assert Permissions(work).extended(paths=[refusal.remedy.path]).check_read(path) is None
 
 
@@ -176,7 +176,7 @@ def test_an_option_adds_to_what_the_file_allows(tmp_path: Path) -> None:
     assert base.extended(run=True).allow_run is True
     assert base.extended().allow_run == ("git",)
     assert base.extended(hosts=["b"]).allow_hosts == ("a", "b")
-    with pytest.raises(ConfigurationError, match="--allow-host"):
+    with pytest.raises(ConfigurationError, match="cannot be allowed"):
         base.extended(hosts=["http://b"])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shlex
 import threading
 import weakref
 from pathlib import Path
@@ -23,6 +22,7 @@ from orchestrator.api.source import Source, read_source
 from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable
 from orchestrator.models.actions import model_tools
+from orchestrator.remedies import GrantAgain
 from orchestrator.runtime import Engine, ModelServices, Options, Portal
 from orchestrator.runtime.host.assignment import permissions_for
 from orchestrator.runtime.host.batches import MAX_PARALLEL
@@ -250,13 +250,17 @@ class Backend:
             return compilation.plan
         first = next(diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error")
         origin = Origin.of(record)
-        given = " ".join(f"--tools {shlex.quote(source)}" for source in (origin.sources if origin else ()))
-        again = f"give its tools again: `{given}`" if given else "give the same tools and permissions as then"
+        help, remedies = (None, ()) if first.code in _OF_TOOLS else (first.help, first.remedies)
+        if not help and not remedies:
+            sources = origin.sources if origin else ()
+            help = "give its tools again" if sources else "give the same tools and permissions as then"
+            remedies = (GrantAgain(sources),) if sources else ()
         raise RunNotResumable(
             f"run `{record.run_id}` cannot be resumed: its pipeline does not compile here: "
             f"{first.message} [{first.code}]",
             run_id=record.run_id,
-            help=(None if first.code in _OF_TOOLS else first.help) or again,
+            help=help,
+            remedies=remedies,
         )
 
     def recompile_for_reading(self, record: RunRecord) -> Plan:

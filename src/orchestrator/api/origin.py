@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.api.settings import located
 from orchestrator.errors import RunNotResumable
+from orchestrator.remedies import GrantAgain, Replay
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunRecord
@@ -97,11 +97,12 @@ class Origin(Struct, frozen=True):
 
     def words(self) -> list[str]:
         """Return the words of a command line that give this."""
-        replay = () if self.replay is None else (self.replay,)
-        given: dict[str, Sequence[str]] = {"--tools": self.tools, "--allow-path": self.paths}
-        given |= {"--allow-host": self.hosts, "--replay": replay}
-        words = [word for option, values in given.items() for value in values for word in (option, value)]
-        return words + ["--allow-run"] * bool(self.run)
+        return [*self.remedy.words, *(() if self.replay is None else Replay(self.replay).words)]
+
+    @property
+    def remedy(self) -> GrantAgain:
+        """What gives the tools and permissions."""
+        return GrantAgain(self.tools, self.paths, self.hosts, bool(self.run))
 
     @property
     def granted(self) -> bool:
@@ -120,13 +121,16 @@ def refuse_lacking(run_id: str, lacking: Origin) -> None:
     """
     if not lacking:
         return
-    words = shlex.join(replace(lacking, replay=None).words())
-    lasting = "list them under `tools` in orchestrator.toml" if not lacking.granted else "allow it in orchestrator.toml"
+    names = [f"the tools of {quoted_list(lacking.tools)}"] if lacking.tools else []
+    names += [f"access to {quoted_list((*lacking.paths, *lacking.hosts))}"] if lacking.paths or lacking.hosts else []
+    names += ["permission to run commands"] if lacking.run else []
+    lasting = "allow it" if lacking.granted else "list them under `tools`"
     raise RunNotResumable(
-        f"run `{run_id}` was started with `{words}`, which must be granted again",
+        f"run `{run_id}` was started with {' and '.join(names)}, which must be granted again",
         run_id=run_id,
         code=codes.OPTIONS_REQUIRED_AGAIN,
-        help=f"add `{words}` to the command, or {lasting}; in Python, `Orchestrator(tools=..., permissions=...)`",
+        help=f"{lasting} in orchestrator.toml",
+        remedies=[lacking.remedy],
     )
 
 

@@ -63,8 +63,9 @@ _TABLE = (
     Code(
         codes.WRONG_TYPE,
         "wrong type",
-        "The value of this key does not have the type that the language requires.",
-        remedy="write the value as the message describes; `orchestrator schema` lists the keys and their types",
+        "The value of this key does not have the type that the language requires. `orchestrator schema` lists the keys "
+        "and their types.",
+        remedy="write the value as the message describes",
     ),
     Code(codes.MISSING_KEY, "missing key", "A required key is missing."),
     Code(codes.DUPLICATE_STEP_ID, "duplicate step id", "Two steps have the same id."),
@@ -147,15 +148,16 @@ _TABLE = (
     Code(
         codes.WRONG_ARGUMENTS,
         "wrong arguments",
-        "A filter, test, function or method does not accept these arguments.",
-        remedy="pass the arguments that it accepts; `orchestrator filters` lists them",
+        "A filter, test, function or method does not accept these arguments. `orchestrator filters` lists those "
+        "of each.",
+        remedy="pass the arguments that it accepts",
     ),
     Code(codes.UNKNOWN_TEST, "unknown test", "The test (`is ...`) does not exist."),
     Code(
         codes.UNKNOWN_FUNCTION,
         "unknown function or method",
-        "Expressions can call only a fixed set of functions and methods.",
-        remedy="use a filter instead, as in `topic | upper`; `orchestrator filters` lists all functions",
+        "Expressions can call only a fixed set of functions and methods, which `orchestrator filters` lists.",
+        remedy="use a filter instead, as in `topic | upper`",
     ),
     Code(
         codes.INCOMPATIBLE_TYPES,
@@ -246,9 +248,9 @@ _TABLE = (
         "outdated lock",
         "The lock of the file contains an answer to a question that the file does not ask, or no longer asks, an "
         "answer of another type, or an answer to a question that reads a secret. A model is called in a run instead. "
-        "This is an error if the lock cannot be read.",
+        "This is an error if the lock cannot be read. `orchestrator lock FILE` updates the lock.",
         "warning",
-        remedy="`orchestrator lock FILE` updates the lock",
+        remedy="update the lock",
     ),
     Code(
         codes.UNKNOWN_MODEL,

@@ -9,11 +9,15 @@ from urllib.parse import quote
 
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.missing_access import access_last
+from orchestrator.remedies import advice, call_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.diagnostics.model import Diagnostic, Fix, Span
+    from orchestrator.remedies import Remedy
+
+    Render = Callable[[Remedy], str]
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -35,21 +39,24 @@ def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return access_last(unique)
 
 
-def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
-    """Return diagnostics as JSON data. `ok` is true when none is an error. Lines and columns count from 1."""
+def diagnostics_json(diagnostics: Iterable[Diagnostic], *, render: Render = call_of) -> dict[str, Any]:
+    """Return diagnostics as JSON data. `ok` is true when none is an error. Lines and columns count from 1.
+
+    `remedies` are data, and are also written into `help`, as `render` has them: by default for Python.
+    """
     diagnostics = list(diagnostics)
     return {
-        "diagnostics": [_entry(diagnostic) for diagnostic in diagnostics],
+        "diagnostics": [_entry(diagnostic, render) for diagnostic in diagnostics],
         "ok": all(diagnostic.severity != "error" for diagnostic in diagnostics),
     }
 
 
-def to_github(diagnostics: Iterable[Diagnostic]) -> str:
+def to_github(diagnostics: Iterable[Diagnostic], *, render: Render = call_of) -> str:
     """Return one GitHub workflow command per line, which annotate the file in the log of a workflow."""
-    return "\n".join(_workflow_command(diagnostic) for diagnostic in diagnostics)
+    return "\n".join(_workflow_command(diagnostic, render) for diagnostic in diagnostics)
 
 
-def to_sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+def to_sarif(diagnostics: Iterable[Diagnostic], *, render: Render = call_of) -> dict[str, Any]:
     """Return diagnostics as a SARIF 2.1.0 log, for code scanning services. Columns are code points."""
     entries = list(CODES.values())
     index = {entry.code: number for number, entry in enumerate(entries)}
@@ -63,7 +70,7 @@ def to_sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
         }
         for entry in entries
     ]
-    results = [_sarif_result(diagnostic, index) for diagnostic in diagnostics]
+    results = [_sarif_result(diagnostic, index, render) for diagnostic in diagnostics]
     driver = {"name": "orchestrator", "rules": rules}
     return {
         "$schema": _SARIF_SCHEMA,
@@ -72,12 +79,12 @@ def to_sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
     }
 
 
-def _entry(diagnostic: Diagnostic) -> dict[str, Any]:
+def _entry(diagnostic: Diagnostic, render: Render) -> dict[str, Any]:
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        "help": diagnostic.help,
+        "help": advice(diagnostic.help, diagnostic.remedies, render),
         "file": diagnostic.source.name,
         **_place(diagnostic.span),
         "related": [
@@ -86,6 +93,7 @@ def _entry(diagnostic: Diagnostic) -> dict[str, Any]:
         ],
         "notes": list(diagnostic.notes),
         "fix": _fix(diagnostic.fix),
+        "remedies": [remedy.to_dict() for remedy in diagnostic.remedies],
     }
 
 
@@ -102,7 +110,7 @@ def _place(span: Span) -> dict[str, int]:
     }
 
 
-def _workflow_command(diagnostic: Diagnostic) -> str:
+def _workflow_command(diagnostic: Diagnostic, render: Render) -> str:
     span = diagnostic.span
     properties: dict[str, object] = {
         "file": diagnostic.source.name,
@@ -112,9 +120,13 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
         "endColumn": span.end.column,
         "title": f"{diagnostic.code} {CODES[diagnostic.code].title}" if diagnostic.code in CODES else diagnostic.code,
     }
-    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
     listed = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
-    return f"::{diagnostic.severity} {listed}::{_escape(text)}"
+    return f"::{diagnostic.severity} {listed}::{_escape(_text(diagnostic, render))}"
+
+
+def _text(diagnostic: Diagnostic, render: Render) -> str:
+    help = advice(diagnostic.help, diagnostic.remedies, render)
+    return f"{diagnostic.message}\nhelp: {help}" if help else diagnostic.message
 
 
 def _escape(text: str) -> str:
@@ -125,12 +137,11 @@ def _escape_property(text: str) -> str:
     return _escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _sarif_result(diagnostic: Diagnostic, index: dict[str, int]) -> dict[str, Any]:
-    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+def _sarif_result(diagnostic: Diagnostic, index: dict[str, int], render: Render) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,
         "level": diagnostic.severity,
-        "message": {"text": text},
+        "message": {"text": _text(diagnostic, render)},
         "locations": [_location(diagnostic.source.name, diagnostic.span)],
     }
     if diagnostic.code in index:

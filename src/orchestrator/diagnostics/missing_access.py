@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 ACCESS: Final = frozenset({codes.MISSING_API_KEY, codes.PROVIDER_EXTRA_MISSING})
 """The codes of missing keys and packages."""
 
-ONE_IS_ENOUGH: Final = "one model of the list is enough; for this one "
-"""The start of the help if other models are named too."""
-
 _MOST_PLACES: Final = 5
 
 
@@ -32,8 +29,7 @@ def access_last(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     missing: dict[tuple[str, str], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
         if diagnostic.code in ACCESS:
-            remedy = (diagnostic.help or diagnostic.message).removeprefix(ONE_IS_ENOUGH)
-            missing.setdefault((diagnostic.code, remedy), []).append(diagnostic)
+            missing.setdefault((diagnostic.code, diagnostic.advice or diagnostic.message), []).append(diagnostic)
         else:
             mistakes.append(diagnostic)
     return mistakes + [_merged(same) for same in missing.values()]

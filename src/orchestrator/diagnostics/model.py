@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr
 from orchestrator import codes
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.suggestions import Suggestion, is_spelling
+from orchestrator.remedies import Remedy, advice
 from orchestrator.text.representation import repr_without
 
 Severity = Literal["error", "warning"]
@@ -79,7 +80,8 @@ class Diagnostic(Struct, frozen=True):
     """One problem.
 
     `message` is self-contained: it names what is wrong in backticks and has no full stop. `label` is the short text
-    next to the caret, `help` a concrete fix, `notes` further facts, `fix` a safe replacement.
+    next to the caret, `help` a concrete fix, `notes` further facts, `fix` a safe replacement. `remedies` are what else
+    can be done, as data.
     """
 
     code: str
@@ -92,13 +94,19 @@ class Diagnostic(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+    remedies: tuple[Remedy, ...] = ()
 
     def __post_init__(self) -> None:
         """Use the remedy of the code as default help, and drop a fix that is only a guess."""
-        if self.help is None:
+        if self.help is None and not self.remedies:
             force_setattr(self, "help", CODES[self.code].remedy)
         if self.fix is not None and not _is_safe(self.source, self.fix):
             force_setattr(self, "fix", None)
+
+    @property
+    def advice(self) -> str:
+        """The help and the remedies, as Python calls, in one text."""
+        return advice(self.help, self.remedies)
 
     @classmethod
     def over_limit(cls, source: Source, message: str = "") -> Diagnostic:

@@ -9,11 +9,14 @@ from msgspec import Struct
 
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
+from orchestrator.remedies import ListProblems, Remedy, advice, call_of
 from orchestrator.text.lines import display_width, visible
 from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Render = Callable[[Remedy], str]
 
 SHOWN_ALIKE: Final = 5
 """The number of similar diagnostics that are shown of many; often they have the same cause."""
@@ -52,8 +55,10 @@ class _Paint(Struct, frozen=True):
         return f"{_STYLES[style]}{text}{_RESET}" if self.color and text else text
 
 
-def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
+def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False, render: Render = call_of) -> str:
     """Render diagnostics for reading, one block each and a summary line at the end.
+
+    Remedies are written as `render` has them, by default for Python.
 
     Of more than ten similar diagnostics, the first five are shown, with the lines of some others; JSON has all.
     Returns an empty text for no diagnostics. `color` adds ANSI codes; nothing else of the terminal is assumed. Control
@@ -75,9 +80,9 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
     for number, diagnostic in enumerate(diagnostics):
         rest = folded.get(number)
         if rest is None:
-            blocks.append("\n".join(_block(diagnostic, paint)))
+            blocks.append("\n".join(_block(diagnostic, paint, render)))
         elif rest:
-            blocks.append("\n".join(_fold(rest, paint)))
+            blocks.append("\n".join(_fold(rest, paint, render)))
     return "\n\n".join([*blocks, count_summary(diagnostics)])
 
 
@@ -86,7 +91,7 @@ def _kind(diagnostic: Diagnostic) -> tuple[str, ...]:
     return diagnostic.code, diagnostic.severity, diagnostic.source.name, _VARIES.sub("", diagnostic.message)
 
 
-def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
+def _fold(rest: Sequence[Diagnostic], paint: _Paint, render: Render) -> Iterator[str]:
     """Yield the number of similar diagnostics that are not shown, and their lines."""
     first = rest[0]
     title = CODES[first.code].title if first.code in CODES else first.code
@@ -96,7 +101,8 @@ def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
     lines = list(dict.fromkeys(diagnostic.span.start.line for diagnostic in rest))
     listed = ", ".join(map(str, lines[:_MOST_LINES])) + (", …" if len(lines) > _MOST_LINES else "")
     yield f"{paint('gutter', '-->')} {visible(first.source.name)}, line{'s' if len(lines) > 1 else ''} {listed}"
-    yield f"{paint('gutter', ' =')} {paint('bold', 'help')}: fix the first ones; `orchestrator check --json` lists all"
+    help = advice("fix the first ones", [ListProblems(first.source.name)], render)
+    yield f"{paint('gutter', ' =')} {paint('bold', 'help')}: {_clean(help)}"
 
 
 def count_summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -107,7 +113,7 @@ def count_summary(diagnostics: Iterable[Diagnostic]) -> str:
     return ", ".join(plural(count, word) for word, count in counts.items() if count)
 
 
-def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
+def _block(diagnostic: Diagnostic, paint: _Paint, render: Render) -> Iterator[str]:
     title = f"{diagnostic.severity}[{diagnostic.code}]"
     yield paint(diagnostic.severity, title) + paint("bold", f": {_clean(diagnostic.message)}")
     main = diagnostic.source
@@ -125,12 +131,13 @@ def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
         yield from _excerpt(related.source, related.span, other, gutter, style, paint, arrow=":::")
     rule = paint("gutter", " " * gutter + " |")
     bullet = paint("gutter", " " * gutter + " =")
-    if diagnostic.notes or diagnostic.help:
+    help = advice(diagnostic.help, diagnostic.remedies, render)
+    if diagnostic.notes or help:
         yield rule
     for note in diagnostic.notes:
         yield f"{bullet} {paint('bold', 'note')}: {_clean(note, gutter + 9)}"
-    if diagnostic.help:
-        yield f"{bullet} {paint('bold', 'help')}: {_clean(diagnostic.help, gutter + 9)}"
+    if help:
+        yield f"{bullet} {paint('bold', 'help')}: {_clean(help, gutter + 9)}"
 
 
 def _excerpt(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions.evaluation.scope import Scope
     from orchestrator.expressions.types.value_types import Type
+    from orchestrator.remedies import Remedy
 
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -209,14 +210,14 @@ class Template:
         except OperationError as failure:
             raise self._error(failure.message) from None
 
-    def _error(self, message: str, help: str | None = None) -> EvaluationError:
+    def _error(self, message: str, help: str | None = None, remedies: tuple[Remedy, ...] = ()) -> EvaluationError:
         excerpt = shorten(self.text, 200)
-        return EvaluationError(message, expression=excerpt, start=0, end=len(self.text), help=help)
+        return EvaluationError(message, expression=excerpt, start=0, end=len(self.text), help=help, remedies=remedies)
 
     def _compiled(self) -> Callable[[Scope], Any]:
         for problem in self.problems:
             if problem.severity == "error":
-                raise self._error(f"invalid template: {problem.message}", problem.help)
+                raise self._error(f"invalid template: {problem.message}", problem.help, problem.remedies)
         from orchestrator.expressions.evaluation.statement_compiler import compile_template
 
         return compile_template(self.text, self._body, self._expression)

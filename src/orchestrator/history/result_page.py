@@ -93,7 +93,7 @@ def _log(result: PageContent) -> Iterator[str]:
             event = result.log[number]
             yield f"- {iso_time(event.at)} {_describe(event)}"
         elif number == left_out.start:
-            yield f"- … {len(left_out)} more: `orchestrator events {result.run_id}`"
+            yield f"- … {len(left_out):,} more events"
 
 
 def _describe(event: Event) -> str:

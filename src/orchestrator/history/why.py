@@ -390,7 +390,7 @@ def _with_comparison(reasons: list[Reason], compared: Comparison | None, *, cach
         told = f"{word_list(map(part_in_words, compared.parts))} changed since run {compared.run_id}"
     else:
         told = (
-            f"its key was that of run {compared.run_id}, but that result was excluded (`--refresh`), expired (`ttl`), "
+            f"its key was that of run {compared.run_id}, but that result was excluded (`refresh`), expired (`ttl`), "
             "or was removed"
         )
     text = f"{reasons[last].text}; the cache had no result for it: {told}"

@@ -174,6 +174,7 @@ class ExpectChecks(Checks):
                     node.span_of(problem.start, problem.end),
                     label=problem.label,
                     help=problem.help if template.problems else f"it can read {quoted_list(names)}",
+                    remedies=problem.remedies if template.problems else (),
                 )
             )
         return template

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.models.recordings.clients import RecordingClient, ReplayClient
+from orchestrator.remedies import RecordAgain
 from orchestrator.runtime.values.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orchestrator.language.spec.inputs import InputSpec
+    from orchestrator.remedies import Remedy
 
 _MARK: Final = "recorded"
 """The same for each run, so that what was recorded of one is found by the next."""
@@ -29,7 +31,7 @@ def replay(directory: str | Path, *, secrets: Mapping[str, Any] | None = None, a
     Raises:
         ConfigurationError: The directory does not exist, or a file in it is not a recording.
     """
-    return player(Path(directory), hiding(secrets or {}), again=again)
+    return player(Path(directory), hiding(secrets or {}), again=RecordAgain(again) if again else None)
 
 
 def record(
@@ -58,7 +60,7 @@ def secret_inputs(specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> 
     return {name: value for name, value in values.items() if name in specs and specs[name].secret}
 
 
-def player(directory: Path, hidden: Redactor, *, again: str = "", missing_ok: bool = False) -> ReplayClient:
+def player(directory: Path, hidden: Redactor, *, again: Remedy | None = None, missing_ok: bool = False) -> ReplayClient:
     """As `replay`, with a redactor. With `missing_ok` the directory may be missing if no model is called."""
     return ReplayClient(directory, scrub=hidden.scrub, again=again, missing_ok=missing_ok)
 

@@ -21,6 +21,7 @@ from orchestrator.errors import CompilationError, ConfigurationError, Orchestrat
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.plan.walk import without_brackets
+from orchestrator.remedies import UpdateTest
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import PipelineNames
@@ -208,8 +209,7 @@ def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> M
             directory = case.models.directory
             if setting.update:
                 return recorder(directory, setting.directory, hidden)
-            again = f"orchestrator test {file.path} --update"
-            return player(directory, hidden, again=again, missing_ok=True)
+            return player(directory, hidden, again=UpdateTest(str(file.path)), missing_ok=True)
 
 
 def _carried_out(
@@ -225,7 +225,7 @@ def _carried_out(
         except CompilationError as error:
             codes = {each.code for each in error.diagnostics if each.severity == "error"}
             first = next(each for each in error.diagnostics if each.severity == "error")
-            reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.help}" if first.help else "")
+            reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.advice}" if first.advice else "")
             return ("skipped" if case.models.kind == "live" and codes <= ACCESS else "failed"), (reason,)
         hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
         plan = stubbed(pipeline.plan, case.stub)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.remedies import RunInPlace
 from orchestrator.testing.stubs import own_work, steps_of
 from orchestrator.tools.sandbox.protection import HOME, lies_in
 
@@ -173,7 +174,9 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"the folder `{folder}` cannot be copied for a case: {reason}", help=_HELP) from error
+        raise ConfigurationError(
+            f"the folder `{folder}` cannot be copied for a case: {reason}", help=_HELP, remedies=[RunInPlace()]
+        ) from error
 
 
 def _memory(size: int) -> str | None:
@@ -227,7 +230,9 @@ def _entries(folder: Path) -> tuple[list[_CopiedEntry], int]:
         if len(found) > MAX_FILES or size > MAX_BYTES:
             most = f"{MAX_FILES:,} files" if len(found) > MAX_FILES else f"{MAX_BYTES // 1024**2} MiB"
             raise ConfigurationError(
-                f"the folder `{folder}` has more than {most}, too much to copy for each case", help=_HELP
+                f"the folder `{folder}` has more than {most}, too much to copy for each case",
+                help=_HELP,
+                remedies=[RunInPlace()],
             )
     return found, size
 
@@ -296,6 +301,5 @@ def _depth(path: Path) -> int:
 
 
 _HELP: Final = (
-    "run the cases in the folder itself with `--in-place`, or with `in_place: true` in the test file; or put the "
-    "pipelines into a smaller folder with an `orchestrator.toml`"
+    "write `in_place: true` in the test file, or put the pipelines into a smaller folder with an `orchestrator.toml`"
 )

@@ -19,6 +19,7 @@ from orchestrator.errors import (
 )
 from orchestrator.models.clients import ProviderClient
 from orchestrator.models.messages import Media, Message, ModelReply, ModelRequest, Sending, Usage, current_sending
+from orchestrator.remedies import ListModels, StoreKey
 from tests.models.adapter.dialects import DIALECTS, KEY, Dialect
 from tests.models.adapter.wire import Answer, Server
 
@@ -236,11 +237,8 @@ async def test_a_wrong_request_says_what_to_mend_and_is_not_asked_again(dialect:
     if dialect.key is not None:
         assert "not with ***" in caught.value.message
         assert KEY not in str(caught.value)
-    help = str(caught.value.help)
-    if status in (401, 403):
-        assert "orchestrator keys set" in help
-    elif status == 404:
-        assert "`orchestrator models`" in help
+    kind = StoreKey if status in (401, 403) else ListModels
+    assert [type(remedy) for remedy in caught.value.remedies] == [kind]
     assert len(server.asked) == 1
 
 

@@ -16,6 +16,7 @@ from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients import Endpoint, ProviderClient, endpoint_of, missing_extra
 from orchestrator.models.messages import Message, ModelName, ModelRequest
+from orchestrator.remedies import StoreKey
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server
 
@@ -43,9 +44,8 @@ def test_a_missing_key_says_how_to_give_it(provider: str, tmp_path: Path) -> Non
     with pytest.raises(ModelMissing, match="no API key") as caught:
         endpoint_of(ModelName(provider, "m"), keys=keys(tmp_path))
     assert caught.value.code == "ORC728"
-    help = str(caught.value.help)
-    assert f"orchestrator keys set {provider}" in help
-    assert help.startswith(f"set {PROVIDERS[provider].key_variables[0]}")
+    assert caught.value.help == f"set {PROVIDERS[provider].key_variables[0]}"
+    assert caught.value.remedies == (StoreKey(provider),)
 
 
 def test_an_unknown_provider_is_missing(tmp_path: Path) -> None:
@@ -98,9 +98,8 @@ async def test_a_server_that_wants_a_key_and_got_none_says_how_to_give_one() -> 
         with pytest.raises(ModelRejected, match="who are you") as caught:
             await client.ask(ModelName("vllm", "m"), HELLO)
         await client.aclose()
-    assert (
-        caught.value.help == "vLLM requires a key: set VLLM_API_KEY, or store the key with: orchestrator keys set vllm"
-    )
+    assert caught.value.help == "vLLM requires a key: set VLLM_API_KEY"
+    assert caught.value.remedies == (StoreKey("vllm"),)
 
 
 @pytest.mark.anyio

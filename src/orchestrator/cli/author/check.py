@@ -75,8 +75,10 @@ def check(
 
     from orchestrator import diagnostics as found
     from orchestrator.cli.options.files import select_pipelines
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, say, use_colour
 
+    line = Hints().line
     selection = select_pipelines(paths or [Path()])
     files = selection.files
     reported: list[found.Diagnostic] = []
@@ -95,14 +97,14 @@ def check(
     problems = found.access_last(reported)
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
-        emit_json({**found.diagnostics_json(problems), "ok": ok})
+        emit_json({**found.diagnostics_json(problems, render=line), "ok": ok})
     elif format is ReportFormat.SARIF:
-        emit_json(found.to_sarif(problems))
+        emit_json(found.to_sarif(problems, render=line))
     elif format is ReportFormat.GITHUB:
         if problems:
-            emit(found.to_github(problems).rstrip("\n"))
+            emit(found.to_github(problems, render=line).rstrip("\n"))
     elif problems:
-        emit(found.render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
+        emit(found.render_text(problems, color=use_colour(sys.stdout), render=line).rstrip("\n"))
     if format is ReportFormat.TEXT and not json and ok:
         say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
     if selection.others and format is ReportFormat.TEXT and not json:

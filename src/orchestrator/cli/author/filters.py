@@ -7,6 +7,7 @@ import typer
 
 from orchestrator import codes
 from orchestrator.cli.options import common
+from orchestrator.remedies import ListFilters
 
 if TYPE_CHECKING:
     from orchestrator.expressions.builtins.builtin import Builtin
@@ -104,6 +105,7 @@ def _unknown(name: str) -> Exception:
     elif word in FUNCTION_EQUIVALENTS or word in METHOD_EQUIVALENTS:
         form, code = (f"{word}(value)" if word in FUNCTION_EQUIVALENTS else f"value.{word}()"), codes.UNKNOWN_FUNCTION
     problems = parse_expression(form).problems if word.isidentifier() else ()
-    help = next((problem.help for problem in problems if problem.help), None)
+    found = next((problem for problem in problems if problem.help or problem.remedies), None)
+    help, remedies = (found.help, found.remedies) if found else (None, (ListFilters(),))
     message = f"unknown filter, test, function or method `{name}`"
-    return OrchestratorError(message, code=code, help=help or "list them with: orchestrator filters")
+    return OrchestratorError(message, code=code, help=help, remedies=remedies)

@@ -104,7 +104,7 @@ def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
     if isinstance(found, ModelName):
         return found
     if found.suggestion is not None:
-        raise ConfigurationError(found.message, help=found.help)
+        raise ConfigurationError(found.message, help=found.help, remedies=found.remedies)
     return None
 
 

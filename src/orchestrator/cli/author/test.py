@@ -62,6 +62,7 @@ def test(
 
     Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is invalid or none was found.
     """
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.output import DONE, FAILED, USAGE, emit_json, only_data
     from orchestrator.diagnostics import diagnostics_json
     from orchestrator.testing.runner import forget_unused, run_cases
@@ -85,7 +86,7 @@ def test(
         write_junit(junit, outcomes)
     if json:
         report = {"cases": [_data(outcome) for outcome in outcomes], **counts}
-        emit_json({**report, **diagnostics_json(problems), "ok": not (wrong or counts["failed"])})
+        emit_json({**report, **diagnostics_json(problems, render=Hints().line), "ok": not (wrong or counts["failed"])})
     else:
         _tell_end(outcomes, problems, counts)
     raise typer.Exit(USAGE if wrong or not outcomes else FAILED if counts["failed"] else DONE)
@@ -143,9 +144,10 @@ def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], count
     from orchestrator.cli.terminal.output import emit, say, use_colour
 
     if problems:
+        from orchestrator.cli.terminal.hints import Hints
         from orchestrator.diagnostics import render_text
 
-        emit(render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
+        emit(render_text(problems, color=use_colour(sys.stdout), render=Hints().line).rstrip("\n"))
     if not outcomes and not problems:
         say("no case was run: test files are named `NAME.test.yaml` and have a list of `cases`", "yellow")
     if not outcomes:

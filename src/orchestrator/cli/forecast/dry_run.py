@@ -96,13 +96,14 @@ def _most(most: UpperBound, budget: Budget | None) -> Iterator[str]:
         yield f"{start}no upper bound: {'; '.join(most.unbounded)}"
         return
     counts = [
-        "an unknown number of tokens" if count is None else f"{count:,} tokens" for count in (most.input, most.output)
+        f"an unknown number of {kind} tokens" if count is None else f"{count:,} {kind} tokens"
+        for kind, count in (("input", most.input), ("output", most.output))
     ]
     cost = "an unknown price" if most.cost is None else usd(most.cost)
     if limits:
-        yield f"{start}up to {cost}: {plural(most.calls, 'call')}, {counts[0]} input, {counts[1]} output"
+        yield f"{start}up to {cost}: {plural(most.calls, 'call')}, {counts[0]}, {counts[1]}"
     else:
-        yield f"{start}{plural(most.calls, 'call')}, {counts[0]} input, {counts[1]} output; {cost}"
+        yield f"{start}{plural(most.calls, 'call')}, {counts[0]}, {counts[1]}; {cost}"
     yield "(with all iterations, turns, attempts and judges, each model of a list, and two requests per answer)"
 
 

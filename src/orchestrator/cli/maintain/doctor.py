@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from orchestrator.cli.options import common
+from orchestrator.cli.terminal.hints import advice_on
 from orchestrator.config.project_file import CONFIGURATION_FILE, project_directory
 from orchestrator.distribution import FOREIGN_NAME, NAME, install_command
 
@@ -156,7 +157,7 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]
         with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
-        fix = error.advice or "name another store with --store or ORCHESTRATOR_STORE"
+        fix = advice_on(error) or "name another store with --store or ORCHESTRATOR_STORE"
         yield DoctorCheck(Verdict.FAIL, "store", error.message, fix)
         return
     where = str(path) if path is not None else (url or "").split("@")[-1]
@@ -210,7 +211,9 @@ def _configuration() -> tuple[list[DoctorCheck], "Permissions"]:
         check_settings(project)
         permissions = Permissions.load(project)
     except OrchestratorError as error:
-        return [DoctorCheck(Verdict.FAIL, name, error.message, error.advice or f"fix {name}")], Permissions(Path.cwd())
+        return [DoctorCheck(Verdict.FAIL, name, error.message, advice_on(error) or f"fix {name}")], Permissions(
+            Path.cwd()
+        )
     allowed = [f"files below {', '.join(str(path) for path in (project, *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
@@ -244,7 +247,7 @@ def _models() -> Iterator[DoctorCheck]:
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.catalog.providers import PROVIDERS
     from orchestrator.models.clients.endpoints import missing_extra
-    from orchestrator.models.selection.default_model import HOW_TO_GET_A_MODEL, ollama_is_running
+    from orchestrator.models.selection.default_model import no_model, ollama_is_running
 
     try:
         catalogue = Catalogue.load(project_directory())
@@ -255,11 +258,11 @@ def _models() -> Iterator[DoctorCheck]:
         known = [each for each in catalogue.providers.values() if each.key_variables or each.name not in PROVIDERS]
         lacks = {each.name: missing_access(each, keys) for each in known}
     except ConfigurationError as error:
-        yield DoctorCheck(Verdict.FAIL, "models", error.message, error.advice or "orchestrator keys set PROVIDER")
+        yield DoctorCheck(Verdict.FAIL, "models", error.message, advice_on(error))
         return
     for each in known:
         if lacks[each.name] == "no extra" and (missing := missing_extra(each)) is not None:
-            yield DoctorCheck(Verdict.WARN, "models", missing.message, missing.advice)
+            yield DoctorCheck(Verdict.WARN, "models", missing.message, advice_on(missing))
     ready = [name for name, lacking in lacks.items() if not lacking]
     if ready:
         yield DoctorCheck(Verdict.OK, "models", f"{', '.join(ready)} can be used")
@@ -267,8 +270,8 @@ def _models() -> Iterator[DoctorCheck]:
         if ollama_is_running(catalogue, keys):
             yield DoctorCheck(Verdict.OK, "models", "Ollama is running, and answers for `auto`")
         else:
-            message = "no model is available: no API key of a provider is set, and Ollama is not running"
-            yield DoctorCheck(Verdict.WARN, "models", message, HOW_TO_GET_A_MODEL)
+            found = no_model("no model is available: no API key of a provider is set, and Ollama is not running")
+            yield DoctorCheck(Verdict.WARN, "models", found.message, advice_on(found))
 
 
 def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
@@ -279,7 +282,7 @@ def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
         with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
     except OrchestratorError as error:
-        return DoctorCheck(Verdict.FAIL, "tools", error.message, error.advice or "fix the module, or omit --tools")
+        return DoctorCheck(Verdict.FAIL, "tools", error.message, advice_on(error) or "fix the module, or omit --tools")
     return DoctorCheck(Verdict.OK, "tools", ", ".join(sorted(names)))
 
 

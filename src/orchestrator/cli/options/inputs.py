@@ -13,7 +13,7 @@ from orchestrator import codes
 from orchestrator.config.project_file import project_directory
 from orchestrator.errors import InputError
 from orchestrator.language.spec.input_values import parse_input_text
-from orchestrator.runtime.values.inputs import input_error
+from orchestrator.runtime.values.inputs import InputProblem, input_error
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import NotText, decode_text, read_content
 from orchestrator.text.json_text import read_json
@@ -38,7 +38,8 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name:
-            problems.append((codes.INVALID_INPUT, f"`-i {pair}` has no `=`; write it as `-i name=value`"))
+            message = f"`-i {pair}` has no `=`; write it as `-i name=value`"
+            problems.append(InputProblem(codes.INVALID_INPUT, message))
             continue
         spec = specs.get(name)
         if spec is None:
@@ -49,7 +50,8 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
             values[name] = _from_here(value) if spec.type == "file" else value
         except ValueError as error:
             hide = Redactor({name: text} if spec.secret else {}, "hidden")
-            problems.append((codes.INVALID_INPUT, hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
+            message = hide.text(f"`{name}` {str(error).removeprefix('it ')}")
+            problems.append(InputProblem(codes.INVALID_INPUT, message))
     if problems:
         raise input_error(problems, specs)
     return values

@@ -55,7 +55,7 @@ class ModelOptions:
 
         self._hidden = hiding({})
         if self._replay is not None:
-            return player(self._replay, self._hidden, again=f"orchestrator run FILE --record {self._replay}")
+            return player(self._replay, self._hidden)
         if self._record is not None:
             self._recorder = recorder(self._record, project_directory(), self._hidden)
         return self._recorder

@@ -79,7 +79,7 @@ def error_object(error: OrchestratorError, hints: Hints) -> dict[str, Any]:
     if isinstance(error, CompilationError):
         from orchestrator.diagnostics import diagnostics_json
 
-        data["diagnostics"] = diagnostics_json(error.diagnostics)["diagnostics"]
+        data["diagnostics"] = diagnostics_json(error.diagnostics, render=hints.line)["diagnostics"]
     return data
 
 

@@ -103,9 +103,10 @@ def warn(pipeline: "Pipeline") -> None:
     from orchestrator.cli.terminal.output import say, use_colour
 
     if pipeline.diagnostics:
+        from orchestrator.cli.terminal.hints import Hints
         from orchestrator.diagnostics import render_text
 
-        say(render_text(pipeline.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
+        say(render_text(pipeline.diagnostics, color=use_colour(sys.stderr), render=Hints().line).rstrip("\n"))
     plan = pipeline.plan
     locked = sum(1 for auto in plan.autos if auto.locked is not None)
     if locked and plan.lock is not None:

@@ -8,30 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from orchestrator.remedies import (
-    Allow,
-    Answer,
-    Cancel,
-    Follow,
-    ListRuns,
-    Remedy,
-    Resume,
-    RetryStep,
-    ShowRun,
-    ShowStatus,
-    StartRun,
-    advice,
-    remedies_from,
-)
+from orchestrator.remedies import advice, remedies_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
+    from orchestrator.remedies import Remedy
 
 EXECUTING: Final = ("resume", "answer", "retry", "fork")
 """The commands that execute a run, and so need its tools and permissions."""
+
+STORELESS: Final = ("check", "filters", "init", "keys", "models", "test", "tools")
+"""The commands that use no store."""
 
 
 class Hints(Struct, frozen=True):
@@ -65,29 +55,7 @@ class Hints(Struct, frozen=True):
 
     def line(self, remedy: Remedy) -> str:
         """Return the shell line of a remedy."""
-        match remedy:
-            case Resume(run_id, edited, budget):
-                words = [*(("--with", "FILE") if edited else ()), *(("--budget", budget) if budget else ())]
-                return self.command("resume", run_id, *words)
-            case RetryStep(run_id, path):
-                return self.command("retry", run_id, "--step", path)
-            case Answer(run_id, path):
-                return self.command("answer", run_id, path, "VALUE")
-            case ShowRun(run_id):
-                return self.command("show", run_id)
-            case ShowStatus(run_id):
-                return self.command("status", run_id)
-            case Follow(run_id):
-                return self.command("status", run_id, "--watch")
-            case Cancel(run_id):
-                return self.command("cancel", run_id)
-            case ListRuns():
-                return self.command("runs")
-            case StartRun(record) if not record:
-                return self.command("run", "FILE")
-            case Allow():
-                return remedy.option
-        return remedy.call
+        return self.command(*remedy.words) if remedy.words and not remedy.is_option else remedy.shell
 
     def advice(self, help: str | None, remedies: Iterable[Remedy]) -> str:
         """Return a help text and remedies, as shell lines, in one text."""
@@ -104,4 +72,10 @@ class Hints(Struct, frozen=True):
     def _options(self, verb: str) -> list[str]:
         """The options of a command; a store that the environment names will be found again."""
         named = self.store if self.store and self.store != os.environ.get("ORCHESTRATOR_STORE") else None
+        named = None if verb in STORELESS else named
         return [*(("--store", named) if named else ()), *(self.words if verb in EXECUTING else ())]
+
+
+def advice_on(error: OrchestratorError) -> str:
+    """Return the help and the remedies of an error, as shell lines without options, in one text."""
+    return Hints().advice(error.help, error.remedies)

@@ -183,16 +183,17 @@ def report(error: OrchestratorError, hints: Hints | None = None) -> None:
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.errors import CompilationError
 
+    hints = hints or Hints()
     if isinstance(error, CompilationError) and error.diagnostics:
         from orchestrator.diagnostics import render_text
 
-        say(render_text(error.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
+        say(render_text(error.diagnostics, color=use_colour(sys.stderr), render=hints.line).rstrip("\n"))
         return
     say(f"{paint(f'error[{error.code}]', 'red')}: {printable(error.message, keep=LINES)}")
     for problem in getattr(error, "problems", ()):
         if problem not in error.message:
             say(f"  - {printable(problem)}")
-    if text := (hints or Hints()).advice(error.help, error.remedies):
+    if text := hints.advice(error.help, error.remedies):
         say(f"  {paint('help', 'cyan')}: {printable(text, keep=LINES)}")
     if error.code == codes.TOOLS_NOT_LOADABLE and error.__cause__ is not None and os.environ.get("ORCHESTRATOR_DEBUG"):
         from orchestrator.tools.functions.tracebacks import traceback_text

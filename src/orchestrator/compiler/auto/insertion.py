@@ -38,6 +38,7 @@ from orchestrator.language.values.auto_markup import END, Auto, MarkupProblem, P
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain_data, text_at
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.plan.auto_values import AutoValue, auto_id
+from orchestrator.remedies import UpdateLock
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ class FileAutos:
             return ()
         if secret:
             message = "this question reads a secret, so its answer is not stored and a model is asked in every run"
-            self._stale(span, message, found, "reads a secret", "removes the answer from the lock")
+            self._stale(span, message, found, "reads a secret", "remove the answer from the lock")
             return ()
         if found.text != text or found.schema != schema:
             what = "question" if found.text != text else "type of answer"
@@ -341,7 +342,8 @@ class FileAutos:
                     found.span,
                     severity="error",
                     label=label,
-                    help=f"fix it or remove it: `orchestrator lock {source.name.removesuffix('.lock')}` asks again",
+                    help="fix it, or remove it and ask again",
+                    remedies=(UpdateLock(source.name.removesuffix(".lock")),),
                 )
             )
         return not reasons and not marked
@@ -352,14 +354,15 @@ class FileAutos:
         message: str,
         found: LockedValue,
         label: str = "not in the lock",
-        does: str = "asks a model and stores the answer",
+        help: str = "ask a model, and store its answer",
     ) -> None:
         self._context.diagnostics.add(
             codes.LOCK_MISMATCH,
             span,
             message,
             label=label,
-            help=f"`orchestrator lock {self._context.document.source.name}` {does}",
+            help=help,
+            remedies=(UpdateLock(self._context.document.source.name),),
             related=[Related("the answer is here", self._lock.source, found.span)],
         )
 
@@ -419,7 +422,8 @@ class FileAutos:
                         value.span,
                         severity="warning",
                         label="no longer asked",
-                        help=f"`orchestrator lock {context.document.source.name}` removes it",
+                        help="remove it from the lock",
+                        remedies=(UpdateLock(context.document.source.name),),
                     )
                 )
 

@@ -17,6 +17,7 @@ from orchestrator.language.yaml.reader import read_tree
 from orchestrator.language.yaml.writer import write_yaml
 from orchestrator.models.calls.lock_entries import KeptAnswer
 from orchestrator.models.output.schemas import misfits, structure_of
+from orchestrator.remedies import UpdateLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,7 +119,8 @@ def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
         span,
         severity="error",
         label="invalid",
-        help=f"fix it, or remove it and create it again with `orchestrator lock {source.name.removesuffix(SUFFIX)}`",
+        help="fix it, or remove it and create it again",
+        remedies=(UpdateLock(source.name.removesuffix(SUFFIX)),),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions import Problem
     from orchestrator.language.yaml.nodes import Scalar
+    from orchestrator.remedies import Remedy
 
 
 class Diagnostics:
@@ -57,7 +58,7 @@ class Diagnostics:
 
     def explain(self, diagnostic: Diagnostic, help: str) -> None:
         """Replace the help line of a reported diagnostic, now that more is known."""
-        self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, fix=None)
+        self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, remedies=(), fix=None)
 
     def keep_only(self, code: str, span: Span) -> None:
         """Drop diagnostics with another code that start inside `span`: they follow from the same error."""
@@ -85,6 +86,7 @@ class Diagnostics:
         related: Sequence[tuple[str, Span] | Related] = (),
         replacement: str | None = None,
         severity: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
         """Add a diagnostic; `replacement` is text that can safely replace `span`."""
         if len(self._items) >= MAX_DIAGNOSTICS:
@@ -102,6 +104,7 @@ class Diagnostics:
             notes=tuple(notes),
             related=tuple(r if isinstance(r, Related) else Related(r[0], self.source, r[1]) for r in related),
             fix=None if replacement is None else Fix(span, replacement),
+            remedies=tuple(remedies),
         )
         self._items.setdefault((code, span), diagnostic)
 
@@ -119,4 +122,5 @@ class Diagnostics:
                 help=problem.help,
                 replacement=problem.replacement,
                 severity=problem.severity,
+                remedies=problem.remedies,
             )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.language import Document, read_document
+from orchestrator.remedies import Remedy
 from orchestrator.text.content import path_kind, read_content
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Unreadable(Struct, frozen=True):
 
     code: str
     message: str
-    help: str
+    help: str | None
+    remedies: tuple[Remedy, ...] = ()
 
 
 class FileLocation(Struct, frozen=True):
@@ -96,7 +98,7 @@ class PipelineFiles:
             return read_document(self._sources[place.key], name=name)
         refusal = self._permissions.check_read(place.path)
         if refusal is not None:
-            return Unreadable(codes.NOT_PERMITTED, refusal.message, refusal.help)
+            return Unreadable(codes.NOT_PERMITTED, refusal.message, refusal.help, refusal.remedies)
         if path_kind(place.path) != "file":
             return _missing(written, place.path)
         document = read_document(place.path, name=name)

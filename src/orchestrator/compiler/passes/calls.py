@@ -29,6 +29,7 @@ from orchestrator.expressions import (
 from orchestrator.expressions.types.operators import alternatives
 from orchestrator.language.spec.kinds import PARAMETERS
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.remedies import ListTools
 from orchestrator.text.words import describe_value, quoted_list
 from orchestrator.tools import Unresolved, check_parameter, missing_requirement
 
@@ -83,8 +84,8 @@ class CallChecker:
             why.message,
             label="which action?" if why.code == codes.ACTION_NOT_NAMED else f"unknown {_KINDS[why.code]}",
             help=help,
-            notes=(YOUR_OWN,) if help.startswith("tools: ") else (),
             replacement=replacement,
+            remedies=YOUR_OWN if help.startswith("tools: ") else (),
         )
 
     def _without_work(self, step: StepSpec) -> None:
@@ -98,7 +99,8 @@ class CallChecker:
             if step.id
             else "a step does nothing: it has no `tool` and no `action`",
             label="no work",
-            help="add `tool:` (and `action:`), for example `tool: log`; `orchestrator tools` lists them",
+            help="add `tool:` (and `action:`), for example `tool: log`",
+            remedies=(ListTools(),),
         )
 
     def returns(self, action: Action, parameters: Value) -> Type:
@@ -328,7 +330,12 @@ class CallChecker:
         if place is None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
         self._diagnostics.add(
-            codes.NOT_PERMITTED, place.span, refusal.message, label="not permitted", help=refusal.help
+            codes.NOT_PERMITTED,
+            place.span,
+            refusal.message,
+            label="not permitted",
+            help=refusal.help,
+            remedies=refusal.remedies,
         )
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
@@ -336,7 +343,12 @@ class CallChecker:
         if missing is not None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
             self._diagnostics.add(
-                codes.TOOL_EXTRA_MISSING, place.span, missing.message, label="not installed", help=missing.advice
+                codes.TOOL_EXTRA_MISSING,
+                place.span,
+                missing.message,
+                label="not installed",
+                help=missing.help,
+                remedies=missing.remedies,
             )
 
 

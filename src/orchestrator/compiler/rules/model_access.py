@@ -8,13 +8,13 @@ from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.diagnostics import Related
-from orchestrator.diagnostics.missing_access import ACCESS, ONE_IS_ENOUGH
+from orchestrator.diagnostics.missing_access import ACCESS
 from orchestrator.errors import ConfigurationError, MissingExtra, ModelMissing
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, misspelt, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
-from orchestrator.models.selection.default_model import HOW_TO_GET_A_MODEL
+from orchestrator.remedies import ListModels, Remedy
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference, ModelUse
     from orchestrator.compiler.ir.nodes import SourceStep
+    from orchestrator.errors import OrchestratorError
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName
@@ -34,12 +35,14 @@ class _Problem(Struct):
     code: str
     scalar: Scalar
     message: str
-    help: str
+    help: str | None
     label: str
     cause: str = ""
     severity: Literal["error", "warning"] = "error"
     replacement: str | None = None
     related: tuple[Related, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    notes: tuple[str, ...] = ()
     steps: list[str] = field(default_factory=list)
 
 
@@ -65,10 +68,11 @@ def report_model_access(context: CompilationContext) -> None:
             problem.message,
             label=problem.label,
             help=problem.help,
-            notes=(f"{count} steps need it: {listed}",) if count > 1 and problem.cause else (),
+            notes=(*problem.notes, *((f"{count} steps need it: {listed}",) if count > 1 and problem.cause else ())),
             related=problem.related,
             replacement=problem.replacement,
             severity=problem.severity,
+            remedies=problem.remedies,
         )
 
 
@@ -87,6 +91,7 @@ def _of_place(context: CompilationContext, here: ModelEnvironment, reference: Mo
         if isinstance(name, NameProblem):
             label = "no model"
             problem = _Problem(codes.UNKNOWN_MODEL, scalar, name.message, name.help, label, replacement=name.suggestion)
+            problem.remedies = name.remedies
             whole.append(problem)
             continue
         if (near := misspelt(name, here.catalogue)) is not None:
@@ -107,7 +112,7 @@ def _of_place(context: CompilationContext, here: ModelEnvironment, reference: Mo
     elif len(names) > 1:
         for problem in whole:
             if problem.code in ACCESS:
-                problem.help = ONE_IS_ENOUGH + problem.help
+                problem.notes = ("one model of the list is enough",)
     steps = list(dict.fromkeys(use.step.id for use in reference.uses if use.step.id))
     for problem in whole:
         problem.steps = problem.steps or steps
@@ -135,12 +140,10 @@ def _default_access(here: ModelEnvironment, scalar: Scalar) -> list[_Problem]:
     try:
         default = here.default
     except ConfigurationError as error:
-        help = error.help or HOW_TO_GET_A_MODEL
-        return [_Problem(codes.MISSING_API_KEY, scalar, error.message, help, "no key", codes.MISSING_API_KEY)]
+        return [_of_error(codes.MISSING_API_KEY, scalar, error, "no key", codes.MISSING_API_KEY)]
     if isinstance(default, ModelMissing):
-        help = default.help or HOW_TO_GET_A_MODEL
         code = codes.MISSING_API_KEY if here.catalogue.settings.default is None else codes.UNKNOWN_MODEL
-        return [_Problem(code, scalar, default.message, help, "no model", f"{code} {AUTO_MODEL}")]
+        return [_of_error(code, scalar, default, "no model", f"{code} {AUTO_MODEL}")]
     if default is None or here.catalogue.settings.default is None:
         return []
     return _access(here, default, scalar, here.catalogue.providers[default.provider])
@@ -151,18 +154,21 @@ def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: P
     try:
         if not here.keys.suffices(provider):
             message = f"no API key for {provider.title}, which `{name}` requires"
+            help, remedy = how_to_give_key(provider)
             cause = f"ORC422 {provider.name}"
-            problems.append(
-                _Problem(codes.MISSING_API_KEY, scalar, message, how_to_give_key(provider), "no key", cause)
-            )
+            problem = _Problem(codes.MISSING_API_KEY, scalar, message, help, "no key", cause, remedies=(remedy,))
+            problems.append(problem)
     except ConfigurationError as error:
-        help = error.help or how_to_give_key(provider)
-        problems.append(_Problem(codes.MISSING_API_KEY, scalar, error.message, help, "no key", codes.MISSING_API_KEY))
+        problems.append(_of_error(codes.MISSING_API_KEY, scalar, error, "no key", codes.MISSING_API_KEY))
     missing: MissingExtra | None = missing_extra(provider)
     if missing is not None:
-        help, cause = missing.advice, f"ORC423 {missing.extra}"
-        problems.append(_Problem(codes.PROVIDER_EXTRA_MISSING, scalar, missing.message, help, "not installed", cause))
+        cause = f"ORC423 {missing.extra}"
+        problems.append(_of_error(codes.PROVIDER_EXTRA_MISSING, scalar, missing, "not installed", cause))
     return problems
+
+
+def _of_error(code: str, scalar: Scalar, error: OrchestratorError, label: str, cause: str) -> _Problem:
+    return _Problem(code, scalar, error.message, error.help, label, cause, remedies=error.remedies)
 
 
 def _abilities(
@@ -191,8 +197,14 @@ def _abilities(
                 continue
             node = use.needs[lacking]
             message = f"`{card.name}` does not support `{lacking}`, which {asked} requires for its `{node.text}`"
-            help = f"name a model that does: `orchestrator models --capability {lacking}` lists them"
-            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, f"no `{lacking}`")
+            problem = _Problem(
+                codes.INCAPABLE_MODEL,
+                scalar,
+                message,
+                "name a model that does",
+                f"no `{lacking}`",
+                remedies=(ListModels(lacking),),
+            )
             problem.related = (Related("required by this", context.document.source, node.span),)
         problems.setdefault(problem.label, problem)
     return list(problems.values())

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.rules.foreign_tools import action_help, action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
+from orchestrator.remedies import AddTools, ListTools
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.tools import Registry, Unresolved
 
-YOUR_OWN = (
-    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds custom tools"
-)
-"""The note for a name that matches none of the tools."""
+YOUR_OWN = (ListTools(), AddTools())
+"""The remedies for a name that matches none of the tools."""
 
 _MODEL = frozenset({"model", "models", "llm", "ai", "language_model"})
 """Names of the tool `model` in other tools."""

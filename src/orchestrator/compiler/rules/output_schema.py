@@ -8,6 +8,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.expressions import Constant
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
+from orchestrator.remedies import ListModels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingABC
@@ -106,5 +107,6 @@ def _check_requirements(context: CompilationContext, node: Node, written: dict[s
             _named_in(message, node).span,
             f"`requires_model`: {message}",
             label="invalid requirement",
-            help=help or "run `orchestrator models` to see what is known about models",
+            help=help or None,
+            remedies=() if help else (ListModels(),),
         )

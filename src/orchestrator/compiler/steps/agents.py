@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import NameScope, SourceStep
     from orchestrator.language.yaml.nodes import Node
+    from orchestrator.remedies import Remedy
     from orchestrator.tools.contract import Action
 
 _SERVER = "mcp:"
@@ -111,8 +112,8 @@ class AgentWork(SourceWork):
             meant = f"{_SERVER}{name}"
         kind = "actions" if tool is not None else "tools"
         help = f"did you mean `{meant}`?" if meant else f"{kind}: {quoted_list(sorted(found.candidates))}"
-        notes = () if meant or tool is not None else (YOUR_OWN,)
-        self._refuse(node, found.message, help, replacement=meant, notes=notes)
+        remedies = () if meant or tool is not None else YOUR_OWN
+        self._refuse(node, found.message, help, replacement=meant, remedies=remedies)
 
     def _offer(self, node: Node, tool: Tool, action: Action) -> None:
         if (tool.name, action.name) not in self.tools:
@@ -125,7 +126,12 @@ class AgentWork(SourceWork):
         missing = missing_requirement(action)
         if missing is not None:
             self._context.diagnostics.add(
-                codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.advice
+                codes.TOOL_EXTRA_MISSING,
+                node.span,
+                missing.message,
+                label="not installed",
+                help=missing.help,
+                remedies=missing.remedies,
             )
 
     def _refuse(
@@ -136,10 +142,16 @@ class AgentWork(SourceWork):
         *,
         label: str = "unknown tool",
         replacement: str | None = None,
-        notes: tuple[str, ...] = (),
+        remedies: tuple[Remedy, ...] = (),
     ) -> None:
         self._context.diagnostics.add(
-            codes.UNUSABLE_AGENT_TOOL, node.span, message, label=label, help=help, replacement=replacement, notes=notes
+            codes.UNUSABLE_AGENT_TOOL,
+            node.span,
+            message,
+            label=label,
+            help=help,
+            replacement=replacement,
+            remedies=remedies,
         )
 
     def possible_calls(self) -> list[tuple[str, str]]:

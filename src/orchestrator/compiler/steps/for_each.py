@@ -203,7 +203,12 @@ class ForEachWork(SourceWork):
             refusal = self._context.session.permissions.check_read(path)
             if refusal is not None:
                 self._context.diagnostics.add(
-                    codes.NOT_PERMITTED, node.span, refusal.message, label="not permitted", help=refusal.help
+                    codes.NOT_PERMITTED,
+                    node.span,
+                    refusal.message,
+                    label="not permitted",
+                    help=refusal.help,
+                    remedies=refusal.remedies,
                 )
         self._check_layout(items)
         if items.types:  # the file may have more columns

@@ -53,7 +53,9 @@ class PipelineWork(SourceWork):
         found = find_pipeline(self._context, written)
         if isinstance(found, Unreadable):
             label = "not permitted" if found.code == codes.NOT_PERMITTED else "cannot be read"
-            self._context.diagnostics.add(found.code, node.span, found.message, label=label, help=found.help)
+            self._context.diagnostics.add(
+                found.code, node.span, found.message, label=label, help=found.help, remedies=found.remedies
+            )
             return
         self._called = found
         self.called = found.document

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from orchestrator.expressions.types.value_types import ANY, Kind, Type
+from orchestrator.remedies import Remedy
 
 ResultRule = Callable[[Type, Sequence[Type]], Type]
 """Computes the type of the result from the types of the value and the positional arguments."""
@@ -26,6 +27,7 @@ class Misuse(Struct, frozen=True):
     wrong: str
     help: str | None = None
     meant: str | None = None
+    remedies: tuple[Remedy, ...] = ()
 
 
 Check = Callable[[Mapping[str, Any]], Misuse | None]

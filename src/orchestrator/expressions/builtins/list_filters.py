@@ -35,6 +35,7 @@ from orchestrator.expressions.evaluation.text import check_list_size, check_text
 from orchestrator.expressions.syntax.problem import near
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
+from orchestrator.remedies import ListFilters
 
 _ITERABLE: tuple[Kind, ...] = ("string", "array", "object")
 Key = Callable[[Any], Any]
@@ -322,11 +323,11 @@ def _unknown_name(
     name = arguments.get(kind)
     if not isinstance(name, str) or name in table:
         return None
-    meant = None if name in elsewhere else near(name, table)
-    help = f"use the name of a {kind}, such as `{example}`; `orchestrator filters` lists all names"
+    message = f"names an unknown {kind}, `{name}`"
     if name in elsewhere:
-        help = _of_each_item(elsewhere[name].replace("{name}", name))
-    return Misuse(kind, f"names an unknown {kind}, `{name}`", help, meant)
+        return Misuse(kind, message, _of_each_item(elsewhere[name].replace("{name}", name)))
+    help = f"use the name of a {kind}, such as `{example}`"
+    return Misuse(kind, message, help, near(name, table), (ListFilters(),))
 
 
 def _of_each_item(equivalent: str) -> str:

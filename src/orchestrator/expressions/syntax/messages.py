@@ -21,6 +21,7 @@ from orchestrator.expressions.syntax.lexer import CLOSERS, Token
 from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
 from orchestrator.expressions.syntax.problem import Problem, near
+from orchestrator.remedies import ListFilters, Remedy
 from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import quoted_list
 
@@ -56,9 +57,9 @@ _PAIRS: Final = {
 
 _FEW: Final = 12
 _LISTED: Final = {
-    codes.UNKNOWN_FUNCTION: "use a filter instead, as in `topic | upper`; `orchestrator filters` lists all functions",
-    codes.UNKNOWN_FILTER: "`orchestrator filters` lists all filters, such as `upper`, `join`, `default` and `length`",
-    codes.UNKNOWN_TEST: "`orchestrator filters` lists all tests, such as `defined`, `none`, `string` and `mapping`",
+    codes.UNKNOWN_FUNCTION: "use a filter instead, as in `topic | upper`",
+    codes.UNKNOWN_FILTER: "use a filter such as `upper`, `join`, `default` or `length`",
+    codes.UNKNOWN_TEST: "use a test such as `defined`, `none`, `string` or `mapping`",
 }
 
 _NO_LAMBDA: Final = (
@@ -280,6 +281,7 @@ def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument:
         f"did you mean `{misuse.meant}`?" if misuse.meant else misuse.help,
         "invalid value",
         replacement=f"{quote}{misuse.meant}{quote}" if misuse.meant and quote in "'\"" else None,
+        remedies=() if misuse.meant else misuse.remedies,
     )
 
 
@@ -358,13 +360,11 @@ def missing_field(kind: str, name: str, written: str) -> str:
 
 def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | None, names: list[str]) -> Problem:
     suggestion = None if help else near(name, names)
+    remedies: tuple[Remedy, ...] = ()
     if suggestion:
         help = f"did you mean `{suggestion}`?"
+    elif help is None and len(names) <= _FEW:
+        help = f"use one of {quoted_list(sorted(names))}"
     elif help is None:
-        few = len(names) <= _FEW
-        help = (
-            f"use one of {quoted_list(sorted(names))}"
-            if few
-            else _LISTED.get(code, "`orchestrator filters` lists them")
-        )
-    return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)
+        help, remedies = _LISTED.get(code), (ListFilters(),)
+    return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion, remedies=remedies)

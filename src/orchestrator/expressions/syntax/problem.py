@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import Struct
 
 from orchestrator.expressions.types.value_types import Type
+from orchestrator.remedies import Remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,7 @@ class Problem(Struct, frozen=True):
     label: str = ""
     severity: Literal["error", "warning"] = "error"
     replacement: str | None = None
+    remedies: tuple[Remedy, ...] = ()
 
 
 class Fact(NamedTuple):

@@ -14,6 +14,7 @@ from orchestrator.language.syntax.problems import MAX_EDITS, MAX_PROBLEMS, Readi
 from orchestrator.language.yaml.layout import Edit, TextLayout
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.language.yaml.tree import Tree, build_tree
+from orchestrator.remedies import WriteExample
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 _MAX_PASSES = 60
@@ -154,7 +155,8 @@ def _finished(
             source,
             span,
             label=label,
-            help="start with `steps:` and a list of steps below it; `orchestrator init` writes an example",
+            help="start with `steps:` and a list of steps below it",
+            remedies=(WriteExample(),),
         )
     )
     return Reading(None, diagnostics, partial=True)

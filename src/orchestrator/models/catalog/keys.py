@@ -169,7 +169,7 @@ def _read_private(file: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as opened:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError(f"{file}: it is not a file", help="move it away, and use `orchestrator keys set`")
+            raise ConfigurationError(f"{file}: it is not a file", help="move it away, and store the keys again")
         if os.name == "posix" and found.st_uid not in (os.geteuid(), 0):
             raise ConfigurationError(
                 f"{file}: it belongs to another user, so the keys in it are not used", help=f"chown $USER {file}"

@@ -11,6 +11,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import ModelMissing
 from orchestrator.models.catalog.providers import SPELLINGS
 from orchestrator.models.messages import ModelName
+from orchestrator.remedies import ListModels, Remedy
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ class NameProblem(Struct, frozen=True):
     message: str
     help: str
     suggestion: str | None = None
+    remedies: tuple[Remedy, ...] = ()
 
     def error(self) -> ModelMissing:
         """Return it as an error, for places without a file."""
-        return ModelMissing(self.message, help=self.help)
+        return ModelMissing(self.message, help=self.help, remedies=self.remedies)
 
 
 def parse_model_name(text: str, known: KnownModels) -> ModelName | NameProblem:
@@ -158,4 +160,5 @@ def _unknown_model(name: str, known: KnownModels) -> NameProblem:
     if "/" in name:
         meant = f"huggingface:{name}"
         return NameProblem(message, f"write for example `{meant}`, if that provider offers it", meant)
-    return NameProblem(message, f"write it as `provider:model`, for example `ollama:{name}`; see `orchestrator models`")
+    help = f"write it as `provider:model`, for example `ollama:{name}`"
+    return NameProblem(message, help, remedies=(ListModels(),))

@@ -10,12 +10,14 @@ from msgspec import Struct
 from orchestrator.errors import MissingExtra, ModelMissing
 from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.catalog.providers import PROVIDERS, Provider
+from orchestrator.remedies import StoreKey
 from orchestrator.text.representation import repr_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.models.messages import ModelName
+    from orchestrator.remedies import Remedy
 
 
 class Endpoint(Struct, frozen=True):
@@ -50,14 +52,15 @@ def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, 
         raise _missing(name, f"`{name}` cannot be called: {provider.title} has no address", f"set it in {where}")
     key = keys.find(provider)
     if key is None and provider.needs_key:
-        raise _missing(name, f"`{name}` cannot be called: no API key for {provider.title}", how_to_give_key(provider))
+        help, remedy = how_to_give_key(provider)
+        raise _missing(name, f"`{name}` cannot be called: no API key for {provider.title}", help, remedy)
     return Endpoint(provider, base_url, (key.value or None) if key else None)
 
 
-def how_to_give_key(provider: Provider) -> str:
-    """Return how a person gives Orchestrator the key of a provider."""
+def how_to_give_key(provider: Provider) -> tuple[str, StoreKey]:
+    """Return the help and the remedy for a missing key of a provider."""
     variable = provider.key_variables[0] if provider.key_variables else f"{provider.name.upper()}_API_KEY"
-    return f"set {variable}, or store the key with: orchestrator keys set {provider.name}"
+    return f"set {variable}", StoreKey(provider.name)
 
 
 _SDKS = {
@@ -92,5 +95,5 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _missing(name: ModelName, message: str, help: str) -> ModelMissing:
-    return ModelMissing(message, provider=name.provider, model=name.model, help=help)
+def _missing(name: ModelName, message: str, help: str, *remedies: Remedy) -> ModelMissing:
+    return ModelMissing(message, provider=name.provider, model=name.model, help=help, remedies=remedies)

@@ -20,12 +20,14 @@ from orchestrator.errors import (
 from orchestrator.models.clients.endpoints import how_to_give_key
 from orchestrator.models.messages import ModelReply, Usage
 from orchestrator.models.output.texts import loaded
+from orchestrator.remedies import ListModels
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.models.clients.answer_bounds import HttpExchange
     from orchestrator.models.clients.endpoints import Endpoint
     from orchestrator.models.messages import ModelName
+    from orchestrator.remedies import StoreKey
 
 Fault = TypeVar("Fault", bound=ModelError)
 
@@ -80,7 +82,7 @@ def _fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> M
             ModelRejected,
             f"`{name}` rejected the request: {shorten(str(error), 500)}",
             name,
-            help="`orchestrator models` lists what each model can do",
+            remedies=[ListModels()],
         )
     if _is_of_connection(error):
         return _unreachable(str(error) or type(error).__name__, name, endpoint)
@@ -117,13 +119,15 @@ def _of_category(
     if isinstance(error, theirs.ModelRateLimitError) or status == 429:
         return made(ModelRateLimited, "lower `max_parallel`, or name a further model to ask", retry_after=wait)
     if isinstance(error, theirs.ModelAuthenticationError) or status in (401, 403):
-        return made(ModelRejected, _about_keys(status, endpoint))
+        help, remedy = _about_keys(status, endpoint)
+        return made(ModelRejected, help, remedies=[remedy])
     if isinstance(error, theirs.ModelNotFoundError) or status == 404:
-        return made(ModelRejected, _about_names(error, endpoint))
+        if near := getattr(error, "suggested_model_id", None):
+            return made(ModelRejected, f"did you mean `{near}`?")
+        place = f", and the address {endpoint.base_url}" if endpoint.base_url else ""
+        return made(ModelRejected, f"check the name of the model{place}", remedies=[ListModels()])
     if isinstance(error, theirs.ModelRequestRejectedError) or (status is not None and 400 <= status < 500):
-        return made(
-            ModelRejected, "change what the provider reports; `orchestrator models` lists what each model can do"
-        )
+        return made(ModelRejected, "change what the provider reports", remedies=[ListModels()])
     return made(ModelError)
 
 
@@ -201,12 +205,6 @@ def _passes(status: int | None) -> bool:
     return status is not None and (status >= 500 or status in _PASSING)
 
 
-def _about_names(error: theirs.ModelAPIError, endpoint: Endpoint) -> str:
-    near = getattr(error, "suggested_model_id", None)
-    place = f", and the address {endpoint.base_url}" if endpoint.base_url else ""
-    return f"did you mean `{near}`?" if near else f"check the name of the model (`orchestrator models`){place}"
-
-
 def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: bool = False) -> ModelUnavailable:
     where = f" at {endpoint.base_url}" if endpoint.base_url else ""
     what = "took too long" if timed_out else "cannot be reached, or broke the connection"
@@ -219,13 +217,14 @@ def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: 
     )
 
 
-def _about_keys(status: int | None, endpoint: Endpoint) -> str:
+def _about_keys(status: int | None, endpoint: Endpoint) -> tuple[str, StoreKey]:
     provider = endpoint.provider
+    help, remedy = how_to_give_key(provider)
     if endpoint.key is None:
-        return f"{provider.title} requires a key: {how_to_give_key(provider)}"
+        return f"{provider.title} requires a key: {help}", remedy
     if status == 403:
-        return f"check the permissions of the key at {provider.title}, or set another: {how_to_give_key(provider)}"
-    return f"the key is wrong or has expired: {how_to_give_key(provider)}"
+        return f"check the permissions of the key at {provider.title}, or set another: {help}", remedy
+    return f"the key is wrong or has expired: {help}", remedy
 
 
 # Pydantic AI has no class for it. The last is Bedrock's, whose body is cut off without an error.

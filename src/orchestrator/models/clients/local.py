@@ -14,6 +14,7 @@ from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients.endpoints import missing_extra
 from orchestrator.models.messages import ModelReply, Usage
 from orchestrator.models.output.texts import json_in
+from orchestrator.remedies import ListModels
 from orchestrator.text.content import path_kind
 from orchestrator.text.words import shorten
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.clients.weights import GeneratedTokens, Weights
     from orchestrator.models.messages import Embeddings, ModelName, ModelRequest
+    from orchestrator.remedies import Remedy
 
 
 class LocalClient:
@@ -42,7 +44,7 @@ class LocalClient:
     ) -> ModelReply:
         """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
         if request.tools:
-            raise _rejected(name, "it cannot call tools", "name a model that can; see `orchestrator models`")
+            raise _rejected(name, "it cannot call tools", "name a model that can", ListModels("tools"))
         folder = self._folder(name)
         began = time.perf_counter()
         ended = threading.Event()
@@ -178,7 +180,6 @@ def _missing(name: ModelName, reason: str) -> ModelMissing:
     )
 
 
-def _rejected(name: ModelName, reason: str, help: str) -> ModelRejected:
-    return ModelRejected(
-        f"`{name}` rejected the request: {reason}", provider=name.provider, model=name.model, help=help
-    )
+def _rejected(name: ModelName, reason: str, help: str, *remedies: Remedy) -> ModelRejected:
+    message = f"`{name}` rejected the request: {reason}"
+    return ModelRejected(message, provider=name.provider, model=name.model, help=help, remedies=remedies)

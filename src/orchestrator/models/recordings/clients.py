@@ -28,11 +28,13 @@ from orchestrator.models.recordings.format import (
     unchanged,
     write,
 )
+from orchestrator.remedies import StartRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.models.messages import ModelClient, ModelRequest
+    from orchestrator.remedies import Remedy
 
 _T = TypeVar("_T", ModelReply, Embeddings)
 
@@ -147,7 +149,7 @@ class ReplayClient:
     """Answers from the recordings of a directory without calling a model.
 
     Equal requests get the recordings in their order, and the last one again when there are no more. `scrub` takes
-    secrets out of JSON data, as when it was recorded. `again` is the command that records again, for messages. With
+    secrets out of JSON data, as when it was recorded. `again` is how recordings are made again. With
     `missing_ok` a directory that is not there has no recordings, which matters once something is asked.
 
     Raises:
@@ -155,15 +157,13 @@ class ReplayClient:
     """
 
     def __init__(
-        self, directory: str | Path, *, scrub: Scrub = unchanged, again: str = "", missing_ok: bool = False
+        self, directory: str | Path, *, scrub: Scrub = unchanged, again: Remedy | None = None, missing_ok: bool = False
     ) -> None:
         self.directory = Path(directory)
         self._scrub = scrub
-        self._again = again or f"orchestrator run FILE --record {directory}"
+        self._again = again or StartRun(record=str(directory))
         if not self.directory.is_dir() and not missing_ok:
-            raise ConfigurationError(
-                f"recordings directory `{self.directory}` does not exist", help=f"make recordings: {self._again}"
-            )
+            raise ConfigurationError(f"recordings directory `{self.directory}` does not exist", remedies=[self._again])
         self._recordings = read_all(self.directory) if self.directory.is_dir() else []
         self._by_key: dict[str, list[Recording]] = {}
         for recording in sorted(self._recordings, key=lambda each: each.number):
@@ -235,14 +235,14 @@ class ReplayClient:
         who = f"step `{step}`" if step else "the program"
         message = f"no recording in `{self.directory}` matches the request of {who} to `{request['model']}`"
         near = nearest(request, step, self._recordings)
-        help = f"if the change is intended, record again: {self._again}"
+        help, remedies = "an intended change needs new recordings", (self._again,)
         if near is None:
-            return RecordingMissing(f"{message}: it has none", help=help)
+            return RecordingMissing(f"{message}: it has none", help=help, remedies=remedies)
         lines = difference(near.request, request)
         where = f" of step `{near.step}`" if near.step != step and near.step else ""
         listed = "".join(f"\n  {line}" for line in lines)
         message += f"; the nearest is `{near.name}`{where}; [-recorded-] is now {{+requested+}}:{listed}"
-        return RecordingMissing(message, nearest=near.name, difference=lines, help=help)
+        return RecordingMissing(message, nearest=near.name, difference=lines, help=help, remedies=remedies)
 
 
 def _model_of(recording: Recording) -> ModelName:

@@ -164,7 +164,7 @@ def read_all(directory: Path) -> list[Recording]:
     except _NoRecording as found:
         raise ConfigurationError(
             f"{directory / found.name}: it is not a recording: {found}",
-            help="remove it, and record again",
+            help="remove it",
             remedies=[StartRun(record="DIR")],
         ) from found
 

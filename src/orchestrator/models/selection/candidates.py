@@ -166,9 +166,11 @@ def _none_fits(
     for each in anywhere:
         provider = here.catalogue.providers[each.card.name.provider]
         if not here.keys.suffices(provider):
-            return ModelMissing(message, help=f"`{each.card.name}` would fit: {how_to_give_key(provider)}")
+            help, remedy = how_to_give_key(provider)
+            return ModelMissing(message, help=f"`{each.card.name}` would fit: {help}", remedies=[remedy])
         if (missing := missing_extra(provider)) is not None:
-            return ModelMissing(message, help=f"`{each.card.name}` would fit: {missing.advice}")
+            help = f"`{each.card.name}` would fit, but its package is not installed"
+            return ModelMissing(message, help=help, remedies=missing.remedies)
     named = "name a model with `model`"
     if needs.purpose == "embeddings":
         named += ", for all such steps with `experts: {embed: openai:text-embedding-3-small}`"

@@ -11,18 +11,13 @@ from orchestrator.errors import ModelMissing
 from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_model_name
 from orchestrator.models.clients.endpoints import missing_extra
 from orchestrator.models.messages import ModelName
+from orchestrator.remedies import Replay, StoreKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
-
-HOW_TO_GET_A_MODEL: Final = (
-    "set the API key of a provider (orchestrator keys set PROVIDER), start Ollama, "
-    "or replay recorded answers (--replay DIR)"
-)
-"""What a person does who wants `auto` to stand for a model."""
 
 _CONNECT_SECONDS: Final = 0.3
 
@@ -48,9 +43,15 @@ def default_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) 
     lacking = [f"{reason}, but its packages are not installed ({install_command(extra)})" for reason, extra in skipped]
     if found is None:
         problem = "; ".join(lacking) or "no API key of a provider is set, and Ollama is not running"
-        raise ModelMissing(f"no model is available for `auto`: {problem}", help=HOW_TO_GET_A_MODEL)
+        raise no_model(f"no model is available for `auto`: {problem}")
     name, reason = found
     return name, "; ".join((reason, *lacking))
+
+
+def no_model(message: str) -> ModelMissing:
+    """Return the error for a machine on which nothing answers for `auto`."""
+    help = "start Ollama or set the API key of a provider"
+    return ModelMissing(message, help=help, remedies=[StoreKey(), Replay()])
 
 
 def ollama_is_running(catalogue: Catalogue, keys: Keys) -> bool:

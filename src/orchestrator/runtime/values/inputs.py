@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,24 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
+from orchestrator.remedies import GiveInput, Remedy
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.representation import repr_without
 from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.functions.results import NotJson, json_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.tools.sandbox.permissions import Permissions
+
+
+class InputProblem(Struct, frozen=True):
+    """One thing that is wrong with the inputs of a run."""
+
+    code: str
+    message: str
+    remedies: Sequence[Remedy] = ()
+    help: str = ""
 
 
 class Bound(Struct, frozen=True):
@@ -59,7 +67,7 @@ def bind(
         InputError: With one problem for each thing that is wrong: ORC601 missing, ORC602 unknown, ORC603 invalid.
     """
     environment = os.environ if environment is None else environment
-    problems = [(codes.UNKNOWN_INPUT, _unknown(name, specs)) for name in given if name not in specs]
+    problems = [InputProblem(codes.UNKNOWN_INPUT, _unknown(name, specs)) for name in given if name not in specs]
     values: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
     for name, spec in specs.items():
@@ -67,12 +75,12 @@ def bind(
         if found and not faults:
             faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
         if found:
-            # The words of a fault quote the value, which must not be read anywhere if it is secret.
-            hide = Redactor({name: value} if spec.secret else {}, "hidden")
-            problems.extend((codes.INVALID_INPUT, hide.text(fault)) for fault in faults)
+            problems.extend(_hidden(fault, spec, name, value) for fault in faults)
             value = value if faults else fill_defaults(spec, value)
         elif spec.required:
-            problems.append((codes.MISSING_INPUT, _missing(name, spec)))
+            about = f" ({spec.description})" if spec.description else ""
+            message = f"`{name}`{about} is required"
+            problems.append(InputProblem(codes.MISSING_INPUT, message, [_how_to_give(name, spec)]))
         values[name] = value
         if spec.secret and value is not None:
             secrets[name] = value
@@ -100,43 +108,38 @@ def rebind(
             one that the run cannot have, or whose recorded value is none for the edited pipeline.
     """
     environment = os.environ if environment is None else environment
-    problems: list[tuple[str, str]] = []
+    problems: list[InputProblem] = []
     values: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
     for name in given:
         if name not in specs:
-            problems.append((codes.UNKNOWN_INPUT, _unknown(name, specs)))
+            problems.append(InputProblem(codes.UNKNOWN_INPUT, _unknown(name, specs)))
         elif fixed and name in recorded and not specs[name].secret and plain(given[name]) != recorded[name]:
-            problems.append(
-                (codes.INVALID_INPUT, f"`{name}` is fixed once the run is created; only secrets can be given again")
-            )
+            message = f"`{name}` is fixed once the run is created; only secrets can be given again"
+            problems.append(InputProblem(codes.INVALID_INPUT, message))
     for name, spec in specs.items():
         is_new = name not in recorded or (name in given and not fixed and not spec.secret)
         if not is_new and not (spec.secret and recorded[name] is not None):
             values[name] = recorded[name]
             unfit = [] if values[name] is None and not spec.required else input_problems(spec, values[name], name)
             problems.extend(
-                (codes.INCOMPATIBLE_PIPELINE, f"the recorded input does not fit: {fault}") for fault in unfit
+                InputProblem(codes.INCOMPATIBLE_PIPELINE, f"the recorded input does not fit: {fault}")
+                for fault in unfit
             )
             continue
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
             faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
         if not is_new and (not found or faults):
-            problems.append(
-                (
-                    codes.SECRET_REQUIRED_AGAIN,
-                    f"`{name}` is a secret and must be given again: {_how_to_give(name, spec, again=True)}",
-                )
-            )
-        elif faults:
-            hide = Redactor({name: value} if spec.secret else {}, "hidden")
-            problems.extend((codes.INVALID_INPUT, hide.text(fault)) for fault in faults)
-        elif not found and spec.required:
+            message = f"`{name}` is a secret and must be given again"
             how = _how_to_give(name, spec, again=True)
-            problems.append(
-                (codes.INCOMPATIBLE_PIPELINE, f"`{name}` is required, and the run was created without it: {how}")
-            )
+            problems.append(InputProblem(codes.SECRET_REQUIRED_AGAIN, message, [how]))
+        elif faults:
+            problems.extend(_hidden(fault, spec, name, value) for fault in faults)
+        elif not found and spec.required:
+            message = f"`{name}` is required, and the run was created without it"
+            how = _how_to_give(name, spec, again=True)
+            problems.append(InputProblem(codes.INCOMPATIBLE_PIPELINE, message, [how]))
         values[name] = value if faults or not found else fill_defaults(spec, value)
         if spec.secret and value is not None:
             secrets[name] = value
@@ -147,40 +150,50 @@ def rebind(
 
 def _value(
     name: str, spec: InputSpec, given: Mapping[str, Any], environment: Mapping[str, str]
-) -> tuple[bool, Any, list[str]]:
+) -> tuple[bool, Any, list[InputProblem]]:
     """Find a value: whether there is one, the value, and what is wrong with how it is written."""
     if name in given:
         try:
             return True, json_result(given[name], f"`{name}`"), []
         except NotJson as error:
-            return True, None, [str(error).replace("; return ", "; give ", 1)]
+            return True, None, [_invalid(str(error).replace("; return ", "; give ", 1))]
     if spec.default_from_env and spec.default_from_env in environment:
         text = environment[spec.default_from_env]
         try:
             return True, parse_input_text(spec, text), []
         except ValueError as error:
-            return True, text, [f"`{name}`, from the environment variable `{spec.default_from_env}`: {error}"]
+            return True, text, [_invalid(f"`{name}`, from the environment variable `{spec.default_from_env}`: {error}")]
     if spec.has_default:
         return True, spec.default, []
     return False, None, []
 
 
-def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) -> list[str]:
-    faults = input_problems(spec, value, name)
+def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) -> list[InputProblem]:
+    faults = [_invalid(fault) for fault in input_problems(spec, value, name)]
     if faults or spec.type != "file" or not isinstance(value, str):
         return faults
     path = Path(permissions.directory, value)
     refusal = permissions.check_read(path)
     if refusal is not None:
-        return [f"`{name}` cannot be read: {refusal.message}; {refusal.help}"]
+        message = f"`{name}` cannot be read: {refusal.message}"
+        return [InputProblem(codes.INVALID_INPUT, message, refusal.remedies, refusal.help)]
     try:
         is_directory = S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return [f"`{name}` names a file that does not exist: `{value}`"]
+        return [_invalid(f"`{name}` names a file that does not exist: `{value}`")]
     except (OSError, ValueError) as error:  # too long, not allowed to look, not a path at all
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a path"
-        return [f"`{name}` names a file that cannot be read: `{shorten(value)}` ({reason.lower()})"]
-    return [f"`{name}` must be a file, but `{value}` is a directory"] if is_directory else []
+        return [_invalid(f"`{name}` names a file that cannot be read: `{shorten(value)}` ({reason.lower()})")]
+    return [_invalid(f"`{name}` must be a file, but `{value}` is a directory")] if is_directory else []
+
+
+def _invalid(message: str) -> InputProblem:
+    return InputProblem(codes.INVALID_INPUT, message)
+
+
+def _hidden(fault: InputProblem, spec: InputSpec, name: str, value: Any) -> InputProblem:
+    """Return a problem without a secret value: its message quotes the value, and its remedies may name it."""
+    return _invalid(Redactor({name: value}, "hidden").text(fault.message)) if spec.secret else fault
 
 
 def plain(value: Any) -> Any:
@@ -199,27 +212,20 @@ def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:
     return f"unknown input `{name}`; the pipeline takes {known or 'no inputs'}"
 
 
-def _missing(name: str, spec: InputSpec) -> str:
-    about = f" ({spec.description})" if spec.description else ""
-    return f"`{name}`{about} is required; {_how_to_give(name, spec)}"
+def _how_to_give(name: str, spec: InputSpec, *, again: bool = False) -> GiveInput:
+    return GiveInput(name, again, spec.default_from_env or "")
 
 
-def _how_to_give(name: str, spec: InputSpec, *, again: bool = False) -> str:
-    """Say how a value is given: at the command line, in Python (`again`: to a run that there is), by a variable."""
-    pair = f'{{"{name}": ...}}'
-    python = f"inputs={pair}" if again else f"{name}=..." if name.isidentifier() else pair
-    variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
-    return f"give it with `-i {name}=...`, in Python with `{python}`{variable}"
-
-
-def input_error(problems: Sequence[tuple[str, str]], specs: Mapping[str, InputSpec]) -> InputError:
-    """Return the one error that names every problem, each given with its code."""
-    texts = [text for _, text in problems]
+def input_error(problems: Sequence[InputProblem], specs: Mapping[str, InputSpec]) -> InputError:
+    """Return the one error that names every problem."""
+    texts = [problem.message for problem in problems]
     message = (
         texts[0] if len(texts) == 1 else f"{len(texts)} inputs are invalid:\n" + "\n".join(f"  - {t}" for t in texts)
     )
     known = ", ".join(f"`{name}` ({spec.type or 'any value'})" for name, spec in specs.items())
     help = f"the inputs are {known}" if known else "the pipeline takes no inputs"
-    if all(code == codes.SECRET_REQUIRED_AGAIN for code, _ in problems):
+    if all(problem.code == codes.SECRET_REQUIRED_AGAIN for problem in problems):
         help = "secrets are never stored with a run; steps that succeeded are not run again"
-    return InputError(message, problems=texts, code=problems[0][0], help=help)
+    help = "; ".join(dict.fromkeys([help, *(problem.help for problem in problems if problem.help)]))
+    remedies = dict.fromkeys(remedy for problem in problems for remedy in problem.remedies)
+    return InputError(message, problems=texts, code=problems[0].code, help=help, remedies=[*remedies])

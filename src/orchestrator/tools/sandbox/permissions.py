@@ -97,7 +97,7 @@ class Permissions(Struct, frozen=True):
         for host in added_hosts:
             problem = host_problem(host)
             if problem:
-                raise ConfigurationError(f"`--allow-host {host}`: {problem}")
+                raise ConfigurationError(f"the host `{host}` cannot be allowed: {problem}")
         return replace(
             self,
             output_directory=self.directory / output_directory if output_directory else self.output_directory,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from orchestrator.errors import PermissionDenied
-from orchestrator.remedies import Allow
+from orchestrator.remedies import Remedy
 
 
 class Refusal(Struct, frozen=True):
@@ -16,19 +16,19 @@ class Refusal(Struct, frozen=True):
 
     parameter: str | None
     message: str
-    remedy: Allow | None = None
+    remedy: Remedy | None = None
     advice: str = "use another path; no option allows this one"
 
     @property
     def help(self) -> str:
-        """How to allow the call, or what to do instead."""
-        if self.remedy is None:
-            return self.advice
-        in_python = "in Python with `Orchestrator(permissions=...)`"
-        return f"allow it with `{self.remedy.option}`, under `[allow]` in orchestrator.toml, or {in_python}"
+        """What to do, in addition to the remedies."""
+        return self.advice if self.remedy is None else "allow it under `[allow]` in orchestrator.toml"
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The remedy, if there is one."""
+        return () if self.remedy is None else (self.remedy,)
 
     def error(self) -> PermissionDenied:
         """Return the error that a step raises for it."""
-        if self.remedy is None:
-            return PermissionDenied(self.message, help=self.advice)
-        return PermissionDenied(self.message, remedies=[self.remedy])
+        return PermissionDenied(self.message, help=self.help, remedies=self.remedies)

@@ -122,7 +122,7 @@ def _exchanged(connection: Connection, exchange: HttpExchange) -> Iterator[None]
 
 
 def _connect(endpoint: Endpoint) -> Connection:
-    from orchestrator.models.clients.connections import connect
+    from orchestrator.models.clients.protocols import connect
 
     connection = connect(endpoint)
     # Loaded here rather than in the event loop.

@@ -17,8 +17,78 @@ from openai.resources.chat.completions import AsyncCompletions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import ValidationError
 
+from orchestrator.models.clients.connections import Connection
+from orchestrator.models.clients.embeddings import by_model
+from orchestrator.models.clients.transport import READ, http_client
+
 if TYPE_CHECKING:
+    import httpx2
     from openai._types import RequestOptions
+    from pydantic_ai.models import Model
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+    from orchestrator.models.clients.endpoints import Endpoint
+
+OPENAI = "https://api.openai.com/v1"
+
+
+def connect(endpoint: Endpoint) -> Connection:
+    """Connect to an endpoint."""
+    from pydantic_ai.embeddings.openai import OpenAIEmbeddingModel
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    http = http_client()
+    client = client_of(endpoint, http)
+    own = not endpoint.base_url
+    api = endpoint.api or ("responses" if own else "chat")
+    provider: OpenAIProvider | OpenAICompatibleProvider
+    if own or api == "responses":
+        provider = OpenAIProvider(openai_client=client)
+    else:
+        provider = OpenAICompatibleProvider(endpoint.provider.name, openai_client=client, profile=profile_of_servers())
+
+    def make(name: str, chat: bool) -> Model[Any]:
+        if api == "responses" and not chat:
+            return OpenAIResponsesModel(name, provider=provider)
+        return OpenAIChatModel(name, provider=provider)
+
+    vectors = by_model(lambda name: OpenAIEmbeddingModel(name, provider=provider))
+    return Connection(endpoint, make, http.aclose, vectors, texts_at_once=1000)
+
+
+def client_of(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
+    """Return the client of an endpoint that speaks this protocol."""
+    # A custom server can work without a key, but the SDK cannot.
+    key = endpoint.key or "none"
+    base_url = endpoint.base_url or OPENAI
+    return PlainOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0, timeout=READ)
+
+
+def profile_of_servers() -> OpenAIModelProfile:
+    """Return what servers that are compatible with OpenAI have in common.
+
+    Most hold an answer to a JSON Schema; some ignore it silently, so the schema is said in words too.
+    """
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+    return OpenAIModelProfile(
+        supports_json_schema_output=True,
+        supports_json_object_output=True,
+        native_output_requires_schema_in_instructions=True,
+        openai_supports_strict_tool_definition=False,
+        openai_chat_supports_max_completion_tokens=False,
+        openai_chat_streaming_requires_finish_reason=True,
+    )
+
+
+def whole_streams() -> OpenAIModelProfile:
+    """Return what holds of all who speak this protocol: a stream without a reason for its end was cut off."""
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+    return OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+
 
 _SENDING = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json", "timeout": "timeout"}
 """The arguments that say how to send, and not what."""

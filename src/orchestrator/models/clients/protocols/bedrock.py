@@ -22,12 +22,34 @@ from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
 from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, HttpExchange, current
+from orchestrator.models.clients.connections import Connection
+from orchestrator.models.clients.embeddings import by_model
 from orchestrator.models.clients.errors import too_large
-from orchestrator.models.clients.transport import BoundedDocument, BoundExceeded
+from orchestrator.models.clients.transport import CONNECT, READ, BoundedDocument, BoundExceeded
 from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from orchestrator.models.clients.endpoints import Endpoint
+
+
+def connect(endpoint: Endpoint) -> Connection:
+    """Connect to an endpoint."""
+    from pydantic_ai.embeddings.bedrock import BedrockEmbeddingModel
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider
+
+    client = runtime_client(endpoint.key, endpoint.base_url or None, connect=CONNECT, read=READ)
+    provider = BedrockProvider(bedrock_client=client)
+    return Connection(
+        endpoint,
+        lambda name, _: BedrockConverseModel(name, provider=provider),
+        partial(close, client),
+        by_model(lambda name: BedrockEmbeddingModel(name, provider=provider)),
+        texts_at_once=96,
+        during=hanging_up,
+    )
 
 
 class _BedrockCall:

@@ -66,6 +66,18 @@ def test_a_room_says_what_lives_in_it_and_can_be_seen_at_a_glance(room: Path):
     assert room.name in SMALL or has_rooms or count in ROOM
 
 
+WORDS = (
+    "lease retry snapshot secret fork stream timeout cancel branch approval judge token usage cost dependency alias "
+    "sandbox progress command rule error_handler"
+)
+"""What newcomers grep the file names for. Not concepts of the product yet: `worker`; nor at all: `checkpoint`."""
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_who_greps_the_file_names_for_a_concept_finds_its_room(word: str):
+    assert [module for module in modules() if word in module]
+
+
 def test_codes_are_symbols():
     bare = [
         f"{module}:{node.lineno}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
-from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
 from orchestrator.models.calls.gateway import Feedback
+from orchestrator.models.calls.token_estimate import prompt_tokens, tokens_of
 from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
 from tests.models.acting import Desk
 

@@ -20,10 +20,10 @@ from orchestrator.models.budget import (
     settle_all,
     usd,
 )
-from orchestrator.models.calls.estimate import estimate_of, prompt_tokens
 from orchestrator.models.calls.gateway import ModelChoice
 from orchestrator.models.calls.project_budget import ProjectBudget, ProjectLedger
 from orchestrator.models.calls.service import ModelService
+from orchestrator.models.calls.token_estimate import estimate_of, prompt_tokens
 from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, Usage
 from tests.models.asked import Client, Host
 

@@ -22,9 +22,9 @@ from orchestrator.errors import (
     StepError,
 )
 from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.models.calls.estimate import MOST_OUTPUT
 from orchestrator.models.calls.gateway import Feedback, ModelChoice, Requirements
 from orchestrator.models.calls.service import ModelService
+from orchestrator.models.calls.token_estimate import MOST_OUTPUT
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.limits import Limits, LimitSettings, Rate
 from orchestrator.models.limits.windows import PROVIDER

@@ -25,12 +25,12 @@ GROUPS: Final = {
         "qc": "inspect.qc",
     },
     "Control": {
-        "pause": "control.stop",
+        "pause": "control.pause",
         "resume": "control.resume",
-        "retry": "control.resume",
-        "fork": "control.resume",
+        "retry": "control.retry",
+        "fork": "control.fork",
         "answer": "control.answer",
-        "cancel": "control.stop",
+        "cancel": "control.cancel",
     },
     "Author": {
         "init": "author.init",

@@ -17,8 +17,9 @@ from orchestrator.journal.payloads import RunCancelledPayload
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.state.fold import fold, status_of
-from orchestrator.journal.store.batch_insert import Appender, EventRow, Snapshot
-from orchestrator.journal.store.blob_codec import encode, encode_parts, storable
+from orchestrator.journal.store.batch_insert import Appender, EventRow
+from orchestrator.journal.store.blob_codec import encode_parts, storable
+from orchestrator.journal.store.snapshots import SnapshotSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 LAZY_SECONDS = 0.05
 """Seconds after which an event is written at the latest, also if no commit is requested."""
-
-SNAPSHOT_EVENTS = 256
-"""How many events are recorded between two snapshots: about how many a reader folds at most."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -360,8 +358,7 @@ class RunJournal:
         self._journal = journal
         self._state = state
         self._owner = str(lease.owner)
-        self._snapshot_seq = state.last_seq
-        self._snapshot_every = SNAPSHOT_EVENTS
+        self._snapshots = SnapshotSchedule(state.last_seq)
 
     @property
     def run_id(self) -> str:
@@ -401,12 +398,7 @@ class RunJournal:
         path = storable(path)
         event = Event(self.lease.run_id, state.last_seq + 1, max(time.time(), state.last_at), type, path, attempt, data)
         fold(state, event)
-        snapshot = None
-        if state.state != before or event.seq - self._snapshot_seq >= self._snapshot_every:
-            snapshot = Snapshot(state.state, event.seq, encode(state.to_dict()))
-            self._snapshot_seq = event.seq
-            # As many events as paths to write: the snapshots of a run stay linear in its events.
-            self._snapshot_every = max(SNAPSHOT_EVENTS, state.size)
+        snapshot = self._snapshots.next(state, before=before)
         if self.error is None and not self.left:
             spent = state.spending.spent if type == "step.model" else None
             self._journal.put(EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))

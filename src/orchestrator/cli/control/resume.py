@@ -1,4 +1,4 @@
-"""`resume`, `retry` and `fork`: continue a run in this process."""
+"""`resume`: continue a run in this process."""
 
 import os
 from codecs import BOM_UTF8
@@ -74,81 +74,6 @@ def resume(
             return handle
 
         code = show_resumed(options, orchestrator, go_on, since=before.last_seq)
-    model_source.end(quiet=options.quiet)
-    raise typer.Exit(code)
-
-
-@executes
-def retry(
-    run: common.RunArgument,
-    options: RunOptions,
-    step: Annotated[
-        str, typer.Option("--step", metavar="PATH", help="The step: draft, translate[17], translate[17].draft.")
-    ] = ...,  # type: ignore[assignment]  # it must be given
-    input: common.SecretOption = None,
-    inputs: common.SecretsOption = None,
-    replay: common.ReplayOption = None,
-) -> None:
-    """Run one step again, and continue.
-
-    All steps that depend on it run again, too. Works on any run that is not being executed, also on one that succeeded.
-    Items of loops are counted from 0.
-    """
-    from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelOptions
-    from orchestrator.cli.run.foreground import reported
-
-    model_source = ModelOptions(None, replay, dry_run=False)
-    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
-        handle = orchestrator.get_run(run)
-        values = read_inputs(declared(handle), input or (), inputs)
-        model_source.hide(declared(handle), values)
-        before = handle.status()
-        code = show_resumed(
-            options, orchestrator, lambda: orchestrator.retry(handle.id, step, inputs=values), since=before.last_seq
-        )
-    model_source.end(quiet=options.quiet)
-    raise typer.Exit(code)
-
-
-@executes
-def fork(
-    run: common.RunArgument,
-    options: RunOptions,
-    from_: Annotated[
-        str,
-        typer.Option("--from", metavar="STEP", help="The first step that is not shared, with all that depends on it."),
-    ] = ...,  # type: ignore[assignment]  # it must be given
-    input: common.InputOption = None,
-    inputs: common.InputsOption = None,
-    replay: common.ReplayOption = None,
-) -> None:
-    """Start a new run that reuses the results of another one.
-
-    All results are shared except those of a step and its dependents. The other run may be in any state, and does not
-    change.
-
-    -i changes inputs of the new run, and gives secrets again. Shared steps are not run again, even if they read an
-    input that changed: a warning names them.
-    """
-    from orchestrator.cli.options.inputs import declared, read_inputs
-    from orchestrator.cli.options.model_source import ModelOptions
-    from orchestrator.cli.run.foreground import reported
-    from orchestrator.cli.terminal.output import say
-
-    model_source = ModelOptions(None, replay, dry_run=False)
-    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
-        handle = orchestrator.get_run(run)
-        values = read_inputs(declared(handle), input or (), inputs)
-        model_source.hide(declared(handle), values)
-
-        def begin() -> "Run":
-            begun = orchestrator.fork(handle.id, from_step=from_, inputs=values)
-            if not options.quiet:
-                say(f"run {begun.id} reuses the results of {handle.id}")
-            return begun
-
-        code = show_resumed(options, orchestrator, begin, since=None)
     model_source.end(quiet=options.quiet)
     raise typer.Exit(code)
 

@@ -14,7 +14,7 @@ from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, mode
 from orchestrator.cli.forecast.upper_bound import UpperBound, upper_bound_of
 from orchestrator.errors import OrchestratorError
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
-from orchestrator.models.calls.estimate import output_tokens, tokens_of
+from orchestrator.models.calls.token_estimate import output_tokens, tokens_of
 from orchestrator.models.messages import Message, ModelName, ModelRequest, Usage
 from orchestrator.plan.children import Children
 from orchestrator.plan.steps import (

@@ -9,8 +9,8 @@ from orchestrator import codes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orchestrator.compiler.ir.dependency import Flow
     from orchestrator.compiler.ir.diagnostics import Diagnostics
-    from orchestrator.compiler.ir.nodes import Flow
 
 
 def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) -> None:

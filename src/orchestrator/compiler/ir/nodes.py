@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from orchestrator.compiler.ir.jumps import Cover, Jump, JumpKind
+from orchestrator.compiler.ir.dependency import Flow
 from orchestrator.compiler.ir.names import NAMESPACES
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.diagnostics import Vocabulary
@@ -237,43 +237,6 @@ class PlacedTemplate(Struct, frozen=True):
         """Yield each read of a free name, with the scalar that contains it."""
         for reference in self.template.references:
             yield reference, self.scalar
-
-
-class Dependency(Struct, frozen=True):
-    """`step` depends on `on` because of `node`; `reason` describes why.
-
-    `part` are offsets in the text of `node`, if it is an expression; None: the whole node.
-    """
-
-    step: str
-    on: str
-    node: Node
-    reason: str
-    part: tuple[int, int] | None = None
-
-    @property
-    def span(self) -> Span:
-        """The place, computed on demand because few dependencies are ever shown."""
-        return self.node.span_of(*self.part) if self.part and isinstance(self.node, Scalar) else self.node.span
-
-
-class Flow(Struct):
-    """The order of the steps of one block: dependencies by step, and jumps.
-
-    `covers` are the innermost jumps over each position that may be skipped.
-    """
-
-    edges: dict[str, dict[str, Dependency]] = field(default_factory=dict)
-    jumps: dict[str, dict[JumpKind, Jump]] = field(default_factory=dict)
-    covers: dict[int, Cover] = field(default_factory=dict)
-
-    def add(self, edge: Dependency) -> None:
-        """Record a dependency; the first reason is kept."""
-        self.edges.setdefault(edge.step, {}).setdefault(edge.on, edge)
-
-    def dependencies(self, step: str) -> tuple[str, ...]:
-        """Return the ids of all steps that `step` depends on."""
-        return tuple(self.edges.get(step, ()))
 
 
 class Carried(Struct, eq=False):

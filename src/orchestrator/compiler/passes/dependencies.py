@@ -8,9 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
+from orchestrator.compiler.ir.dependency import Dependency
 from orchestrator.compiler.ir.jumps import JUMP_KINDS, Jump, JumpKind, covers, last_jumps
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import Dependency
 from orchestrator.compiler.rules.unresolved_names import around, report_unknown_step
 from orchestrator.diagnostics import suggest
 from orchestrator.language.aliases.canonical import written_key

@@ -13,6 +13,7 @@ from msgspec import Struct
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, storable
+from orchestrator.journal.store.snapshots import Snapshot
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.run_creation import RunCreation
     from orchestrator.journal.store.database import Database
-
-
-class Snapshot(Struct, frozen=True):
-    """The fold after the event `seq`: written with it, so that readers start from there."""
-
-    state: str
-    seq: int
-    text: str
 
 
 class EventRow(Struct):

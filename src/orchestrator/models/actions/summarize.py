@@ -13,7 +13,7 @@ from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, mod
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_text
 from orchestrator.models.actions.chunks import chunks
 from orchestrator.models.actions.parameters import at_least, invalid_parameter
-from orchestrator.models.calls.estimate import tokens_of
+from orchestrator.models.calls.token_estimate import tokens_of
 from orchestrator.models.messages import Message
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from orchestrator.errors import (
     RecordingMissing,
 )
 from orchestrator.models.budget import Spent, reserve_all, settle_all
-from orchestrator.models.calls.estimate import (
+from orchestrator.models.calls.gateway import ModelAnswer, ModelCall
+from orchestrator.models.calls.token_estimate import (
     answer_tokens,
     estimate_of,
     estimate_of_embedding,
@@ -31,7 +32,6 @@ from orchestrator.models.calls.estimate import (
     prompt_tokens,
     tokens_of,
 )
-from orchestrator.models.calls.gateway import ModelAnswer, ModelCall
 from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, current_sending, current_step
 from orchestrator.models.output.texts import empty_answer
 from orchestrator.models.recordings.format import embedding_request_data, request_data

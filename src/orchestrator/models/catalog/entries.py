@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from orchestrator.models.catalog import prices
+from orchestrator.models.catalog import costs
 from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.messages import ModelName, Usage
 
@@ -81,7 +81,7 @@ class Catalogue(Struct, frozen=True):
     @property
     def version(self) -> str:
         """What the catalogue was made of: the version of the prices and the date of the built-in table."""
-        return f"genai-prices {prices.version()}, table of {_known()[0]}"
+        return f"genai-prices {costs.version()}, table of {_known()[0]}"
 
     def find(self, name: ModelName) -> ModelCard | None:
         """Return what is known of a model, or None if nothing is."""
@@ -89,7 +89,7 @@ class Catalogue(Struct, frozen=True):
         if provider is None:
             return None
         override = self.settings.models.get(name)
-        listed = prices.listed(provider, name.model)
+        listed = costs.listed(provider, name.model)
         if listed is None and override is None and not provider.free:
             return None
         return _card(name, provider, listed, override)
@@ -106,7 +106,7 @@ class Catalogue(Struct, frozen=True):
             return None
         override = self.settings.models.get(name)
         if not {"input_price", "cached_price", "output_price"} & set(override or ()):
-            return 0.0 if provider.free else prices.cost(provider, name.model, usage)
+            return 0.0 if provider.free else costs.cost(provider, name.model, usage)
         card = self.find(name)
         return _cost(card, usage) if card else None
 
@@ -125,21 +125,21 @@ class Catalogue(Struct, frozen=True):
 
     def _named(self, model: str, *, makers: bool) -> Iterator[ModelName]:
         for provider in self.providers.values():
-            if provider.maker == makers and (found := prices.listed(provider, model)) and _rule(found.id)["can"]:
+            if provider.maker == makers and (found := costs.listed(provider, model)) and _rule(found.id)["can"]:
                 yield ModelName(provider.name, model)
 
     def _of(self, provider: Provider) -> Iterator[ModelCard]:
-        found = {each.id: each for each in prices.models(provider) if _rule(each.id)["can"]}
+        found = {each.id: each for each in costs.models(provider) if _rule(each.id)["can"]}
         own = {
             name.model: override for name, override in self.settings.models.items() if name.provider == provider.name
         }
         for model in sorted({*found, *own}):
-            listed = found.get(model) or prices.listed(provider, model)
+            listed = found.get(model) or costs.listed(provider, model)
             yield _card(ModelName(provider.name, model), provider, listed, own.get(model))
 
 
 def _card(
-    name: ModelName, provider: Provider, listed: prices.Listed | None, override: Mapping[str, Any] | None
+    name: ModelName, provider: Provider, listed: costs.Listed | None, override: Mapping[str, Any] | None
 ) -> ModelCard:
     rule = _rule(name.model)
     capabilities = frozenset(rule["can"])

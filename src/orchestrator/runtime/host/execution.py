@@ -32,8 +32,9 @@ from orchestrator.runtime.run.run_graph import Ending
 from orchestrator.runtime.run.run_loop import RunLoop
 from orchestrator.runtime.run.scheduler import Scheduler
 from orchestrator.runtime.run.slots import Slots
+from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.executors import EXECUTORS
-from orchestrator.runtime.steps.pipelines import PipelineRun, run_timeout
+from orchestrator.runtime.steps.pipelines import PipelineRun
 from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.tools.functions.tracebacks import traceback_text
 

@@ -203,7 +203,8 @@ class Scheduler:
         for node, record in restored:
             resumption.restore(self.context, node, record)
         for node, record in restored:
-            self._run_of(node).count(record.state)
+            if record.state == "succeeded":
+                self._run_of(node).count_success()
             self._release(node)
         for node in frame.nodes.values():
             if node.waits_for == 0:

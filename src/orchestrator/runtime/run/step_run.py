@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError, StepTimeout
+from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError
 from orchestrator.expressions import Entity
 from orchestrator.journal.payloads import (
     StepCancelledPayload,
@@ -23,12 +23,14 @@ from orchestrator.journal.payloads import (
 )
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.steps import Agent, ToolCall
+from orchestrator.runtime.run.branches import has_enough, is_tolerated
 from orchestrator.runtime.run.failures import error_data, traceback_data
 from orchestrator.runtime.run.model_access import ModelAccess
 from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
 from orchestrator.runtime.run.run_context import RunContext
 from orchestrator.runtime.run.run_graph import Activity, StepFailure, StepNode
 from orchestrator.runtime.run.slots import Slots
+from orchestrator.runtime.run.timeouts import step_timeout
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.result_size import too_large
@@ -192,7 +194,7 @@ class StepRun(Struct, frozen=True):
     def end_if_stopped(self) -> bool:
         """End a step that was stopped, now that nothing in it runs any more; return whether it was."""
         if self.node.stopped == "timeout":
-            self.fail(_timed_out(self.node))
+            self.fail(step_timeout(self.node))
         elif self.node.stopped:
             self.cancel()
         return bool(self.node.stopped)
@@ -229,20 +231,16 @@ class StepRun(Struct, frozen=True):
             return
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
-        self.count("succeeded")
+        self.count_success()
         if node.step.on_success is not None:
             node.jump = "on_success"
         self.parts.control.settle(node)
 
-    def count(self, state: str) -> None:
-        """Count the end of a step, and stop its frame when enough steps have succeeded."""
-        frame = self.node.frame
-        if frame.enough is not None and state == "succeeded" and not self.node.step.is_auto:
-            frame.succeeded += 1
-            if frame.succeeded >= frame.enough:
-                self.context.loop.call_later(
-                    0, self.parts.control.stop_frame, frame, "enough other branches had succeeded"
-                )
+    def count_success(self) -> None:
+        """Count the success, and stop the other branches when the group needs none of them."""
+        if has_enough(self.node):
+            reason = "enough other branches had succeeded"
+            self.context.loop.call_later(0, self.parts.control.stop_frame, self.node.frame, reason)
 
     def fail(self, failure: StepFailure | OrchestratorError) -> None:
         """Make another attempt, start an error handler, or record the failure."""
@@ -287,7 +285,7 @@ class StepRun(Struct, frozen=True):
     def record_failure(self, failure: StepFailure, kind: Handling, value: Any, *, tolerable: bool = True) -> None:
         """Record a failure with how it is handled. If it is not `tolerable`, no other branch can make up for it."""
         node, duration = self.node, self.elapsed
-        if kind == "fail" and tolerable and self._is_tolerated():
+        if kind == "fail" and tolerable and is_tolerated(node.frame):
             kind = "continue"
         end = StepFailedPayload(
             error=dict(failure.data),
@@ -313,14 +311,6 @@ class StepRun(Struct, frozen=True):
         node.frame.scope.enter(node.step.id, entity)
         control.settle(node)
 
-    def _is_tolerated(self) -> bool:
-        """Count a failed branch; whether enough other steps of the frame can still succeed."""
-        frame = self.node.frame
-        if frame.enough is None:
-            return False
-        frame.failed += 1
-        return sum(1 for other in frame.nodes.values() if not other.step.is_auto) - frame.failed >= frame.enough
-
     def _run_out_of_budget(self, failure: StepFailure) -> None:
         """End the run, whatever the step's failure policy: no later step could call a model either.
 
@@ -341,9 +331,3 @@ class StepRun(Struct, frozen=True):
         help = "raise `max_delay` in the step's `retry`, or resume the run later"
         data = {**failure.data, "message": f"{failure.data['message']}; {reason}", "help": help}
         return StepFailure(data, failure.names, error)
-
-
-def _timed_out(node: StepNode) -> StepTimeout:
-    seconds = node.step.timeout or 0.0
-    message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
-    return StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")

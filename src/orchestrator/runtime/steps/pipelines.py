@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import codes
-from orchestrator.errors import StepError, StepTimeout
+from orchestrator.errors import StepError
 from orchestrator.expressions import type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
 from orchestrator.runtime.run.failures import error_data, error_names
 from orchestrator.runtime.run.run_graph import Ending, StepFailure
+from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matching
 from orchestrator.runtime.values.inputs import bind
 from orchestrator.runtime.values.scope import pipeline_scope
@@ -144,17 +145,6 @@ class PipelineRun:
     def failure(self) -> StepFailure | None:
         """What made it fail."""
         return self._failure
-
-
-def run_timeout(what: str, seconds: float) -> StepTimeout:
-    """Return the error of a pipeline that took longer than it may."""
-    error = StepTimeout(
-        f"{what} took longer than its timeout of {format_duration(seconds)}",
-        seconds=seconds,
-        help="raise its `timeout`, or reduce the work; what has succeeded is not repeated when the run is resumed",
-    )
-    error.code, error.retryable = codes.RUN_TIMEOUT, False
-    return error
 
 
 class SubPipelineRun:

@@ -1,0 +1,31 @@
+"""`pause`: start no new steps of a run, whichever process executes it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.control.effect import commanded
+from orchestrator.cli.options import common
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.journal.state.status import RunStatus
+
+
+def pause(
+    run: common.RunArgument,
+    now: Annotated[bool, typer.Option("--now", help="Also stop running steps; they run again on resume.")] = False,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
+) -> None:
+    """Start no new steps of a run; running ones finish first."""
+
+    def unfinished(status: "RunStatus", hints: "Hints") -> "Iterator[str]":
+        names = ", ".join(step.path for step in status.active[:5])
+        yield f"run {status.run_id} will pause when its running steps have finished: {names}"
+        if not now:
+            yield f"to stop them now: {hints.command('pause', status.run_id, '--now')}"
+
+    commanded(run, lambda handle: handle.pause(now=now), "paused", unfinished, json=json, store=store)

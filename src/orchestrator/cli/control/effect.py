@@ -1,4 +1,4 @@
-"""A command to a run that any process may execute: it is sent, and what came of it is told."""
+"""A command to a run that any process may execute: it is sent, and its effect is reported."""
 
 from typing import TYPE_CHECKING, Final
 

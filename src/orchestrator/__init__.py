@@ -14,23 +14,11 @@ from typing import Any
 from orchestrator.distribution import VERSION
 
 _EXPORTS = {
-    "orchestrator.api": (
+    "orchestrator.api.batches": (
         "AsyncBatchResults",
         "BatchResults",
-        "Changes",
-        "Finding",
-        "Judgement",
-        "Orchestrator",
-        "Pipeline",
-        "Quality",
-        "Reason",
-        "Report",
-        "Result",
-        "RowResult",
-        "Run",
-        "StepChange",
-        "StepResult",
-        "Why",
+    ),
+    "orchestrator.api.functions": (
         "check",
         "compile",
         "default",
@@ -44,6 +32,12 @@ _EXPORTS = {
         "LockUpdate",
         "LockedPlace",
     ),
+    "orchestrator.api.orchestrator": ("Orchestrator",),
+    "orchestrator.api.pipeline": (
+        "Pipeline",
+        "Report",
+    ),
+    "orchestrator.api.run": ("Run",),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
         "BudgetExceeded",
@@ -76,11 +70,27 @@ _EXPORTS = {
         "StoreError",
         "StoreUnavailable",
     ),
+    "orchestrator.history.quality": (
+        "Finding",
+        "Judgement",
+        "Quality",
+    ),
+    "orchestrator.history.result": ("Result",),
+    "orchestrator.history.revision": (
+        "Changes",
+        "StepChange",
+    ),
+    "orchestrator.history.step_results": ("StepResult",),
+    "orchestrator.history.why": (
+        "Reason",
+        "Why",
+    ),
     "orchestrator.journal": (
         "Event",
         "RunStatus",
     ),
     "orchestrator.models.budget": ("Budget",),
+    "orchestrator.runtime.host.batches": ("RowResult",),
     "orchestrator.tools": (
         "Permissions",
         "Registry",

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from orchestrator.history.result import Result
 from orchestrator.history.step_results import StepResults
-from orchestrator.history.why import why
+from orchestrator.history.why import explain_step
 from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, resume_state, status_of, step_records
 from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.state.usage import Spending
@@ -123,7 +123,7 @@ def _of_run(journals: Journals, run_id: str) -> dict[str, Any]:
         "resume": plain(resume_state(events)),
         "steps": {path: step.to_dict() for path, step in steps.items()},
         "page": result.to_markdown(),
-        "why": {path: why(journals, status, path).to_dict() for path in steps},  # type: ignore[arg-type]
+        "why": {path: explain_step(journals, status, path).to_dict() for path in steps},  # type: ignore[arg-type]
     }
 
 

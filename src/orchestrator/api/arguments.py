@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def one_of(name: str, value: T, words: Collection[T]) -> T:
+def word_among(name: str, value: T, words: Collection[T]) -> T:
     """Return the value of an argument that is one of a few words.
 
     Raises:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from orchestrator.api.arguments import flag, instance, one_of, positive, several, validate_budget
+from orchestrator.api.arguments import flag, instance, positive, several, validate_budget, word_among
 from orchestrator.api.backend import Backend, Configuration, plan_of
 from orchestrator.api.control import aresume_run, fork_run, resume_run, retry_step
 from orchestrator.api.pipeline import Pipeline, Report
@@ -199,7 +199,7 @@ class Orchestrator:
             ConfigurationError: The state is unknown, or `limit` is not above 0.
         """
         if state is not None:
-            one_of("state", state, get_args(RunState))
+            word_among("state", state, get_args(RunState))
         positive("limit", limit)
         if not self.backend.has_store():
             return []

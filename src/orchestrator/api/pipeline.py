@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.api.arguments import flag, inputs_of, one_of, positive, several, validate_budget
+from orchestrator.api.arguments import flag, inputs_of, positive, several, validate_budget, word_among
 from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.control import command, giver
@@ -146,7 +146,7 @@ class Pipeline:
         from orchestrator.plan.views.mermaid import to_mermaid
         from orchestrator.plan.views.svg import to_svg
 
-        one_of("format", format, ("mermaid", "svg"))
+        word_among("format", format, ("mermaid", "svg"))
         return to_svg(self.plan) if format == "svg" else to_mermaid(self.plan)
 
     def with_options(

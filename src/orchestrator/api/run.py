@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.api.arguments import one_of
+from orchestrator.api.arguments import word_among
 from orchestrator.api.control import aresume_run, asend, command, giver, resume_run, send
 from orchestrator.evaluation.quality_control import QualityControl
 from orchestrator.history.step_results import step_states
-from orchestrator.history.why import Why, why
+from orchestrator.history.why import Why, explain_step
 from orchestrator.runtime import Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
 from orchestrator.runtime.host.execution import refuse_blocking
 
@@ -107,7 +107,7 @@ class Run:
         Raises:
             RunNotResumable: The pipeline does not compile here, as its tools are missing.
         """
-        one_of("format", format, ("mermaid", "svg"))
+        word_among("format", format, ("mermaid", "svg"))
         from orchestrator.plan.views.mermaid import to_mermaid
         from orchestrator.plan.views.svg import to_svg
 
@@ -131,7 +131,7 @@ class Run:
         Raises:
             RunError: The run has no such step (ORC809).
         """
-        return why(self.backend.engine.store, self.status(), path)
+        return explain_step(self.backend.engine.store, self.status(), path)
 
     def answer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """Answer the question of the step at `path`; an approval with true or false, or an object.

@@ -83,7 +83,7 @@ class Why(Struct, frozen=True):
         }
 
 
-def why(store: Store, status: RunStatus, path: str) -> Why:
+def explain_step(store: Store, status: RunStatus, path: str) -> Why:
     """Return why the step at `path` of a run is in its state.
 
     Raises:

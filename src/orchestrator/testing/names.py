@@ -8,7 +8,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.models.messages import JUDGE
 from orchestrator.plan.steps import Agent, Approve, Ask, SubPipeline, ToolCall
 from orchestrator.plan.walk import without_brackets
-from orchestrator.testing.reader import wrong
+from orchestrator.testing.reader import file_problem
 from orchestrator.testing.stubs import asks_models, own_work, split_field, steps_of
 from orchestrator.text.words import quoted_list
 
@@ -49,7 +49,7 @@ class PipelineNames:
         if named.kind == "step" and name in self._steps and name not in known:
             stub = "`stub` replaces the result of a step that calls a tool"
             help = stub if name in self._names["call"] else "leave it out"
-            return wrong(file.source, named.place, f"step `{name}` calls no model that could be scripted", help)
+            return file_problem(file.source, named.place, f"step `{name}` calls no model that could be scripted", help)
         if name in known or (named.kind == "step" and name in self._judges):
             return None
         if (named.kind == "field" and self._may_be_field(name)) or (named.kind != "call" and self._may_be_turn(name)):
@@ -61,7 +61,7 @@ class PipelineNames:
         listed = quoted_list(known[:_LISTED])
         help = f"did you mean `{near}`?" if near else f"it has: {listed}" if listed else f"it has no {what}"
         message = f"the pipeline `{file.pipeline.name}` has no {what} `{name}`"
-        return wrong(file.source, named.place, message, help, fix=near)
+        return file_problem(file.source, named.place, message, help, fix=near)
 
     def _may_be_field(self, path: str) -> bool:
         """Whether a path is that of a field that the result of a step may have."""

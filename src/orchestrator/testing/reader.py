@@ -126,11 +126,11 @@ class Checks:
 
     def add(self, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None) -> object:
         """Add a diagnostic; `fix` is a safe replacement."""
-        self.found.append(wrong(self.source, place, message, help, label=label, fix=fix))
+        self.found.append(file_problem(self.source, place, message, help, label=label, fix=fix))
         return UNUSABLE
 
 
-def wrong(
+def file_problem(
     source: Source, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None
 ) -> Diagnostic:
     """Return a diagnostic of a test file."""

@@ -14,7 +14,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from orchestrator import codes as code_symbols
-from orchestrator.api import Orchestrator, Pipeline, Run
+from orchestrator.api.orchestrator import Orchestrator
+from orchestrator.api.pipeline import Pipeline
 from orchestrator.config.project_file import project_directory
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort_diagnostics
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
@@ -25,7 +26,7 @@ from orchestrator.remedies import UpdateTest
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import PipelineNames
-from orchestrator.testing.reader import wrong
+from orchestrator.testing.reader import file_problem
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
 from orchestrator.testing.stubs import steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
@@ -36,6 +37,7 @@ from orchestrator.tools import Permissions
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from orchestrator.api.run import Run
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.models.messages import ModelClient
     from orchestrator.runtime.values.redaction import Redactor
@@ -189,7 +191,7 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
         message = f"pipeline file `{file.pipeline}` does not exist"
         if file.pipeline_place is None:
             return [Diagnostic(code_symbols.INVALID_TEST_FILE, message, file.source, Span.at(1, 1), help=help)]
-        return [wrong(file.source, file.pipeline_place, message, help)]
+        return [file_problem(file.source, file.pipeline_place, message, help)]
     with setting.orchestrator(file, "sqlite:///:memory:", FakeModel()) as orchestrator:
         try:
             pipeline = orchestrator.compile(file.pipeline)

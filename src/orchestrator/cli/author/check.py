@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import choice_metavar, one_of
+from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check(
         ReportFormat,
         typer.Option(
             "--format",
-            parser=one_of("--format", ReportFormat),
+            parser=choice_parser("--format", ReportFormat),
             metavar=choice_metavar(ReportFormat),
             help="How to print what was found.",
         ),
@@ -136,7 +136,10 @@ def graph(
     format: Annotated[
         GraphFormat,
         typer.Option(
-            "--format", parser=one_of("--format", GraphFormat), metavar=choice_metavar(GraphFormat), help="How to draw."
+            "--format",
+            parser=choice_parser("--format", GraphFormat),
+            metavar=choice_metavar(GraphFormat),
+            help="How to draw.",
         ),
     ] = GraphFormat.MERMAID,
     json: Annotated[bool, typer.Option("--json", help="Print the steps and their dependencies as JSON.")] = False,

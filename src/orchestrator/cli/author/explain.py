@@ -83,7 +83,9 @@ def tools(
         if json:
             emit_json(tool_object(tool) if not action_name else action_object(actions[0]))
         else:
-            emit("\n\n".join([f"{tool.name}: {first_line(tool.description)}", *(describe(tool, a) for a in actions)]))
+            emit(
+                "\n\n".join([f"{tool.name}: {first_line(tool.description)}", *(action_text(tool, a) for a in actions)])
+            )
 
 
 def tool_object(tool: "Tool") -> dict[str, Any]:
@@ -115,7 +117,7 @@ def action_object(action: "Action") -> dict[str, Any]:
     }
 
 
-def describe(tool: "Tool", action: "Action") -> str:
+def action_text(tool: "Tool", action: "Action") -> str:
     """Describe an action: its purpose, its parameters, its results."""
     from json import dumps
 

@@ -8,7 +8,7 @@ from orchestrator.cli.terminal.hints import Hints
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
     from orchestrator.journal.events import RunState
     from orchestrator.journal.state.status import RunStatus
 

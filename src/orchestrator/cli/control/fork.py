@@ -9,7 +9,7 @@ from orchestrator.cli.options import common
 from orchestrator.cli.options.run_options import RunOptions, executes
 
 if TYPE_CHECKING:
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
 
 
 @executes

@@ -13,8 +13,10 @@ from orchestrator.cli.options.run_options import RunOptions, executes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api import Changes, Orchestrator, Run
+    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.api.run import Run
     from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.history.revision import Changes
 
 
 @executes

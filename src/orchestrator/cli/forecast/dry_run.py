@@ -10,7 +10,7 @@ from orchestrator.text.words import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.api import Pipeline
+    from orchestrator.api.pipeline import Pipeline
     from orchestrator.cli.forecast.forecast import CallForecast, Forecast, StepForecast
     from orchestrator.cli.forecast.upper_bound import UpperBound
 

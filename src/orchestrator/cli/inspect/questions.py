@@ -7,7 +7,7 @@ import typer
 from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.journal.events import RunState
     from orchestrator.journal.state.status import RunStatus
 

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator import codes
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import choice_metavar, one_of, past, whole_number
+from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser, past, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def runs(
         StateFilter | None,
         typer.Option(
             "--state",
-            parser=one_of("--state", StateFilter),
+            parser=choice_parser("--state", StateFilter),
             metavar=choice_metavar(StateFilter),
             help="Only runs in this state.",
         ),
@@ -179,7 +179,7 @@ def status(
         if json:
             emit_json(now.to_dict())
         else:
-            emit(describe(now, hints))
+            emit(status_text(now, hints))
     raise typer.Exit(end_code(now) if watch else 0)
 
 
@@ -190,7 +190,7 @@ def _paid(spending: "Spending") -> tuple[str, str]:
     return f"{spending.tokens:,}", spending.price
 
 
-def describe(status: "RunStatus", hints: "Hints") -> str:
+def status_text(status: "RunStatus", hints: "Hints") -> str:
     """Format a status as text."""
     from orchestrator.cli.terminal.output import STATE_STYLES, moment, paint, printable, seconds
     from orchestrator.cli.terminal.prompts import open_questions

@@ -12,7 +12,9 @@ from orchestrator.cli.terminal.hints import Hints
 from orchestrator.text.words import plural, shorten
 
 if TYPE_CHECKING:
-    from orchestrator.api import Orchestrator, Result, StepResult
+    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.history.result import Result
+    from orchestrator.history.step_results import StepResult
     from orchestrator.history.step_tree import TreeLine
     from orchestrator.journal.state.usage import Spending
 
@@ -57,7 +59,7 @@ def show(
             lines = [
                 line for step in asked for line in question_lines(handle.id, step.path, step.question or {}, hints)
             ]
-            emit("\n".join([describe(result, hints), *([""] if lines else []), *lines]))
+            emit("\n".join([result_text(result, hints), *([""] if lines else []), *lines]))
 
 
 def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None, *, json: bool) -> None:
@@ -78,7 +80,7 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
         emit(printable(each.text, keep=LINES))
 
 
-def describe(result: "Result", hints: Hints) -> str:
+def result_text(result: "Result", hints: Hints) -> str:
     """Format a result as text: outputs first, then the steps."""
     from orchestrator.cli.terminal.output import LINES, printable, table
     from orchestrator.history.step_tree import step_tree

@@ -12,7 +12,7 @@ import typer
 from typer.models import ArgumentInfo, ParameterInfo
 
 if TYPE_CHECKING:
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
 
 PROGRAMS: Final = ("orchestrator", "orc")
 """The names of the command; completion is installed for both."""

@@ -140,7 +140,7 @@ def _yaml() -> DoctorCheck:
 
 
 def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]:
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.errors import OrchestratorError
 
     url = url or _configured_store()
@@ -275,7 +275,7 @@ def _models() -> Iterator[DoctorCheck]:
 
 
 def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.errors import OrchestratorError
 
     try:

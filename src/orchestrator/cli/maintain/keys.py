@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import choice_metavar, one_of
+from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser
 from orchestrator.config.project_file import project_directory
 from orchestrator.text.words import quoted_list
 
@@ -28,7 +28,8 @@ class Act(enum.StrEnum):
 
 def keys(
     act: Annotated[
-        Act, typer.Argument(metavar=choice_metavar(Act), parser=one_of("orchestrator keys", Act), help="What to do.")
+        Act,
+        typer.Argument(metavar=choice_metavar(Act), parser=choice_parser("orchestrator keys", Act), help="What to do."),
     ],
     provider: Annotated[
         str | None, typer.Argument(metavar="PROVIDER", help="A provider, or a server of orchestrator.toml.")

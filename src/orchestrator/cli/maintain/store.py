@@ -7,7 +7,7 @@ import typer
 from msgspec.structs import asdict
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import choice_metavar, duration, one_of, whole_number
+from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser, duration, whole_number
 from orchestrator.text.words import byte_size, plural
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def prune(
 def store(
     about: Annotated[
         About,
-        typer.Argument(metavar=choice_metavar(About), parser=one_of("orchestrator store", About), help="What to show."),
+        typer.Argument(
+            metavar=choice_metavar(About), parser=choice_parser("orchestrator store", About), help="What to show."
+        ),
     ],
     json: common.JsonOption = False,
     store: common.StoreOption = None,

@@ -9,7 +9,7 @@ from orchestrator.cli.options.usage_errors import duration, whole_number
 from orchestrator.config.project_file import project_directory
 
 if TYPE_CHECKING:
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.models.messages import ModelClient
     from orchestrator.tools import Permissions
 
@@ -123,7 +123,7 @@ def open_orchestrator(
     models: "ModelClient | None" = None,
 ) -> "Orchestrator":
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
 
     limits = None
     if budget:

@@ -21,7 +21,7 @@ from orchestrator.text.json_text import read_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
     from orchestrator.language.spec.inputs import InputSpec
 
 _MAX_BYTES: Final = 64 * 1024 * 1024

@@ -14,7 +14,7 @@ from orchestrator.cli.options import common
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.cli.run.foreground import RunDisplay
     from orchestrator.models.messages import ModelClient
 

@@ -75,7 +75,7 @@ def past(option: str) -> Callable[[str | float], float]:
     return read
 
 
-def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
+def choice_parser(option: str, choices: type[E]) -> Callable[[str], E]:
     """Return the reader of an option's value that is one of a few words."""
 
     def read(text: str) -> E:

@@ -34,8 +34,10 @@ from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.api import Orchestrator, Result, Run
+    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.api.run import Run
     from orchestrator.cli.terminal.interrupts import Interrupts
+    from orchestrator.history.result import Result
     from orchestrator.journal.state.status import RunStatus
 
 
@@ -129,7 +131,7 @@ def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, ti
     except StoreError as error:
         _tell_given_up(run, error, display)
         raise ReportedExit(exit_code(error)) from error
-    result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
+    result = None if status.state in ("paused", "waiting", "interrupted") else ended_result(run)
     if display.json:
         outputs = dict(result.outputs) if result else {}
         more = {"questions": questions_data(status, display.hints)} if status.state == "waiting" else {}
@@ -167,7 +169,7 @@ def _tell_traceback(run: Run, step: str) -> None:
         say(printable(each.text, keep=LINES))
 
 
-def result_of(run: Run) -> Result:
+def ended_result(run: Run) -> Result:
     """Return the result of a run that has ended, however it ended."""
     try:
         return run.result()

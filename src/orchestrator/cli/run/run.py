@@ -14,7 +14,7 @@ from orchestrator.cli.options.run_options import RunOptions, executes
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from orchestrator.api import Pipeline
+    from orchestrator.api.pipeline import Pipeline
     from orchestrator.cli.run.foreground import RunDisplay
     from orchestrator.cli.run.redacted_log import RedactedLog
 

@@ -13,7 +13,7 @@ from orchestrator.remedies import advice, remedies_from
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api import Orchestrator
+    from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.errors import OrchestratorError
     from orchestrator.remedies import Remedy
 

@@ -16,7 +16,7 @@ from orchestrator.cli.terminal.output import INTERRUPTED, is_terminal, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
 
 
 class Interrupts(Struct):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import Event
     from orchestrator.journal.state.status import RunStatus

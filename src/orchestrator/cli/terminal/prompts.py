@@ -17,7 +17,7 @@ from orchestrator.text.words import plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api import Run
+    from orchestrator.api.run import Run
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.interrupts import Interrupts
     from orchestrator.journal.state.status import ActiveStep, RunStatus

@@ -56,7 +56,7 @@ class Diagnostics:
                 found[self.source.lines[start.line - 1][start.column - 1 : end.column - 1]] = self._items[key]
         return found
 
-    def explain(self, diagnostic: Diagnostic, help: str) -> None:
+    def replace_help(self, diagnostic: Diagnostic, help: str) -> None:
         """Replace the help line of a reported diagnostic, now that more is known."""
         self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, remedies=(), fix=None)
 

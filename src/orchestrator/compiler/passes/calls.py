@@ -153,7 +153,7 @@ class CallChecker:
         for name, diagnostic in self._diagnostics.unknown_keys(step.node.span).items():
             if name in action.parameters:
                 help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
-                self._diagnostics.explain(diagnostic, help)
+                self._diagnostics.replace_help(diagnostic, help)
 
     def _unknown(
         self, label: str, name: str, action: Action, node: Node | None, given: MappingABC[str, Value]

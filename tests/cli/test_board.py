@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from wcwidth import wcswidth
 
-from orchestrator.cli.inspect.runs import describe, describe_event
+from orchestrator.cli.inspect.runs import describe_event, status_text
 from orchestrator.cli.terminal.hints import Hints
 from orchestrator.cli.terminal.live import ProgressTable
 from orchestrator.cli.terminal.output import printable, seconds, table
@@ -257,7 +257,7 @@ def test_of_what_is_at_work_the_outermost_come_first_and_the_others_are_counted(
 def test_a_status_has_the_tree_the_questions_and_never_more_than_a_screenful() -> None:
     facts = [*LOOP, *(("step.started", f"each[{i}]", 1, {}) for i in range(50))]
     facts += [("step.waiting", f"each[{i}]", 1, asks("Publish?")) for i in range(50)]
-    text = describe(status_of(fold_all(events(*facts)), 500.0), Hints())
+    text = status_text(status_of(fold_all(events(*facts)), 500.0), Hints())
     assert len(text.splitlines()) < 60
     assert "each[0] asks: Publish? (yes or no)\n  answer with: orchestrator answer r 'each[0]' yes\n" in text
     assert "… 45 more questions" in text

@@ -154,9 +154,9 @@ def test_snapshots_of_a_run_with_many_failures_stay_few(store: Store, journal: J
     run = journal.attach(create(store, "one", total=5000))
     written = 0
     for number in range(5000):
-        before = run._snapshot_seq
+        before = run._snapshots.seq
         run.record("step.failed", f"s{number}", 1, {"error": {"message": "no"}, "handled": "continue"})
-        written += len(run.status().failures) if run._snapshot_seq != before else 0
+        written += len(run.status().failures) if run._snapshots.seq != before else 0
     run.flush()
     assert written < 5 * 5000
     assert store.status("one").counts["failed"] == 5000

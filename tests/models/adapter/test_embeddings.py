@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import ModelError, ModelMissing, ModelRateLimited
 from orchestrator.models.catalog.providers import PROVIDERS
-from orchestrator.models.clients import Endpoint, ProviderClient, embeddings
+from orchestrator.models.clients import Endpoint, ProviderClient
 from orchestrator.models.messages import Embeddings, ModelName
 from tests.models.adapter.wire import Answer, Server
 
@@ -81,7 +81,7 @@ async def test_a_vector_too_few_is_an_error() -> None:
 
 
 async def test_many_texts_are_sent_in_several_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(embeddings.AT_ONCE, "openai", 2)
+    monkeypatch.setattr("orchestrator.models.clients.protocols.openai.TEXTS_AT_ONCE", 2)
     async with Server(Answer(json.dumps(OPENAI).encode())) as server:
         found = await embed("vllm", server, ["one", "two", "three", "four"])
     assert len(found.vectors) == 4

@@ -27,15 +27,15 @@ class SnapshotSchedule:
     """Decides when a run gets its next snapshot: when its state changes, and after so many events."""
 
     def __init__(self, seq: int) -> None:
-        """`seq` is the number of the event that the last snapshot was written with."""
-        self._seq = seq
+        self.seq = seq
+        """The number of the event that the last snapshot is written with."""
         self._every = SNAPSHOT_EVENTS
 
     def next(self, fold: RunFold, *, before: str) -> Snapshot | None:
         """Return the snapshot to write with the last event of the fold, if it is due; `before` was the state."""
-        if fold.state == before and fold.last_seq - self._seq < self._every:
+        if fold.state == before and fold.last_seq - self.seq < self._every:
             return None
-        self._seq = fold.last_seq
+        self.seq = fold.last_seq
         # As many events as paths to write: the snapshots of a run stay linear in its events.
         self._every = max(SNAPSHOT_EVENTS, fold.size)
         return Snapshot(fold.state, fold.last_seq, encode(fold.to_dict()))

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 
+TEXTS_AT_ONCE = 1000
+"""How many texts are embedded in one request: below what OpenAI takes."""
+
 
 def connect(endpoint: Endpoint) -> Connection:
     """Connect to an endpoint."""
@@ -55,7 +58,7 @@ def connect(endpoint: Endpoint) -> Connection:
         return OpenAIChatModel(name, provider=provider)
 
     vectors = by_model(lambda name: OpenAIEmbeddingModel(name, provider=provider))
-    return Connection(endpoint, make, http.aclose, vectors, texts_at_once=1000)
+    return Connection(endpoint, make, http.aclose, vectors, texts_at_once=TEXTS_AT_ONCE)
 
 
 def client_of(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:

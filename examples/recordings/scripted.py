@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import answers
+from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
 
 import orchestrator as orc
-from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
 from orchestrator.models.messages import ModelName, Usage
 from orchestrator.models.recordings.clients import remove_others
 from orchestrator.testing import FakeModel, RecordingClient

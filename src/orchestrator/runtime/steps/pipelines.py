@@ -17,7 +17,6 @@ from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matc
 from orchestrator.runtime.values.inputs import bind
 from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.runtime.values.step_values import skipped
-from orchestrator.text.durations import format_duration
 
 if TYPE_CHECKING:
     import asyncio

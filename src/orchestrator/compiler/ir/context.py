@@ -11,7 +11,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.diagnostics import Diagnostics
 from orchestrator.compiler.ir.files import PipelineFiles
 from orchestrator.compiler.ir.model_references import ModelEnvironment
-from orchestrator.compiler.ir.names import RESERVED
+from orchestrator.compiler.ir.names import RESERVED, step_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import (
     BlockPasses,
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
     from orchestrator.language import Document
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
     from orchestrator.plan.model import OutputPlan
+    from orchestrator.tools.contract import Action
 
 
 class CompilationSession(Struct, eq=False):
     """One compilation: its settings, and the files that it has read, by their keys.
 
-    `called` are the files that a step calls; `calls` maps callers to called files; `unlimited` are the calls without a
-    `max_depth`.
+    `step_types` are the types of steps by the identity of their action, where the action alone decides: most steps of a
+    file share one. `called` are the files that a step calls; `calls` maps callers to called files; `unlimited` are the
+    calls without a `max_depth`.
     """
 
     registry: Registry
@@ -54,10 +56,20 @@ class CompilationSession(Struct, eq=False):
     models: ModelEnvironment
     files: PipelineFiles
     uses_locks: bool = True
+    step_types: dict[int, Type] = field(default_factory=dict)
     contexts: dict[str, CompilationContext] = field(default_factory=dict)
     called: dict[str, CompilationContext] = field(default_factory=dict)
     calls: dict[str, dict[str, None]] = field(default_factory=dict)
     unlimited: dict[str, dict[str, PipelineCall]] = field(default_factory=dict)
+
+    def step_type(self, action: Action | None, returns: Type | None) -> Type:
+        """Return the type of a step that calls an action; `returns` is the type of the result of this call."""
+        if action is None or returns is not action.returns:
+            return step_type(action, returns)
+        known = self.step_types.get(id(action))
+        if known is None:
+            known = self.step_types[id(action)] = step_type(action)
+        return known
 
 
 class PipelineCall(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -107,6 +107,10 @@ def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str,
         duration=NUMBER,
     )
     return replace(value, attributes=attributes)
+
+
+UNKNOWN_STEP: Final = entity_type(ANY)
+"""The type of a step of which only its outcome is known."""
 
 
 def step_type(action: Action | None, returns: Type | None = None) -> Type:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.compiler.ir.context import CompilationContext
 from orchestrator.compiler.ir.cycles import report_cycles, topological_order
 from orchestrator.compiler.ir.jumps import Between
-from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.names import UNKNOWN_STEP, entity_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep, SourceWork
 from orchestrator.compiler.passes.dependencies import (
@@ -75,7 +75,7 @@ class BlockCompiler:
                 if node is not None and not _is_a_case_of_its_own(node):
                     context.claim("step", spec.id, node.span, scope, within=owner.id if owner is not None else "")
                 block.ids[spec.id] = position
-        scope.enter(block, block.ids, entity_type(ANY))
+        scope.enter(block, block.ids, UNKNOWN_STEP)
         for step in block.steps:
             context.steps.append(step)
             self._read_step(step)
@@ -127,7 +127,7 @@ class BlockCompiler:
         scope, id = step.block.scope, step.id
         infer_types(context, step.guards)
         infer_types(context, step.templates)
-        type_ = step.work.check() if step.work is not None else entity_type(ANY)
+        type_ = step.work.check() if step.work is not None else UNKNOWN_STEP
         if step.check is not None:
             check_output(context, step, step.check, type_)
         if step.handlers:
@@ -136,7 +136,7 @@ class BlockCompiler:
             type_ = entity_type(ANY, fields=type_.attributes)
         check_retry(child(step.spec.node, "retry"), context.diagnostics)
         if id:
-            scope.steps[id] = entity_type(ANY) if id in context.shared else type_
+            scope.steps[id] = UNKNOWN_STEP if id in context.shared else type_
 
     def plan(self, block: SourceBlock) -> Block:
         """Build the plan of a block without errors."""

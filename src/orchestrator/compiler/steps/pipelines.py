@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.compiler.ir.files import Unreadable
-from orchestrator.compiler.ir.names import entity_type, input_type
+from orchestrator.compiler.ir.names import UNKNOWN_STEP, entity_type, input_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
@@ -14,7 +14,7 @@ from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.library import find_pipeline, record_call
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe_type, object_of
+from orchestrator.expressions import Constant, MappingValue, Type, Value, describe_type, object_of
 from orchestrator.language.spec.input_values import input_problems
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import SubPipeline
@@ -66,7 +66,7 @@ class PipelineWork(SourceWork):
         types = infer_types(self._context, self.places)
         called = self._called
         if called is None or not called.is_declared:
-            return entity_type(ANY)
+            return UNKNOWN_STEP
         node = child(self.spec.node, "inputs")
         given = fields_of(self.inputs)
         meant = {self._unknown(called, name, node) for name in given if name not in called.spec.inputs}

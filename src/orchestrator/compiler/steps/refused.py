@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.names import UNKNOWN_STEP
 from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY, Type
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import SourceStep
+    from orchestrator.expressions import Type
 
 
 class RefusedWork(SourceWork):
@@ -22,7 +22,7 @@ class RefusedWork(SourceWork):
 
     def check(self) -> Type:
         """Return the unknown type; the error has been reported."""
-        return entity_type(ANY)
+        return UNKNOWN_STEP
 
     def plan(self) -> NoReturn:
         """Fail: a pipeline with such a step has an error."""

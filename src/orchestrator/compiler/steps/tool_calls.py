@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir.names import step_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
@@ -52,7 +51,7 @@ class ToolWork(SourceWork):
         self.parameters: Value = Constant({}) if parameters is None else parameters
         action = self.call[1] if self.call else None
         self.asks_models = action is not None and action.uses_model
-        self._type = self.result_type = step_type(
+        self._type = self.result_type = context.session.step_type(
             action, None if action is None else CallChecker(context).returns(action, self.parameters)
         )
 

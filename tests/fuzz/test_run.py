@@ -17,7 +17,7 @@ from orchestrator.diagnostics import CODES
 from orchestrator.errors import InputError
 from orchestrator.language.values.times import EARLIEST, LATEST, timestamp
 from orchestrator.models.limits.backoff import Gate
-from orchestrator.runtime.steps.answers import accepted, parsed
+from orchestrator.runtime.values.answers import accepted, parsed
 from orchestrator.text.durations import parse_duration
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.builtin.http import retry_after

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.history.quality import Finding
 from orchestrator.journal.payloads import StepModelPayload
-from orchestrator.runtime.steps.answers import as_text
+from orchestrator.runtime.values.answers import as_text
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions.evaluation.scope import Entity, Scope
-from orchestrator.expressions.syntax.problem import Inference, Problem, Reference
+from orchestrator.expressions.problem import Inference, Problem, Reference
 from orchestrator.expressions.template import Template, parse_expression, parse_template
 from orchestrator.expressions.types.assignability import explain_mismatch, is_assignable, type_mismatches
 from orchestrator.expressions.types.schema import from_json_schema, to_json_schema

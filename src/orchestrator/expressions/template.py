@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import EvaluationError
+from orchestrator.expressions.limits import MAX_TEMPLATE
+from orchestrator.expressions.problem import Fact, Inference, Problem, Reference
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.limits import MAX_TEMPLATE
-from orchestrator.expressions.syntax.problem import Fact, Inference, Problem, Reference
 from orchestrator.expressions.types.value_types import ANY, STRING
 from orchestrator.text.words import shorten
 
@@ -132,7 +132,7 @@ class Template:
         """
         if self.is_constant:
             return Inference(STRING)
-        from orchestrator.expressions.types.inference import infer
+        from orchestrator.expressions.inference.inferrer import infer
 
         try:
             return infer(self._body, self._expression, env)
@@ -157,7 +157,7 @@ class Template:
 
         `trusted` tells whether the value of a read comes from the pipeline itself.
         """
-        from orchestrator.expressions.types.injection import shell_injections
+        from orchestrator.expressions.inference.injection import shell_injections
 
         return [(found.start, found.end) for found in shell_injections(self._body, env, trusted)]
 
@@ -166,13 +166,13 @@ class Template:
 
         `trusted` is as for `shell_injections`.
         """
-        from orchestrator.expressions.types.injection import code_injections
+        from orchestrator.expressions.inference.injection import code_injections
 
         return [(found.start, found.end) for found in code_injections(self._body, env, trusted)]
 
     def shell_quoted(self) -> list[tuple[int, int]]:
         """Return the spans where the template inserts quoted text into a shell command."""
-        from orchestrator.expressions.types.injection import shell_quoted
+        from orchestrator.expressions.inference.injection import shell_quoted
 
         return [(found.start, found.end) for found in shell_quoted(self._body)]
 
@@ -218,7 +218,7 @@ class Template:
         for problem in self.problems:
             if problem.severity == "error":
                 raise self._error(f"invalid template: {problem.message}", problem.help, problem.remedies)
-        from orchestrator.expressions.evaluation.statement_compiler import compile_template
+        from orchestrator.expressions.closures.statement_compiler import compile_template
 
         return compile_template(self.text, self._body, self._expression)
 

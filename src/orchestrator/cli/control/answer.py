@@ -79,7 +79,7 @@ def _answer(status: "RunStatus", path: str, value: str | None, file: str | None,
     from orchestrator.cli.options.inputs import read_text
     from orchestrator.cli.terminal.prompts import answer_command, ask, can_ask, open_questions
     from orchestrator.errors import ConfigurationError
-    from orchestrator.runtime.steps.answers import expected, parsed
+    from orchestrator.runtime.values.answers import expected, parsed
 
     if value is not None and file is not None:
         raise ConfigurationError("two answers are given", help="give VALUE or `--file`")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions.syntax.limits import range_count
+from orchestrator.expressions.limits import range_count
 from orchestrator.plan.steps import FileItems, ForEach, RangeItems, RepeatLoop, Work
 from orchestrator.runtime.values.scope import pipeline_scope
 

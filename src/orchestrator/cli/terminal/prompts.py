@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.cli.terminal.interrupts import interrupt
 from orchestrator.cli.terminal.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
-from orchestrator.runtime.steps.answers import as_text, expected, parsed
+from orchestrator.runtime.values.answers import as_text, expected, parsed
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import plural
 

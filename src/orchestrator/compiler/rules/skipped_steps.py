@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.jumps import Jump, JumpKind
     from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep, Target
     from orchestrator.expressions import Reference
-    from orchestrator.expressions.syntax.problem import Fact
+    from orchestrator.expressions.problem import Fact
 
 _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "duration"})
 """Fields of a step that have a value even when it was skipped."""

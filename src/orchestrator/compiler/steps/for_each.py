@@ -33,7 +33,7 @@ from orchestrator.expressions import (
     object_of,
     union_of,
 )
-from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
+from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.expressions.types.operators import alternatives, without_attributes
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.policies import OnFailure

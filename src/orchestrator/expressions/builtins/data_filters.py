@@ -14,7 +14,7 @@ from orchestrator.expressions.builtins.times import format_time, read_time, time
 from orchestrator.expressions.evaluation.operations import defined, is_true, text_of, too_large_integer
 from orchestrator.expressions.evaluation.scope import OperationError, Undefined
 from orchestrator.expressions.evaluation.text import json_of
-from orchestrator.expressions.syntax.limits import TOO_LARGE_INTEGER
+from orchestrator.expressions.limits import TOO_LARGE_INTEGER
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import (
     ANY,

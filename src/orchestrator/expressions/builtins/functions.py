@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.expressions.builtins.builtin import Builtin, builtin
 from orchestrator.expressions.builtins.times import format_time
 from orchestrator.expressions.evaluation.scope import Namespace, OperationError
-from orchestrator.expressions.syntax.limits import MAX_RANGE, range_count
+from orchestrator.expressions.limits import MAX_RANGE, range_count
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, OBJECT, STRING, array_of
 

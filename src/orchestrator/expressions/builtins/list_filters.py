@@ -32,7 +32,7 @@ from orchestrator.expressions.evaluation.operations import (
 )
 from orchestrator.expressions.evaluation.scope import ItemGroup, OperationError, Undefined
 from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value
-from orchestrator.expressions.syntax.problem import near
+from orchestrator.expressions.problem import near
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
 from orchestrator.remedies import ListFilters

@@ -7,12 +7,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from orchestrator.expressions import limits
 from orchestrator.expressions.builtins.builtin import Builtin
 from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
-from orchestrator.expressions.syntax import limits
 from orchestrator.patterns.syntax import MAX_LENGTH
 from orchestrator.text.json_text import MAX_DIGITS
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.evaluation.scope import OperationError
-from orchestrator.expressions.syntax.limits import MAX_ITEMS, MAX_TEXT
+from orchestrator.expressions.limits import MAX_ITEMS, MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 from orchestrator.patterns.replacement import ReplacementError, read_replacement

@@ -16,7 +16,7 @@ from orchestrator.expressions.builtins.methods import replaced
 from orchestrator.expressions.evaluation.operations import iterable_items, text_of
 from orchestrator.expressions.evaluation.scope import OperationError
 from orchestrator.expressions.evaluation.text import check_text_size
-from orchestrator.expressions.syntax.limits import MAX_TEXT
+from orchestrator.expressions.limits import MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import INTEGER, STRING
 

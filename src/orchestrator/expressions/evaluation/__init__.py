@@ -1,1 +1,1 @@
-"""Compiles syntax trees into closures and evaluates them."""
+"""Evaluates templates: the values that they see, their operations, and the text of a value."""

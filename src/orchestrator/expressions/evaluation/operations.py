@@ -17,8 +17,8 @@ from orchestrator.expressions.evaluation.scope import (
     Undefined,
 )
 from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value, to_text
-from orchestrator.expressions.syntax.limits import TOO_LARGE_INTEGER
-from orchestrator.expressions.syntax.problem import near
+from orchestrator.expressions.limits import TOO_LARGE_INTEGER
+from orchestrator.expressions.problem import near
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import quoted_list

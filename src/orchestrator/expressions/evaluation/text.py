@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.expressions.evaluation.scope import Entity, Loop, Namespace, OperationError, Undefined
-from orchestrator.expressions.syntax.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from orchestrator.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SCALARS = frozenset({str, int, float, bool, type(None)})

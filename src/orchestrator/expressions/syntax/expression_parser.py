@@ -8,9 +8,9 @@ from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.limits import MAX_NESTING, TOO_LARGE_INTEGER
 from orchestrator.expressions.syntax import messages
 from orchestrator.expressions.syntax.lexer import KEYWORDS, Token, unescape
-from orchestrator.expressions.syntax.limits import MAX_NESTING, TOO_LARGE_INTEGER
 from orchestrator.expressions.syntax.nodes import (
     Attribute,
     Bad,
@@ -33,7 +33,7 @@ from orchestrator.expressions.syntax.nodes import (
 
 if TYPE_CHECKING:
     from orchestrator.expressions.builtins.builtin import Builtin
-    from orchestrator.expressions.syntax.problem import Problem
+    from orchestrator.expressions.problem import Problem
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
 NO_CONDITIONAL: Final = _OR

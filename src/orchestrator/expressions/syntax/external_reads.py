@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.expressions.syntax.problem import Problem
+from orchestrator.expressions.problem import Problem
 
 if TYPE_CHECKING:
     from orchestrator.expressions.syntax.lexer import Token

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from orchestrator.expressions.problem import Fact
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.problem import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -16,11 +16,11 @@ from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.limits import MAX_NESTING
+from orchestrator.expressions.problem import Problem, near
 from orchestrator.expressions.syntax.external_reads import EXTERNAL_READERS, external_read, source_help
 from orchestrator.expressions.syntax.lexer import CLOSERS, Token
-from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
-from orchestrator.expressions.syntax.problem import Problem, near
 from orchestrator.remedies import ListFilters, Remedy
 from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import quoted_list

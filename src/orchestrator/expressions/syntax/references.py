@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from orchestrator.expressions.problem import Fact, Reference
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.facts import facts
 from orchestrator.expressions.syntax.nodes import Expression, Statement, subexpressions
-from orchestrator.expressions.syntax.problem import Fact, Reference
 
 DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
 DEFAULT_FILTERS = frozenset({"default", "d"})

@@ -8,11 +8,12 @@ from typing import Final
 from msgspec import Struct
 
 from orchestrator import codes
+from orchestrator.expressions.limits import MAX_NESTING
+from orchestrator.expressions.problem import Problem, near
 from orchestrator.expressions.syntax import messages
 from orchestrator.expressions.syntax.expression_parser import NO_CONDITIONAL, ExpressionParser, ParseError
 from orchestrator.expressions.syntax.external_reads import nested_read, source_help
 from orchestrator.expressions.syntax.lexer import CLOSERS, Token, tokenize
-from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import (
     Assign,
     Bad,
@@ -27,7 +28,6 @@ from orchestrator.expressions.syntax.nodes import (
     Statement,
     Text,
 )
-from orchestrator.expressions.syntax.problem import Problem, near
 
 _OPENING: Final = re.compile(r"\{[{%#]")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*(-?)%\}")

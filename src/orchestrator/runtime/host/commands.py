@@ -10,7 +10,7 @@ from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, Ru
 from orchestrator.journal import Command
 from orchestrator.journal.payloads import RunCancelledPayload, RunPausedPayload, StepAnsweredPayload
 from orchestrator.remedies import Remedy, Resume, ShowRun, ShowStatus
-from orchestrator.runtime.steps.answers import accepted
+from orchestrator.runtime.values.answers import accepted
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:

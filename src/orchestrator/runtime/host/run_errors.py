@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
 from orchestrator.remedies import Answer, Resume, remedies_from
-from orchestrator.runtime.steps.answers import expected
+from orchestrator.runtime.values.answers import expected
 
 if TYPE_CHECKING:
     from orchestrator.history.result import Result

@@ -9,7 +9,7 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.journal.payloads import StepAnsweredPayload, StepWaitingPayload
 from orchestrator.remedies import RetryStep
-from orchestrator.runtime.steps.answers import accepted
+from orchestrator.runtime.values.answers import accepted
 
 if TYPE_CHECKING:
     import asyncio

@@ -11,7 +11,7 @@ from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.journal.payloads import StepSucceededPayload
 from orchestrator.language.values.times import FORMS, timestamp
 from orchestrator.runtime.run.pending_wait import PendingWait
-from orchestrator.runtime.steps.answers import accepted, expected
+from orchestrator.runtime.values.answers import accepted, expected
 from orchestrator.text import durations
 from orchestrator.text.durations import parse_duration
 from orchestrator.text.words import describe_value

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.expressions.inference.inferrer import infer
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, references_of
-from orchestrator.expressions.types.inference import infer
 from orchestrator.expressions.types.operators import alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from orchestrator.expressions.problem import Reference
     from orchestrator.expressions.syntax.nodes import Expression, Statement
-    from orchestrator.expressions.syntax.problem import Reference
     from orchestrator.expressions.types.value_types import Type
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")

@@ -15,13 +15,13 @@ from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
 from orchestrator.expressions.evaluation.scope import LOOP_FIELDS
+from orchestrator.expressions.inference.comparisons import never_equal
+from orchestrator.expressions.inference.operand_help import operand_help
+from orchestrator.expressions.problem import Inference, Problem, near
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.messages import REFUSED_NAMES, missing_field
-from orchestrator.expressions.syntax.problem import Inference, Problem, near
 from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, DEFINITION_TESTS, assigned_members, path_of
-from orchestrator.expressions.types.comparisons import never_equal
 from orchestrator.expressions.types.environment import vocabulary_of
-from orchestrator.expressions.types.operand_help import operand_help
 from orchestrator.expressions.types.operators import NUMERIC, alternatives, arithmetic, comparable, without_attributes
 from orchestrator.expressions.types.value_types import (
     ANY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
+from orchestrator.expressions.problem import Problem, near
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.problem import Problem, near
 from orchestrator.expressions.syntax.references import path_of
 from orchestrator.expressions.types.operators import NUMERIC, alternatives, without_attributes
 from orchestrator.expressions.types.value_types import describe_type

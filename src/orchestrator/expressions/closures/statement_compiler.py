@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from orchestrator.expressions.evaluation.expression_compiler import Context, ExpressionCompiler, step_cost
+from orchestrator.expressions.closures.expression_compiler import Context, ExpressionCompiler, step_cost
 from orchestrator.expressions.evaluation.operations import defined, iterable_items, text_of
 from orchestrator.expressions.evaluation.scope import Entity, Loop, Namespace, OperationError, Scope, Undefined
 from orchestrator.expressions.evaluation.text import plain_value
+from orchestrator.expressions.limits import MAX_TEXT
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.limits import MAX_TEXT
 from orchestrator.expressions.syntax.references import assigned_names
 from orchestrator.expressions.types.assignability import describe_data
 

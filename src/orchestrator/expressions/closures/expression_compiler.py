@@ -28,8 +28,8 @@ from orchestrator.expressions.evaluation.operations import (
 )
 from orchestrator.expressions.evaluation.scope import Entity, Loop, OperationError, Scope, Undefined
 from orchestrator.expressions.evaluation.text import check_text_size, plain_value
+from orchestrator.expressions.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import describe_type, type_of
 from orchestrator.text.words import quoted_list, shorten

@@ -1,0 +1,1 @@
+"""Compiles the syntax trees of templates to closures."""

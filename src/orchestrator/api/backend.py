@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator import codes
+from orchestrator import codes, compiler, journal, runtime, tools
 from orchestrator.api.origin import Origin, refuse_lacking
 from orchestrator.api.settings import ProjectSettings, check_settings
 from orchestrator.api.source import Source, read_source
-from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable
 from orchestrator.models.actions import model_tools
 from orchestrator.remedies import GrantAgain
-from orchestrator.runtime import Engine, ModelServices, Options, Portal
-from orchestrator.runtime.host.assignment import permissions_for
-from orchestrator.runtime.host.batches import MAX_PARALLEL
-from orchestrator.runtime.host.execution import refuse_blocking
+from orchestrator.runtime.host.options import MAX_ROWS, Options
 from orchestrator.text.words import plural
-from orchestrator.tools import Permissions, ToolExecutor, builtin_registry, entry_point_tools, to_tools
+from orchestrator.tools.executor import ToolExecutor
+from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.protection import store_files
 from orchestrator.tools.source_files import named_sources, searched_directories, source_files
 
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.journal import RunRecord, Store
     from orchestrator.plan.model import Plan
+    from orchestrator.runtime import Engine, ModelServices, Portal
     from orchestrator.tools import Registry
 
 T = TypeVar("T")
@@ -77,7 +75,7 @@ class Backend:
             raise
         self.directory = given.directory
         self.store_url = given.store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
-        self.max_rows = settings.max_rows or MAX_PARALLEL
+        self.max_rows = settings.max_rows or MAX_ROWS
         """How many runs of a batch are executed at once by default."""
         self.options = replace(given.options, cache=given.cache is not False, sizes=settings.sizes)
         """The options of runs that are resumed: what was given, over what the run was started with."""
@@ -92,7 +90,7 @@ class Backend:
         self._given_tools = given.tools
         self._project_tools = settings.tools
         self._tools = (*self._project_tools, *self._given_tools)
-        objects = [found for item in self._given_tools for found in to_tools(item, directory=self.directory)]
+        objects = [found for item in self._given_tools for found in tools.to_tools(item, directory=self.directory)]
         self._registry = self._registry_with(objects, beneath=settings.tools) if objects else None
         named = [item for item in self._tools if isinstance(item, str)]
         files = source_files(objects)
@@ -106,10 +104,10 @@ class Backend:
         """What another process needs to make the same backend."""
         self._models = given.models
         self._tool_executor = given.tool_executor
-        self.portal = Portal()
-        """The event loop of runs that are started without one."""
         self._lock = threading.Lock()
-        self._opened: tuple[Store, Engine, ModelServices] | None = None
+        self._store: Store | None = None
+        self._engine: Engine | None = None
+        self._portal: Portal | None = None
         self.closed = False
         _open_backends.add(self)
 
@@ -127,54 +125,61 @@ class Backend:
         return self._registry
 
     @property
-    def engine(self) -> Engine:
-        """What executes runs.
+    def store(self) -> Store:
+        """The store of runs, which is made if it does not exist.
 
         Raises:
             ConfigurationError: The backend is closed.
-            StoreError: The store cannot be opened.
+            StoreError: It cannot be opened.
         """
         with self._lock:
-            if self.closed:
-                raise ConfigurationError("this orchestrator is closed", help="make a new `Orchestrator`")
-            if self._opened is None:
-                from orchestrator.journal import Store  # its database toolkit is slow to load, and `check` needs none
+            return self._opened_store()
 
-                store = Store.open(self.store_url)
-                working = self.permissions.directory
-                services = ModelServices(self.directory, store, self._models, working=working)
-                origin = Origin.here(self._tools, self.permissions, models=self._models).to_dict()
-                engine = Engine(
+    def _opened_store(self) -> Store:
+        if self.closed:
+            raise ConfigurationError("this orchestrator is closed", help="make a new `Orchestrator`")
+        if self._store is None:
+            self._store = journal.Store.open(self.store_url)
+        return self._store
+
+    @property
+    def engine(self) -> Engine:
+        """What executes runs. Raises as `store` does."""
+        with self._lock:
+            store = self._opened_store()
+            if self._engine is None:
+                services = runtime.ModelServices(
+                    self.directory, store, self._models, working=self.permissions.directory
+                )
+                self._engine = runtime.Engine(
                     store,
                     permissions=self.permissions,
                     services=services,
-                    origin=origin,
+                    origin=Origin.here(self._tools, self.permissions, models=self._models).to_dict(),
                     executor=self._tool_executor,
                 )
-                self._opened = (store, engine, services)
-            return self._opened[1]
-
-    @property
-    def store(self) -> Store:
-        """The store of runs, which is made if it does not exist."""
-        return self.engine.store
+            return self._engine
 
     @property
     def services(self) -> ModelServices:
         """What calls of models share."""
         return self.engine.services
 
+    @property
+    def portal(self) -> Portal:
+        """The event loop of runs that are started without one."""
+        with self._lock:
+            if self._portal is None:
+                self._portal = runtime.Portal()
+            return self._portal
+
     def has_store(self) -> bool:
         """Return whether the store exists: reading runs creates none."""
-        from orchestrator.journal import Store
-
-        return self._opened is not None or self.closed or Store.exists(self.store_url)
+        return self._store is not None or self.closed or journal.Store.exists(self.store_url)
 
     def existing_store(self) -> Store:
         """Return the store; raise StoreError if it does not exist."""
-        from orchestrator.journal import Store
-
-        return self.store if self.has_store() else Store.open(self.store_url, create=False)
+        return self.store if self.has_store() else journal.Store.open(self.store_url, create=False)
 
     def find_run(self, name: str) -> str:
         """Return the id of a run, given by its id, a unique prefix of it, or `last`.
@@ -198,7 +203,7 @@ class Backend:
         """
         try:
             if method:
-                refuse_blocking(run_id, method, twin)
+                runtime.refuse_blocking(run_id, method, twin)
         except ConfigurationError:
             work.close()
             raise
@@ -220,7 +225,7 @@ class Backend:
         """Compile a pipeline with the tools and permissions of this backend, unless others are given."""
         check_settings(self.directory)
         content, named = read_source(source)
-        return compile_pipeline(
+        return compiler.compile_pipeline(
             content,
             registry=registry or self.registry,
             permissions=permissions or self.permissions,
@@ -244,7 +249,7 @@ class Backend:
             name=record.source_name,
             sources=record.sources,
             registry=registry,
-            permissions=permissions_for(self.permissions, record),
+            permissions=runtime.permissions_for(self.permissions, record),
         )
         if compilation.plan is not None:
             return compilation.plan
@@ -291,10 +296,10 @@ class Backend:
         more = [name for name in origin.loadable(self.directory) if name not in self._tools]
         return self._registry_with(self._given_tools, beneath=[*more, *self._project_tools]) if more else self.registry
 
-    def _registry_with(self, tools: Iterable[Any], *, beneath: Iterable[Any]) -> Registry:
+    def _registry_with(self, given: Iterable[Any], *, beneath: Iterable[Any]) -> Registry:
         """Return the known tools with more; of two with one name those of `beneath` are replaced."""
-        known = builtin_registry() | model_tools() | entry_point_tools()
-        return known.with_tools(*beneath, directory=self.directory).with_tools(*tools, directory=self.directory)
+        known = tools.builtin_registry() | model_tools() | tools.entry_point_tools()
+        return known.with_tools(*beneath, directory=self.directory).with_tools(*given, directory=self.directory)
 
     # --- the end
 
@@ -304,21 +309,23 @@ class Backend:
             if self.closed:
                 return
             self.closed = True
-            opened = self._opened
         _open_backends.discard(self)
         try:
-            if opened is not None:
-                opened[1].close(timeout=_CLOSE_SECONDS)
+            if self._engine is not None:
+                self._engine.close(timeout=_CLOSE_SECONDS)
         finally:
-            self.portal.close()
-            if opened is not None:
-                opened[2].close()
-                opened[0].close()
+            if self._portal is not None:
+                self._portal.close()
+            if self._engine is not None:
+                self._engine.services.close()
+            if self._store is not None:
+                self._store.close()
 
     def reset(self) -> None:
         """In a child of `fork`: open the store again on next use, as none of the parent's threads exist here."""
-        _of_parent.append((self._opened, self.portal))
-        self._opened, self.portal, self._lock = None, Portal(), threading.Lock()
+        _of_parent.append((self._store, self._engine, self._portal))
+        self._store = self._engine = self._portal = None
+        self._lock = threading.Lock()
 
 
 _open_backends: weakref.WeakSet[Backend] = weakref.WeakSet()

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from orchestrator import runtime
 from orchestrator.api.arguments import instance, validate_budget
 from orchestrator.errors import RunOwned
 from orchestrator.journal.records import Command
-from orchestrator.runtime import Execution, in_thread
-from orchestrator.runtime.run.model_access import merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import CommandKind
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import Plan
+    from orchestrator.runtime import Execution
 
 
 def current_user() -> str:
@@ -62,7 +62,7 @@ async def asend(backend: Backend, run_id: str, given: Command) -> None:
     """As `send`; return when the command has taken effect, if the run is executed here."""
     execution = backend.engine.execution(run_id)
     if execution is None:
-        await in_thread(lambda: backend.engine.control(run_id, given))
+        await runtime.in_thread(lambda: backend.engine.control(run_id, given))
     else:
         await asyncio.wrap_future(execution.post(given))
 
@@ -108,16 +108,16 @@ async def _resume(
     budget: Budget | None,
     by: str | None,
 ) -> Execution | None:
-    options = replace(backend.options, budget=merged(backend.options.budget, validate_budget(budget)))
+    options = replace(backend.options, budget=runtime.merged(backend.options.budget, validate_budget(budget)))
     try:
         return await backend.engine.resume(
             run_id, backend.recompile, inputs or {}, options, edited=edited, by=giver(by)
         )
     except RunOwned:
-        status = await in_thread(lambda: backend.engine.status(run_id))
+        status = await runtime.in_thread(lambda: backend.engine.status(run_id))
         if edited is not None or budget is not None or status.state != "paused":
             raise
-        await in_thread(lambda: backend.engine.control(run_id, command("resume", by)))
+        await runtime.in_thread(lambda: backend.engine.control(run_id, command("resume", by)))
         return None
 
 

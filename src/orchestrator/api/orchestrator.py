@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from orchestrator import runtime
 from orchestrator.api.arguments import flag, instance, positive, several, validate_budget, word_among
 from orchestrator.api.backend import Backend, Configuration, plan_of
 from orchestrator.api.control import aresume_run, fork_run, resume_run, retry_step
@@ -16,8 +17,8 @@ from orchestrator.api.run import Run
 from orchestrator.config.project_file import project_directory
 from orchestrator.journal.events import RunState
 from orchestrator.journal.records import BatchStatus, RunFilter
-from orchestrator.runtime import Changes, Options, in_thread
-from orchestrator.tools import Permissions
+from orchestrator.runtime.host.options import Options
+from orchestrator.tools.sandbox.permissions import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Budget
     from orchestrator.models.messages import ModelClient
     from orchestrator.plan.model import Plan
+    from orchestrator.runtime import Changes
     from orchestrator.tools import Registry, ToolExecutor
 
 
@@ -273,7 +275,7 @@ class Orchestrator:
         by: str | None = None,
     ) -> Run:
         """As `resume`, on the current event loop."""
-        run = await in_thread(lambda: self.get_run(run_id))
+        run = await runtime.in_thread(lambda: self.get_run(run_id))
         edited = self._edited(run, pipeline)
         run.attach(await aresume_run(self.backend, run.id, inputs=inputs, edited=edited, budget=budget, by=by))
         return run
@@ -292,7 +294,7 @@ class Orchestrator:
         self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None
     ) -> Changes:
         """As `changes`."""
-        return await in_thread(lambda: self.changes(run_id, pipeline, inputs=inputs))
+        return await runtime.in_thread(lambda: self.changes(run_id, pipeline, inputs=inputs))
 
     def retry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None, by: str | None = None) -> Run:
         """Run a step of a run again, with all steps that depend on it, and continue; also in a run that succeeded.
@@ -314,7 +316,7 @@ class Orchestrator:
         self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None, by: str | None = None
     ) -> Run:
         """As `retry`, on the current event loop."""
-        run = await in_thread(lambda: self.get_run(run_id))
+        run = await runtime.in_thread(lambda: self.get_run(run_id))
         run.attach(await retry_step(self.backend, run.id, step, inputs, by))
         return run
 
@@ -338,7 +340,7 @@ class Orchestrator:
         self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None
     ) -> Run:
         """As `fork`, on the current event loop."""
-        run = await in_thread(lambda: self.get_run(run_id))
+        run = await runtime.in_thread(lambda: self.get_run(run_id))
         execution = await fork_run(self.backend, run.id, from_step, inputs, by)
         return Run(self.backend, execution.run_id, execution)
 
@@ -362,7 +364,7 @@ class Orchestrator:
 
     async def aclose(self) -> None:
         """As `close`; runs on the current event loop can finish their cleanup meanwhile."""
-        await in_thread(self.close)
+        await runtime.in_thread(self.close)
 
     def _pipeline(self, compilation: Compilation) -> Pipeline:
         return Pipeline(self.backend, plan_of(compilation), compilation.diagnostics, self.backend.start_options)

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orchestrator import runtime
 from orchestrator.api.arguments import flag, inputs_of, positive, several, validate_budget, word_among
 from orchestrator.api.backend import Configuration, plan_of
-from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
 from orchestrator.diagnostics import Diagnostic
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.serialization import plan_data
-from orchestrator.runtime import Bound, Options, Result, bind
-from orchestrator.runtime.host.batches import Batch, Row
-from orchestrator.runtime.run.model_access import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.api.backend import Backend
+    from orchestrator.api.batches import AsyncBatchResults, BatchResults
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import OutputPlan, Plan
     from orchestrator.plan.steps import StepPlan
+    from orchestrator.runtime import Batch, Bound, Result, Row
+    from orchestrator.runtime.host.options import Options
 
 
 class Report(Struct, frozen=True):
@@ -181,7 +181,7 @@ class Pipeline:
             self.options,
             max_parallel=positive("max_parallel", max_parallel) or self.options.max_parallel,
             timeout=positive("timeout", timeout) or self.options.timeout,
-            budget=merged(self.options.budget, validate_budget(budget)),
+            budget=runtime.merged(self.options.budget, validate_budget(budget)),
             cache=self.options.cache if cache is None else flag("cache", cache),
             refresh=self.options.refresh if refresh is None else frozenset(several("refresh", refresh)),
             labels=self.options.labels if labels is None else several("labels", labels),
@@ -196,7 +196,7 @@ class Pipeline:
         Raises:
             InputError: They do not fit.
         """
-        return bind(self.plan.inputs, inputs, permissions=self.backend.permissions)
+        return runtime.bind(self.plan.inputs, inputs, permissions=self.backend.permissions)
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
@@ -263,6 +263,8 @@ class Pipeline:
         Raises:
             RunError: ORC817, while the results are read: the batch is unknown, or its rows differ.
         """
+        from orchestrator.api.batches import BatchResults
+
         return BatchResults(self.backend.portal, self._batch(max_parallel, batch, budget), rows)
 
     def amap(
@@ -274,11 +276,13 @@ class Pipeline:
         budget: Budget | None = None,
     ) -> AsyncBatchResults:
         """As `map`, on the current event loop. `rows` is read in a thread, as it may have to wait."""
+        from orchestrator.api.batches import AsyncBatchResults
+
         return AsyncBatchResults(self._batch(max_parallel, batch, budget), rows)
 
     def _batch(self, max_parallel: int | None, batch: str | None, budget: Budget | None) -> Batch:
         at_once = int(positive("max_parallel", max_parallel) or self.backend.max_rows)
-        return Batch(
+        return runtime.Batch(
             self.backend.engine,
             self.plan,
             self.options,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator import runtime
 from orchestrator.api.arguments import word_among
 from orchestrator.api.control import aresume_run, asend, command, giver, resume_run, send
-from orchestrator.evaluation.quality_control import QualityControl
-from orchestrator.history.step_results import step_states
-from orchestrator.history.why import Why, explain_step
-from orchestrator.runtime import Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
-from orchestrator.runtime.host.execution import refuse_blocking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from orchestrator.api.backend import Backend
+    from orchestrator.history.why import Why
     from orchestrator.journal import Event, RunRecord, RunStatus
+    from orchestrator.runtime import Execution, Follower, Result
 
 
 class Run:
@@ -41,9 +39,11 @@ class Run:
     @property
     def follower(self) -> Follower:
         """Internal: what waits for the run and reads its events."""
+        from orchestrator.evaluation.quality_control import QualityControl
+
         engine = self.backend.engine
         if self._followed is None or self._followed.engine is not engine:  # another one after a `fork`
-            self._followed = Follower(engine, self.id, QualityControl(engine))
+            self._followed = runtime.Follower(engine, self.id, QualityControl(engine))
         return self._followed
 
     def attach(self, execution: Execution | None) -> None:
@@ -65,7 +65,7 @@ class Run:
         models are streaming. They have the `seq` 0, are not recorded, and are dropped for slow readers.
         """
         if follow:
-            refuse_blocking(self.id, "run.events()", "async for event in run.aevents()")
+            runtime.refuse_blocking(self.id, "run.events()", "async for event in run.aevents()")
         return self.follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
@@ -77,7 +77,7 @@ class Run:
             TimeoutError: It is still running after `timeout` seconds.
             StoreError: This process executed the run and had to stop because the store failed.
         """
-        refuse_blocking(self.id, "run.wait()", "run.wait_async()")
+        runtime.refuse_blocking(self.id, "run.wait()", "run.wait_async()")
         return self.follower.rest(timeout)[0]
 
     def result(self, *, timeout: float | None = None) -> Result:
@@ -91,11 +91,11 @@ class Run:
             RunError: It was interrupted (ORC808).
             TimeoutError: It is still running after `timeout` seconds.
         """
-        refuse_blocking(self.id, "run.result()", "run.aresult()")
+        runtime.refuse_blocking(self.id, "run.result()", "run.aresult()")
         status, end = self.follower.rest(timeout)
-        refuse_if_waiting(status)
+        runtime.refuse_if_waiting(status)
         found = self.follower.result(status, end)
-        return verdict(found, self.follower.cause(found))
+        return runtime.verdict(found, self.follower.cause(found))
 
     def snapshot(self) -> Result:
         """Return the results of the run so far, whatever its state."""
@@ -108,6 +108,7 @@ class Run:
             RunNotResumable: The pipeline does not compile here, as its tools are missing.
         """
         word_among("format", format, ("mermaid", "svg"))
+        from orchestrator.history.step_results import step_states
         from orchestrator.plan.views.mermaid import to_mermaid
         from orchestrator.plan.views.svg import to_svg
 
@@ -116,7 +117,7 @@ class Run:
 
     def record(self) -> RunRecord:
         """Return the record of the run: the source and plan of its pipeline, its inputs without secrets."""
-        return self.backend.engine.store.record(self.id)
+        return self.backend.store.record(self.id)
 
     def pause(self, *, now: bool = False, by: str | None = None) -> None:
         """Start no new steps. Running steps finish; with `now` they are stopped, and run again on `resume`.
@@ -131,7 +132,9 @@ class Run:
         Raises:
             RunError: The run has no such step (ORC809).
         """
-        return explain_step(self.backend.engine.store, self.status(), path)
+        from orchestrator.history.why import explain_step
+
+        return explain_step(self.backend.store, self.status(), path)
 
     def answer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """Answer the question of the step at `path`; an approval with true or false, or an object.
@@ -159,7 +162,7 @@ class Run:
         execution = self.backend.engine.execution(self.id)
         if execution is not None and execution.is_on_this_thread:
             return execution.status()
-        return await in_thread(self.status)
+        return await runtime.in_thread(self.status)
 
     def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
         """As `events`."""
@@ -172,9 +175,9 @@ class Run:
     async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
         """As `result`."""
         status, end = await self.follower.arest(timeout)
-        refuse_if_waiting(status)
+        runtime.refuse_if_waiting(status)
         found = await self.follower.aresult(status, end)
-        return verdict(found, await self.follower.acause(found) if found.state == "failed" else None)
+        return runtime.verdict(found, await self.follower.acause(found) if found.state == "failed" else None)
 
     async def asnapshot(self) -> Result:
         """As `snapshot`."""
@@ -182,7 +185,7 @@ class Run:
 
     async def arecord(self) -> RunRecord:
         """As `record`."""
-        return await in_thread(self.record)
+        return await runtime.in_thread(self.record)
 
     async def apause(self, *, now: bool = False, by: str | None = None) -> None:
         """As `pause`."""
@@ -190,13 +193,13 @@ class Run:
 
     async def aanswer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """As `answer`."""
-        answer = await in_thread(lambda: self.backend.engine.answer(self.id, path, value, giver(by)))
+        answer = await runtime.in_thread(lambda: self.backend.engine.answer(self.id, path, value, giver(by)))
         if answer is not None:
             await asend(self.backend, self.id, answer)
 
     async def awhy(self, path: str) -> Why:
         """As `why`."""
-        return await in_thread(lambda: self.why(path))
+        return await runtime.in_thread(lambda: self.why(path))
 
     async def aresume(self, *, by: str | None = None) -> None:
         """As `resume`; if the run is executed here, then on the current event loop."""

@@ -11,7 +11,7 @@ from orchestrator.config.project_file import ProjectFile
 from orchestrator.config.setting_errors import InvalidSettings
 from orchestrator.models.budget import Budget, budget_of
 from orchestrator.runtime.values.result_size import USUAL, ResultSizes
-from orchestrator.tools import Permissions
+from orchestrator.tools.sandbox.permissions import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

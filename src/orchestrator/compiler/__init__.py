@@ -1,8 +1,14 @@
 """Compiles a spec, with the registries of tools and models, to a plan or to all diagnostics."""
 
-from orchestrator.compiler.compilation import Compilation, compile_pipeline
-from orchestrator.plan.model import OutputPlan, Plan
-from orchestrator.plan.policies import OnFailure, RetryPolicy
-from orchestrator.plan.steps import StepPlan, ToolCall
+from __future__ import annotations
 
-__all__ = ["Compilation", "OnFailure", "OutputPlan", "Plan", "RetryPolicy", "StepPlan", "ToolCall", "compile_pipeline"]
+from typing import TYPE_CHECKING
+
+from orchestrator.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.compilation import Compilation, compile_pipeline
+
+__all__ = ["Compilation", "compile_pipeline"]
+
+__getattr__ = lazy_exports(__name__, {"Compilation": "compilation", "compile_pipeline": "compilation"})

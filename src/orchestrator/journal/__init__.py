@@ -5,8 +5,7 @@ The store and the journal are loaded when first used: the database toolkit takes
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
 from orchestrator.journal.process_identity import Owner
@@ -26,6 +25,7 @@ from orchestrator.journal.state.resume_state import ItemEnds, ResumeState, resum
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.state.status import ActiveStep, RunStatus
 from orchestrator.journal.state.step_history import StepRecord, step_records
+from orchestrator.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from orchestrator.journal.commit_thread import Journal, RunJournal
@@ -63,10 +63,6 @@ __all__ = [
     "step_records",
 ]
 
-_LATE = {"Store": "store.store", "Journal": "commit_thread", "RunJournal": "commit_thread"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__, {"Journal": "commit_thread", "RunJournal": "commit_thread", "Store": "store.store"}
+)

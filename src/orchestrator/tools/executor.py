@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.tools.call import call_action
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,4 +31,6 @@ class LocalExecutor:
 
     async def call(self, tool: Tool, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data."""
+        from orchestrator.tools.call import call_action
+
         return await call_action(action, parameters, context)

@@ -32,30 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.journal import Event, RunRecord, Store
+    from orchestrator.runtime.host.options import Options
 
 DEFAULT_MAX_PARALLEL: Final = 32
 _EVENTS_AT_ONCE: Final = 2000
 
 Compile = Callable[["RunRecord"], Plan]
 """Makes the plan of a recorded run again from its source."""
-
-
-class Options(Struct, frozen=True):
-    """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
-
-    Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
-    results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
-    Runs are found by `labels`. `by` is who starts them.
-    """
-
-    max_parallel: int | None = None
-    timeout: float | None = None
-    budget: Budget | None = None
-    cache: bool = True
-    refresh: frozenset[str] = frozenset()
-    labels: tuple[str, ...] = ()
-    sizes: ResultSizes = USUAL
-    by: str | None = None
 
 
 class Assignment(Struct, frozen=True):

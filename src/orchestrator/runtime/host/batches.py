@@ -22,6 +22,7 @@ from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.language.spec.input_values import fill_defaults, input_problems
 from orchestrator.models.budget import Ledger
 from orchestrator.runtime.host.follow import Follower
+from orchestrator.runtime.host.options import MAX_ROWS
 from orchestrator.runtime.host.threads import in_thread
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.values.inputs import bind, plain
@@ -30,18 +31,15 @@ if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.assignment import Options
     from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
+    from orchestrator.runtime.host.options import Options
 
 Row = Mapping[str, Any] | OrchestratorError
 """The inputs of one run, or why they could not be read."""
 
 RECORD_SECONDS = 1.0
 """How often the number of rows that were read is recorded."""
-
-MAX_PARALLEL = 16
-"""How many runs of a batch are executed at once by default."""
 
 
 class RowResult(Struct, frozen=True):
@@ -86,7 +84,7 @@ class Batch:
         options: Options,
         *,
         batch: str | None = None,
-        max_parallel: int = MAX_PARALLEL,
+        max_parallel: int = MAX_ROWS,
         budget: Budget | None = None,
         by: str = "",
     ) -> None:

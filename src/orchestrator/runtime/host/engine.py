@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from orchestrator.journal import RunJournal, RunStatus, Store
     from orchestrator.models.budget import Ledger
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.assignment import Assignment, Compile, Options
+    from orchestrator.runtime.host.assignment import Assignment, Compile
+    from orchestrator.runtime.host.options import Options
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.tools import Permissions, ToolExecutor
 

@@ -1,0 +1,31 @@
+"""How runs are executed, as whoever starts them says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from orchestrator.models.budget import Budget
+from orchestrator.runtime.values.result_size import USUAL, ResultSizes
+
+MAX_ROWS: Final = 16
+"""How many runs of a batch are executed at once by default."""
+
+
+class Options(Struct, frozen=True):
+    """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
+
+    Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
+    results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
+    Runs are found by `labels`. `by` is who starts them.
+    """
+
+    max_parallel: int | None = None
+    timeout: float | None = None
+    budget: Budget | None = None
+    cache: bool = True
+    refresh: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
+    sizes: ResultSizes = USUAL
+    by: str | None = None

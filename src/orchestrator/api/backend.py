@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
     from orchestrator.compiler import Compilation
-    from orchestrator.journal import RunRecord, Store
+    from orchestrator.journal import RunRecord, RunStatus, Store
     from orchestrator.plan.model import Plan
     from orchestrator.runtime import Engine, ModelServices, Portal
     from orchestrator.tools import Registry
@@ -172,6 +172,12 @@ class Backend:
             if self._portal is None:
                 self._portal = runtime.Portal()
             return self._portal
+
+    def status(self, run_id: str) -> RunStatus:
+        """Return the status of a run, in whichever process it is executed."""
+        with self._lock:
+            engine = self._engine
+        return self.store.status(run_id) if engine is None else engine.status(run_id)
 
     def has_store(self) -> bool:
         """Return whether the store exists: reading runs creates none."""

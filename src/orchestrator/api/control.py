@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +63,8 @@ async def asend(backend: Backend, run_id: str, given: Command) -> None:
     if execution is None:
         await runtime.in_thread(lambda: backend.engine.control(run_id, given))
     else:
+        import asyncio
+
         await asyncio.wrap_future(execution.post(given))
 
 

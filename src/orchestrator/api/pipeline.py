@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -18,8 +17,6 @@ from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.plan.lookup import require_shared
-from orchestrator.plan.serialization import plan_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,6 +136,8 @@ class Pipeline:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""
+        from orchestrator.plan.serialization import plan_data
+
         return plan_data(self.plan)
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
@@ -177,6 +176,8 @@ class Pipeline:
             ConfigurationError: A number is not above 0.
             RunError: ORC809, a step to refresh is unknown, or has no `cache`.
         """
+        from orchestrator.plan.lookup import require_shared
+
         options = replace(
             self.options,
             max_parallel=positive("max_parallel", max_parallel) or self.options.max_parallel,
@@ -221,6 +222,8 @@ class Pipeline:
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`, on the current event loop. Cancelling the caller cancels the run."""
+        import asyncio
+
         run = await self.astart(inputs, **kwargs)
         try:
             return await run.aresult()

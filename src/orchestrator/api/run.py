@@ -53,7 +53,7 @@ class Run:
 
     def status(self) -> RunStatus:
         """Return the current status of the run."""
-        return self.backend.engine.status(self.id)
+        return self.backend.status(self.id)
 
     def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]:
         """Return the events with a `seq` greater than `after`, in order and without gaps.

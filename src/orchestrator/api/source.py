@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.language.yaml.reader import MAX_CHARACTERS
+from orchestrator.language.limits import MAX_CHARACTERS
 
 _MOST = 4 * MAX_CHARACTERS + 1
 

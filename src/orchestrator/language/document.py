@@ -12,12 +12,13 @@ from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics
+from orchestrator.language.limits import MAX_CHARACTERS
 from orchestrator.language.loader.pipeline import read_pipeline
 from orchestrator.language.loader.validation import Validation
 from orchestrator.language.spec.pipeline import PipelineSpec
 from orchestrator.language.yaml.layout import TextLayout
 from orchestrator.language.yaml.nodes import Mapping
-from orchestrator.language.yaml.reader import MAX_CHARACTERS, Reading, read_tree
+from orchestrator.language.yaml.reader import Reading, read_tree
 from orchestrator.language.yaml.writer import write_yaml
 from orchestrator.text.content import read_content
 

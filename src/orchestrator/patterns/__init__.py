@@ -5,9 +5,16 @@ RE2 searches, in a custom alphabet: the characters that a pattern does not disti
 of JSON Schema, for every character of Unicode.
 """
 
-from orchestrator.patterns.program import Pattern, PatternMatch, SearchTooLong, compile_pattern
-from orchestrator.patterns.replacement import Replacement, ReplacementError, read_replacement
-from orchestrator.patterns.syntax import Dialect, PatternError, parse_pattern
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from orchestrator.patterns.program import Pattern, PatternMatch, SearchTooLong, compile_pattern
+    from orchestrator.patterns.replacement import Replacement, ReplacementError, read_replacement
+    from orchestrator.patterns.syntax import Dialect, PatternError, parse_pattern
 
 __all__ = [
     "Dialect",
@@ -21,3 +28,19 @@ __all__ = [
     "parse_pattern",
     "read_replacement",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Dialect": "syntax",
+        "Pattern": "program",
+        "PatternError": "syntax",
+        "PatternMatch": "program",
+        "Replacement": "replacement",
+        "ReplacementError": "replacement",
+        "SearchTooLong": "program",
+        "compile_pattern": "program",
+        "parse_pattern": "syntax",
+        "read_replacement": "replacement",
+    },
+)

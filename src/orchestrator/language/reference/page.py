@@ -6,11 +6,11 @@ import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from orchestrator.language.aliases import tables
+from orchestrator.language.limits import MAX_CHARACTERS
 from orchestrator.language.reference.kinds_page import work_markdown
 from orchestrator.language.spec.base import Duration, Spec, key_fields
 from orchestrator.language.spec.inputs import InputSpec, OutputSpec
 from orchestrator.language.spec.pipeline import DefaultsSpec, OnFailureSpec, PipelineSpec, RetrySpec, StepSpec
-from orchestrator.language.yaml.reader import MAX_CHARACTERS
 from orchestrator.language.yaml.tree import MAX_DEPTH, MAX_NODES
 from orchestrator.text.durations import format_duration
 from orchestrator.text.json_text import MAX_DIGITS

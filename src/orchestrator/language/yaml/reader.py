@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span
+from orchestrator.language.limits import MAX_CHARACTERS
 from orchestrator.language.syntax.explanation import explain_error, explain_templates
 from orchestrator.language.syntax.problems import MAX_EDITS, MAX_PROBLEMS, ReadingStopped, SyntaxProblem, to_diagnostic
 from orchestrator.language.yaml.layout import Edit, TextLayout
@@ -16,7 +17,6 @@ from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.language.yaml.tree import Tree, build_tree
 from orchestrator.remedies import WriteExample
 
-MAX_CHARACTERS = 8 * 1024 * 1024
 _MAX_PASSES = 60
 _MAX_REREAD = 24 * 1024 * 1024  # characters read in all passes together; a small file gets all its passes
 

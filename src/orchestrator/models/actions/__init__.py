@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.tools.registry import Registry
-
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Tool
+    from orchestrator.tools.registry import Registry
 
 
 def model_tools() -> Registry:
     """Return a registry with the tool `model`, which is made when it is first asked for."""
+    from orchestrator.tools.registry import Registry
+
     return Registry(loaders={"model": _model})
 
 

@@ -1,4 +1,4 @@
-"""How runs are executed, as whoever starts them says."""
+"""The options of runs: how they are executed."""
 
 from __future__ import annotations
 

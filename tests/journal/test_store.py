@@ -73,7 +73,7 @@ def test_a_wrong_id_gets_the_nearest_ones(store: Store):
 def test_an_empty_store_suggests_how_to_start_a_run(store: Store):
     with pytest.raises(RunNotFound) as caught:
         store.find("last")
-    assert [remedy.label for remedy in caught.value.remedies] == ["start one with"]
+    assert [remedy.introduction for remedy in caught.value.remedies] == ["start one with"]
     assert store.list() == []
 
 

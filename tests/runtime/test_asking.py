@@ -124,8 +124,11 @@ def echo(context: orc.ToolContext, value: int) -> int:
     return value
 with orc.Orchestrator(tools=[echo]) as client:
     assert client.compile({"id": "p", "steps": [{"id": "a", "tool": "echo", "parameters": {"value": 1}}]}).run()
-    assert not client.backend._opened[2]._open
-wanted = ("service", "asking", "catalogue", "limits", "adapter", "keys", "settings")
+    assert not client.backend.services._open
+wanted = (
+    "actions.", "catalog.entries", "catalog.keys", "catalog.settings",
+    "clients", "limits", "selection", "recordings", "calls.service",
+)
 print([name for name in sys.modules if name.startswith(tuple(f"orchestrator.models.{one}" for one in wanted))])
 """
     found = subprocess.run(

@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.evaluation.adhoc_models import run_blocking
-from orchestrator.evaluation.judge import judge_outputs
-from orchestrator.evaluation.quality_rules import findings_of
-from orchestrator.history.quality import Quality
-from orchestrator.runtime import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.history.quality import Quality
     from orchestrator.history.result import Result
     from orchestrator.runtime import Engine
 
 
 class QualityControl:
-    """The `ResultInspector` of an engine's results. Without an engine, as after unpickling, it applies rules only."""
+    """The `ResultInspector` of an engine's results, which every run has: what it needs is imported when it is asked.
+
+    Without an engine, as after unpickling, it applies rules only.
+    """
 
     def __init__(self, engine: Engine | None = None) -> None:
         self._engine = engine
@@ -29,11 +28,18 @@ class QualityControl:
 
     def inspect(self, result: Result, *, judge: bool | str | Sequence[str], rubric: str) -> Quality:
         """Return the quality report on a result; see `Result.qc`."""
+        from orchestrator.evaluation.adhoc_models import run_blocking
+
         require_judge(judge)
         return run_blocking(self.ainspect(result, judge=judge, rubric=rubric))
 
     async def ainspect(self, result: Result, *, judge: bool | str | Sequence[str], rubric: str) -> Quality:
         """As `inspect`."""
+        from orchestrator.evaluation.judge import judge_outputs
+        from orchestrator.evaluation.quality_rules import findings_of
+        from orchestrator.history.quality import Quality
+        from orchestrator.runtime import in_thread
+
         require_judge(judge)
         engine = self._engine
         findings = await in_thread(lambda: tuple(findings_of(result)))

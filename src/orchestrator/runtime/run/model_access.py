@@ -14,7 +14,6 @@ from orchestrator.errors import StoreError
 from orchestrator.journal.payloads import StepModelPayload, StepRunningPayload, StepWaitingPayload
 from orchestrator.journal.state.usage import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.models.calls.answer_memo import KeptAnswers
 from orchestrator.models.messages import JUDGE
 from orchestrator.paths import ancestors
 from orchestrator.plan.lookup import definition_at
@@ -145,6 +144,8 @@ class AttemptModelAccess:
         self._attempt = node.attempt
         self._waits = 0
         self._had_slot = False
+        from orchestrator.models.calls.answer_memo import KeptAnswers
+
         self.kept = KeptAnswers(dict(context.recorded.kept.get(node.path, {})), context.redactor.scrub)
         self.feedback: list[Feedback] = []
         self.passed_over: frozenset[ModelName] = frozenset()

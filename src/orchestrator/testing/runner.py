@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from orchestrator.errors import CompilationError, ConfigurationError, Orchestrat
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.plan.walk import without_brackets
-from orchestrator.remedies import UpdateTest
+from orchestrator.remedies import Remedy, UpdateTest, advice, call_of
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import PipelineNames
@@ -52,7 +53,7 @@ class Setting(Struct, frozen=True):
     """The settings of all cases. Relative paths of the pipelines start in `directory`, by default the project's.
 
     `update`: cases with recordings call the models, and replace the recordings. `in_place`: the cases run in
-    `directory` itself, and not each in a temporary copy of it.
+    `directory` itself, and not each in a temporary copy of it. `render` words the remedies in the reasons of failures.
     """
 
     directory: Path = field(default_factory=project_directory)
@@ -60,6 +61,7 @@ class Setting(Struct, frozen=True):
     permissions: Permissions | None = None
     update: bool = False
     in_place: bool = False
+    render: Callable[[Remedy], str] = call_of
 
     def orchestrator(self, file: CaseFile, store: str, models: ModelClient | None) -> Orchestrator:
         """Return the configuration of one case of a file."""
@@ -157,7 +159,7 @@ def _outcome(file: CaseFile, case: Case, setting: Setting, stop: _Stop) -> Outco
         records = client if isinstance(client, RecordingClient) else None
         end, reasons = _carried_out(file, case, setting, client, hidden, stop)
     except OrchestratorError as error:
-        end, reasons = "failed", (told(error),)
+        end, reasons = "failed", (_told(error, setting),)
     written = frozenset(records.written) if records is not None else frozenset[str]()
     return Outcome(file, case, end, reasons, time.perf_counter() - began, written)
 
@@ -179,9 +181,10 @@ def forget_unused(outcomes: Sequence[Outcome]) -> int:
     )
 
 
-def told(error: OrchestratorError) -> str:
-    """Return an error as text, with its help."""
-    return f"{error.message} [{error.code}]" + (f"\nhelp: {error.advice}" if error.advice else "")
+def _told(problem: OrchestratorError | Diagnostic, setting: Setting) -> str:
+    """Return a problem as text, with its help."""
+    help = advice(problem.help, problem.remedies, setting.render)
+    return f"{problem.message} [{problem.code}]" + (f"\nhelp: {help}" if help else "")
 
 
 def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
@@ -227,7 +230,7 @@ def _carried_out(
         except CompilationError as error:
             codes = {each.code for each in error.diagnostics if each.severity == "error"}
             first = next(each for each in error.diagnostics if each.severity == "error")
-            reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.advice}" if first.advice else "")
+            reason = _told(first, setting)
             return ("skipped" if case.models.kind == "live" and codes <= ACCESS else "failed"), (reason,)
         hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
         plan = stubbed(pipeline.plan, case.stub)
@@ -242,7 +245,7 @@ def _carried_out(
         ended = _ended(pipeline.with_options(budget=case.budget), case, stop)
         if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
             return "skipped", (str((ended.error or {}).get("message")),)
-        problems = tuple(problems_of(case, ended, plan.directory))
+        problems = tuple(problems_of(case, ended, plan.directory, setting.render))
         return ("failed" if problems else "passed"), problems
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from orchestrator.models.budget import exact_usd
 from orchestrator.plan.steps import ForEach, StepPlan
 from orchestrator.plan.walk import without_brackets
-from orchestrator.remedies import advice, remedies_from
+from orchestrator.remedies import Remedy, advice, call_of, remedies_from
 from orchestrator.runtime import Result
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.testing.expectations import unmet
@@ -33,18 +33,20 @@ class Ended(Struct, frozen=True):
     steps: Mapping[str, StepPlan] = field(default_factory=dict)
 
 
-def problems_of(case: Case, ended: Ended, folder: Path) -> Iterator[str]:
+def problems_of(
+    case: Case, ended: Ended, folder: Path, render: Callable[[Remedy], str] = call_of
+) -> Iterator[str]:
     """Yield a message for each expectation that is not met. The run's relative paths start in `folder`."""
     expect = case.expect
     if ended.state != expect.state:
-        yield f"expected the run to be {expect.state}, and it is {ended.state}{_why(ended)}"
+        yield f"expected the run to be {expect.state}, and it is {ended.state}{_why(ended, render)}"
         if expect.state == "succeeded":
             return  # what else is missing follows from this
     outputs = ended.result.outputs if ended.result is not None else {}
     names = {"inputs": dict(case.inputs), "outputs": dict(outputs)}
     for name, expected in expect.error.items():
         for problem in unmet(expected, (ended.error or {}).get(name), names):
-            yield f"error.{name}: {problem}{_why(ended)}"
+            yield f"error.{name}: {problem}{_why(ended, render)}"
     for name, expected in expect.outputs.items():
         if name not in outputs:
             yield f"outputs.{name}: the run has no such output"
@@ -144,12 +146,12 @@ def _answered(result: Result | None) -> list[str]:
     return list(dict.fromkeys(str(call["model"]) for call in calls if not call.get("error")))
 
 
-def _why(ended: Ended) -> str:
+def _why(ended: Ended, render: Callable[[Remedy], str]) -> str:
     error = ended.error
     if error:
         where = f"step `{error['step']}`: " if error.get("step") else ""
         code = f" [{error['code']}]" if error.get("code") else ""
-        text = advice(error.get("help"), remedies_from(error.get("remedies")))
+        text = advice(error.get("help"), remedies_from(error.get("remedies")), render)
         help = f"\nhelp: {text}" if text else ""
         return f": {where}{error.get('message')}{code}{help}"
     return f": {'; '.join(ended.waiting_on)}" if ended.waiting_on else ""

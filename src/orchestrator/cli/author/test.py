@@ -102,9 +102,12 @@ def _stopping(running: Generator[Outcome]) -> Iterator[Iterator[Outcome]]:
 
 
 def _setting(update: bool, in_place: bool, tools: list[str] | None, permissions: Any) -> Any:
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.testing.runner import Setting
 
-    return Setting(tools=tuple(tools or ()), permissions=permissions, update=update, in_place=in_place)
+    return Setting(
+        tools=tuple(tools or ()), permissions=permissions, update=update, in_place=in_place, render=Hints().line
+    )
 
 
 def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:

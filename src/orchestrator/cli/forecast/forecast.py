@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, to_builtins
 
 from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, models_told
@@ -85,7 +84,8 @@ class Forecast(Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the forecast as JSON data."""
-        return {**asdict(self), "steps": [asdict(step) for step in self.steps], "most": self.most.to_dict()}
+        data: dict[str, Any] = to_builtins(self)
+        return data
 
 
 def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Forecast:

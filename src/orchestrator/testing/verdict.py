@@ -33,9 +33,7 @@ class Ended(Struct, frozen=True):
     steps: Mapping[str, StepPlan] = field(default_factory=dict)
 
 
-def problems_of(
-    case: Case, ended: Ended, folder: Path, render: Callable[[Remedy], str] = call_of
-) -> Iterator[str]:
+def problems_of(case: Case, ended: Ended, folder: Path, render: Callable[[Remedy], str] = call_of) -> Iterator[str]:
     """Yield a message for each expectation that is not met. The run's relative paths start in `folder`."""
     expect = case.expect
     if ended.state != expect.state:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import traceback
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -36,7 +35,7 @@ from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun
 from orchestrator.runtime.values.scope import pipeline_scope
-from orchestrator.tools.functions.tracebacks import traceback_text
+from orchestrator.tools.functions.tracebacks import recent_traceback, traceback_text
 
 if TYPE_CHECKING:
     import random
@@ -327,7 +326,7 @@ class Execution:
         if raised is None:
             return None
         redactor = self._assignment.redactor
-        text = "".join(traceback.format_exception(raised))
+        text = recent_traceback(raised)
         return raised if redactor.text(text) == text else RecordedTraceback(redactor.text(traceback_text(raised)))
 
     async def _leave(self, failure: BaseException | None) -> None:

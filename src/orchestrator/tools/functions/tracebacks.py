@@ -6,7 +6,10 @@ import sys
 import sysconfig
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_FRAMES: Final = 40
 MOST_CHARACTERS: Final = 16_000
@@ -44,7 +47,25 @@ def exception_message(error: BaseException) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the traceback of an exception as Python prints it, starting at user code."""
+    """Return the traceback of an exception as Python prints it, starting at user code, and shortened."""
+    text = _formatted(error, _own)
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"... {len(text) - MOST_CHARACTERS} characters omitted\n{text[-MOST_CHARACTERS:]}"
+
+
+def recent_traceback(error: BaseException) -> str:
+    """Return the innermost frames of the traceback of an exception, of users and of libraries."""
+    return _formatted(error, list)
+
+
+def _formatted(
+    error: BaseException, frames_of: Callable[[traceback.StackSummary], list[traceback.FrameSummary]]
+) -> str:
+    """Return a traceback without marks below its lines.
+
+    For the marks Python 3.11 parses each line, and parsing is not safe in several threads: it raises SystemError there.
+    """
     whole = traceback.TracebackException.from_exception(error, limit=-MOST_FRAMES, compact=True)
     seen: set[int] = set()
     parts: list[traceback.TracebackException | None] = [whole]
@@ -53,12 +74,10 @@ def traceback_text(error: BaseException) -> str:
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        part.stack = traceback.StackSummary.from_list(_own(part.stack))
+        shown = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames_of(part.stack)]
+        part.stack = traceback.StackSummary.from_list(shown)
         parts += [part.__cause__, part.__context__]
-    text = "".join(whole.format()).rstrip("\n")
-    if len(text) <= MOST_CHARACTERS:
-        return text
-    return f"... {len(text) - MOST_CHARACTERS} characters omitted\n{text[-MOST_CHARACTERS:]}"
+    return "".join(whole.format()).rstrip("\n")
 
 
 def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:

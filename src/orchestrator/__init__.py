@@ -9,9 +9,8 @@ Every public name is loaded on first use (PEP 562), which keeps the import itsel
 list of them; the stub `__init__.pyi` that type checkers read is generated from it by `docs/generate.py`.
 """
 
-from typing import Any
-
 from orchestrator.distribution import VERSION
+from orchestrator.lazy_exports import lazy_exports
 
 _EXPORTS = {
     "orchestrator.api.batches": (
@@ -109,16 +108,7 @@ __version__ = VERSION
 __all__ = sorted(["__version__", *_MODULE_OF])
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use."""
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_exports(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

@@ -6,11 +6,11 @@ A command loads only what it uses: `check` nothing that executes runs, `runs` no
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as type checkers read it: `import orchestrator` does not wait for `typing`
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 
 def lazy_exports(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -22,6 +22,8 @@ def lazy_exports(package: str, names: Mapping[str, str]) -> Callable[[str], Any]
     """
 
     def load(name: str) -> Any:
+        from importlib import import_module
+
         module = names.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -44,12 +44,8 @@ class Event(Struct, frozen=True):
 
     @property
     def payload(self) -> Payload:
-        """What the event records, as the class of its type.
-
-        Raises:
-            KeyError: The type is unknown.
-        """
-        return PAYLOADS[self.type].from_data(self.data)
+        """What the event records, as the class of its type; without fields if that is unknown."""
+        return PAYLOADS.get(self.type, Payload).from_data(self.data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON data."""

@@ -9,7 +9,10 @@ event, a large value may be a reference to a blob: `{"$blob": sha256, "size": ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final, Literal, NoReturn, Self, dataclass_transform
+from functools import cache
+from typing import Any, ClassVar, Final, Literal, NoReturn, Self, dataclass_transform, get_args, get_type_hints
+
+from msgspec import ValidationError, convert
 
 from orchestrator.journal.state.usage import Spending, spending_of
 
@@ -104,6 +107,20 @@ class Payload:
         vars(payload).update(data if known else {name: data[name] for name in data if name in cls.fields})
         return payload
 
+    @classmethod
+    def problem(cls, data: Json) -> str | None:
+        """Return why JSON data are not such a payload, or None. Unknown keys and references to blobs are allowed."""
+        allowed = _field_types(cls)  # type: ignore[arg-type]  # a class can be hashed, even if its instances cannot
+        for name, value in data.items():
+            plain, hint = allowed.get(name, _ANYTHING)
+            if type(value) in plain or hint is Any or _is_reference(value):
+                continue
+            try:
+                convert(value, hint)
+            except ValidationError:
+                return f"`{name}` has the wrong type"
+        return None
+
     def describe(self) -> list[str]:
         """Return in a few words what a log says of the event, in addition to its type and its step."""
         return []
@@ -115,6 +132,33 @@ class Payload:
     def without_nulls(self) -> Self:
         """Return the payload without the values that are null."""
         return type(self)(**{name: value for name, value in vars(self).items() if value is not None})
+
+
+_ANYTHING: Final[tuple[frozenset[type], Any]] = (frozenset(), Any)
+_PLAIN: Final[Mapping[Any, set[type]]] = {
+    Json: {dict},
+    str: {str},
+    bool: {bool},
+    int: {int},
+    float: {int, float},
+    type(None): {type(None)},
+}
+
+
+@cache
+def _field_types(payload: Any) -> Mapping[str, tuple[frozenset[type], Any]]:
+    """Return for each field the types whose values are all allowed, and its annotation, for the other values."""
+    hints = get_type_hints(payload)
+    found = {}
+    for name in payload.fields:
+        options = get_args(hints[name]) if type(None) in get_args(hints[name]) else (hints[name],)
+        plain = [type_ for option in options for type_ in _PLAIN.get(option, ())]
+        found[name] = (frozenset(plain), hints[name])
+    return found
+
+
+def _is_reference(value: object) -> bool:
+    return type(value) is dict and value.keys() == {"$blob", "size"}
 
 
 class RunEndPayload(Payload):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Owner(Struct, frozen=True):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Owner:
         """Build the owner that `to_dict` described."""
-        return cls(data["host"], data["pid"], data["process_start"], data["label"], data["machine"])
+        return convert(dict(data), cls)
 
 
 def _process(pid: int) -> tuple[bool, str]:

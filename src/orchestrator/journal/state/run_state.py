@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, convert, field
 from msgspec.structs import asdict
 
 from orchestrator.journal.events import RunState, StepState
@@ -216,16 +216,20 @@ class RunFold(Struct):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunFold:
-        """Build the state that `to_dict` described."""
+        """Build the state that `to_dict` described. Unknown fields are ignored.
+
+        Raises:
+            msgspec.ValidationError: A field has the wrong type.
+        """
         fields = dict(data)
-        active = fields.pop("active", {})
+        active = convert(fields.pop("active", {}), dict[str, ActiveState])
         for name in ("ready", "failed", "handled", "cancelled"):
-            fields[name] = dict.fromkeys(fields.get(name, ()))
+            fields[name] = dict.fromkeys(convert(fields.get(name, ()), list[str]))
         if "spending" in fields:
             fields["spending"] = Spending.from_dict(fields["spending"])
-        state = cls(**fields)
+        state = convert(fields, cls)
         for path, step in active.items():
-            state.enter(path, ActiveState(**step))
+            state.enter(path, step)
         return state
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import Struct, convert, field
 
 from orchestrator.models.budget import Spent, usd
 from orchestrator.models.messages import Usage
@@ -79,7 +79,9 @@ class Spending(Struct, frozen=True):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spending:
         """Build the sum that `to_dict` described."""
-        return cls(Usage(**data["usage"]), data["known_cost"], data["model_calls"], data["unpriced"])
+        parts = (data["usage"], data["known_cost"], data["model_calls"], data["unpriced"])
+        usage, known_cost, calls, unpriced = convert(parts, tuple[Usage, float, int, int])
+        return cls(usage, known_cost, calls, unpriced)
 
 
 NOTHING = Spending()

@@ -101,11 +101,6 @@ def _shared(text: str) -> Blob:
     return Blob.of(text)
 
 
-def decode_blob(encoding: str, content: bytes) -> Any:
-    """Return the value of a stored blob."""
-    return json.loads(zlib.decompress(content) if encoding == "zlib" else content)
-
-
 def blob_reference(value: Any) -> str | None:
     """Return the hash if `value` is a reference to a blob."""
     if isinstance(value, Mapping) and value.keys() == _REFERENCE:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.store import blob_codec as blob_codec
+from orchestrator.journal.store.stored_data import stored_blob
 from orchestrator.journal.store.tables import blobs
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
             for row in connection.execute(query.where(blobs.c.hash.in_(some))):
-                found[row.hash] = blob_codec.decode_blob(row.encoding, row.content)
+                found[row.hash] = stored_blob(database.url, row.hash, row.encoding, row.content)
     missing = [digest for digest in digests if digest not in found]
     if missing:
         raise StoreUnavailable(

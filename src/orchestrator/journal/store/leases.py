@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from orchestrator.errors import LeaseLost, RunOwned
-from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.queries.lookup import run_not_found
+from orchestrator.journal.store.stored_data import stored_lease_end, stored_owner
 from orchestrator.journal.store.tables import runs
 from orchestrator.remedies import Cancel, Follow, ShowStatus
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
+    from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.store.database import Database
 
 _RELEASE = (
@@ -41,7 +41,7 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
         row = connection.execute(query.with_for_update()).first()
         if row is None:
             raise run_not_found(connection, database.url, run_id)
-        held_by = holder(row)
+        held_by = holder(database.url, run_id, row)
         if held_by is not None:
             raise RunOwned(
                 f"run `{run_id}` is being executed by {held_by}",
@@ -89,9 +89,9 @@ def lease_lost(url: str, lease: Lease) -> LeaseLost:
     )
 
 
-def holder(row: Row[Any]) -> Owner | None:
+def holder(url: str, run_id: str, row: Row[Any]) -> Owner | None:
     """Return who holds the run of this row now, None if it is free. The row has the time `now`."""
-    if row.owner is None or row.lease_until is None or row.lease_until <= row.now:
+    if row.owner is None or not stored_lease_end(url, run_id, row.lease_until) > row.now:
         return None
-    owner = Owner.from_dict(json.loads(row.owner))
+    owner = stored_owner(url, run_id, row.owner)
     return None if owner.is_dead() else owner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,9 @@ import sqlalchemy as sa
 
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import CacheEntry
-from orchestrator.journal.store.blob_codec import LIMIT, Blob, decode_blob, encode, storable
+from orchestrator.journal.store.blob_codec import LIMIT, Blob, encode, storable
 from orchestrator.journal.store.blob_store import keep_blobs
+from orchestrator.journal.store.stored_data import stored_blob, stored_value
 from orchestrator.journal.store.tables import blobs, cache
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def get_result(database: Database, key: str, newer_than: float | None) -> CacheE
         row = connection.execute(query).first()
     if row is None:
         return None
-    output = json.loads(row.output) if row.hash is None else decode_blob(row.encoding, row.content)
+    if row.hash is None:
+        output = stored_value(database.url, row.output, f"the cached result {key[:12]}")
+    else:
+        output = stored_blob(database.url, row.hash, row.encoding, row.content)
     return CacheEntry(key, row.run_id, row.path, row.at, output)
 
 

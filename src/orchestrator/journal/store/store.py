@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
+from orchestrator.journal.store.stored_data import stored_object
 from orchestrator.journal.store.tables import commands, events, runs
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Store:
         For a failed step, that is the value that the run continued with.
         """
         with self._while_there(run_id):
-            return event_pages.values_at(self.database, self._key(run_id), seqs)
+            return event_pages.values_at(self.database, run_id, self._key(run_id), seqs)
 
     @patient(locks=True)
     def put_values(self, found: ResumeState) -> ResumeState:
@@ -357,8 +357,13 @@ class Store:
         with self.database.read() as connection:
             # There are hardly ever any: joining an empty table costs less than sending it a list of runs.
             rows = connection.execute(query).all()
+        url = self.database.url
         return [
-            (row.id, row.run_id, Command(row.kind, json.loads(row.data), row.by))
+            (
+                row.id,
+                row.run_id,
+                Command(row.kind, stored_object(url, row.data, f"a command for `{row.run_id}`"), row.by),
+            )
             for row in rows
             if row.run_id in wanted
         ]

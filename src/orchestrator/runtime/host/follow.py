@@ -192,7 +192,7 @@ class Follower:
             if not last:
                 self.engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
             end = last[0]
-        outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
+        outputs = end.data.get("outputs", {}) if end is not None and status.state == "succeeded" else {}
         return result_of(self.engine.store, status, outputs, self._inspector)
 
     def cause(self, result: Result) -> BaseException | None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.events import Event
 from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.queries.statuses import folds, run_head
+from orchestrator.journal.store.stored_data import check_data, event_name, stored_event, stored_object
 from orchestrator.journal.store.tables import events
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from orchestrator.journal.events import Event
     from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.store.database import Database
 
@@ -41,10 +41,12 @@ def page(
         query = query.where(events.c.path.in_(paths))
     with database.read() as connection:
         rows = connection.execute(query).all()
-    many: Sequence[Mapping[str, Any]] = [json.loads(row[5]) for row in rows]
+    many: Sequence[Mapping[str, Any]] = [
+        stored_object(database.url, row[5], event_name(run_id, row[0])) for row in rows
+    ]
     if whole:
         many = resolve_all_blobs(database, many)
-    return [Event(run_id, *row[:5], data) for row, data in zip(rows, many, strict=True)]
+    return [stored_event(database.url, run_id, row, data) for row, data in zip(rows, many, strict=True)]
 
 
 def run_record(database: Database, run_id: str) -> RunRecord:
@@ -52,15 +54,15 @@ def run_record(database: Database, run_id: str) -> RunRecord:
     with database.read() as connection:
         row = run_head(database, connection, run_id)
         state = folds(database, connection, [row])[0]
-    parts = dict(_data_at(database, row.key, [1, *filter(None, [state.revised])]))
+    parts = dict(_data_at(database, run_id, row.key, [1, *filter(None, [state.revised])]))
     changes = {key: value for key, value in parts.get(state.revised, {}).items() if key in _REVISED}
     return RunRecord.of(run_id, state.created_at, RunCreatedPayload.from_data({**parts[1], **changes}))
 
 
-def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
+def values_at(database: Database, run_id: str, key: int, seqs: Sequence[int]) -> list[Any]:
     """Return the outputs of the steps that ended with the events of these numbers, in the given order."""
     found: dict[int, Any] = {}
-    for seq, data in _data_at(database, key, seqs):
+    for seq, data in _data_at(database, run_id, key, seqs):
         found[seq] = data.get("output", data.get("value"))
     return [found[seq] for seq in seqs]
 
@@ -79,11 +81,13 @@ def put_values(database: Database, found: ResumeState) -> ResumeState:
     return found
 
 
-def _data_at(database: Database, key: int, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _data_at(database: Database, run_id: str, key: int, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the data of the events with these numbers, with large values in place."""
-    query = sa.select(events.c.seq, events.c.data).where(events.c.run == key)
+    query = sa.select(events.c.seq, events.c.type, events.c.data).where(events.c.run == key)
     for start in range(0, len(seqs), _AT_ONCE):
         with database.read() as connection:
             rows = connection.execute(query.where(events.c.seq.in_(seqs[start : start + _AT_ONCE]))).all()
-        many = resolve_all_blobs(database, [json.loads(row.data) for row in rows])
-        yield from zip((row.seq for row in rows), many, strict=True)
+        stored = [stored_object(database.url, row.data, event_name(run_id, row.seq)) for row in rows]
+        for row, data in zip(rows, resolve_all_blobs(database, stored), strict=True):
+            check_data(database.url, run_id, row.seq, row.type, data)
+            yield row.seq, data

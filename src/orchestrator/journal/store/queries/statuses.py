@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.events import Event
 from orchestrator.journal.state.fold import fold, status_of
-from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.queries.lookup import run_not_found
+from orchestrator.journal.store.stored_data import (
+    event_name,
+    stored_event,
+    stored_fold,
+    stored_lease_end,
+    stored_object,
+)
 from orchestrator.journal.store.tables import events, labels, runs
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.events import RunState
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease, RunFilter
+    from orchestrator.journal.state.run_state import RunFold
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.journal.store.database import Database
 
@@ -143,12 +148,12 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
     holders: dict[str | None, Owner | None] = {}  # one process may own many of them
     now = time.time()
     for row, state in zip(heads, folds(database, connection, heads), strict=True):
-        if row.lease_until is None or row.lease_until <= row.now:
+        if not stored_lease_end(database.url, row.run_id, row.lease_until) > row.now:
             held_by = None
         elif row.owner in holders:
             held_by = holders[row.owner]
         else:
-            held_by = holders[row.owner] = holder(row)
+            held_by = holders[row.owner] = holder(database.url, row.run_id, row)
         found.append(
             status_of(
                 state,
@@ -163,7 +168,8 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
 
 def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunFold]:
     """Return the folds of the runs of these rows."""
-    states = {row.key: RunFold.from_dict(json.loads(row.snapshot)) for row in heads}
+    url = database.url
+    states = {row.key: stored_fold(url, row.run_id, row.snapshot) for row in heads}
     # By the numbers of the snapshots just read: a newer one may have been written since.
     tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in heads]
     query = sa.select(
@@ -171,8 +177,8 @@ def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]])
     )
     for row in connection.execute(query.where(sa.or_(*tails)).order_by(events.c.run, events.c.seq)):
         state = states[row[0]]
-        data = json.loads(row[6])
+        data = stored_object(url, row[6], event_name(state.run_id, row[1]))
         if row[3] == "step.waiting":  # a question may be large, and it is part of the status
             data = resolve_blobs(database, data)
-        fold(state, Event(state.run_id, row[1], row[2], row[3], row[4], row[5], data))
+        fold(state, stored_event(url, state.run_id, row[1:6], data))
     return [states[row.key] for row in heads]

@@ -10,9 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Final, Literal, NoReturn, Self, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NoReturn,
+    Self,
+    TypedDict,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_type_hints,
+)
 
-from msgspec import ValidationError, convert
+from msgspec import Meta, ValidationError, convert
 
 from orchestrator.journal.state.usage import Spending, spending_of
 
@@ -62,6 +75,12 @@ WaitReason = str
 Json = Mapping[str, Any]
 
 _EMPTY: Final[Json] = {}
+
+LARGEST: Final = 2**53
+"""No number that the journal itself counts or measures is larger."""
+
+END_OF_TIME: Final = 2**37
+"""Seconds: the year 6325. Later times cannot be shown on all platforms."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -117,8 +136,8 @@ class Payload:
                 continue
             try:
                 convert(value, hint)
-            except ValidationError:
-                return f"`{name}` has the wrong type"
+            except (ValidationError, OverflowError):
+                return f"`{name}` has the wrong type or is out of range"
         return None
 
     def describe(self) -> list[str]:
@@ -134,26 +153,67 @@ class Payload:
         return type(self)(**{name: value for name, value in vars(self).items() if value is not None})
 
 
+class _Question(TypedDict, total=False):
+    """What is read of a question."""
+
+    kind: QuestionKind
+    prompt: str
+    answer: Json
+    choices: Sequence[Any]
+
+
+class _Origin(TypedDict, total=False):
+    """What is read of where a run was started."""
+
+    tools: Sequence[str]
+    sources: Sequence[str]
+    paths: Sequence[str]
+    run: bool | Sequence[str]
+    hosts: Sequence[str]
+    replay: str | None
+
+
+class _Options(TypedDict, total=False):
+    """What is read of the options of a run."""
+
+    max_parallel: Annotated[int, Meta(ge=1, le=LARGEST)] | None
+    timeout: Annotated[float, Meta(ge=0, le=LARGEST)] | None
+    cache: bool
+    origin: _Origin | None
+
+
+class _Plan(TypedDict):
+    """What every plan has."""
+
+    steps: Sequence[Json]
+
+
 _ANYTHING: Final[tuple[frozenset[type], Any]] = (frozenset(), Any)
-_PLAIN: Final[Mapping[Any, set[type]]] = {
-    Json: {dict},
-    str: {str},
-    bool: {bool},
-    int: {int},
-    float: {int, float},
-    type(None): {type(None)},
+_PLAIN: Final[Mapping[Any, set[type]]] = {Json: {dict}, str: {str}, bool: {bool}, type(None): {type(None)}}
+_RANGES: Final[Mapping[Any, Any]] = {
+    int: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)],
+    float: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)],
 }
+_INNER: Final[Mapping[str, Any]] = {"question": _Question, "options": _Options, "plan": _Plan}
+_TIMES: Final = frozenset({"now", "until"})
+_TIME: Final = Annotated[float, Meta(ge=-END_OF_TIME, le=END_OF_TIME)]
 
 
 @cache
 def _field_types(payload: Any) -> Mapping[str, tuple[frozenset[type], Any]]:
-    """Return for each field the types whose values are all allowed, and its annotation, for the other values."""
+    """Return for each field the types whose values are all allowed, and what other values must be."""
     hints = get_type_hints(payload)
-    found = {}
+    found: dict[str, tuple[frozenset[type], Any]] = {}
     for name in payload.fields:
         options = get_args(hints[name]) if type(None) in get_args(hints[name]) else (hints[name],)
-        plain = [type_ for option in options for type_ in _PLAIN.get(option, ())]
-        found[name] = (frozenset(plain), hints[name])
+        plain = set().union(*(_PLAIN.get(option, ()) for option in options))
+        if name in _INNER or name in _TIMES:
+            closer: list[Any] = [_INNER.get(name, _TIME)]
+            plain.discard(dict)
+        else:
+            closer = [_RANGES.get(option, option) for option in options if option is not type(None)]
+        optional = [None] if type(None) in options else []
+        found[name] = (frozenset(plain), Union[(*closer, *optional)])
     return found
 
 

@@ -7,12 +7,13 @@ nested steps only the active ones are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct, convert, field
+from msgspec import Meta, Struct, convert, field
 from msgspec.structs import asdict
 
 from orchestrator.journal.events import RunState, StepState
+from orchestrator.journal.payloads import END_OF_TIME, LARGEST
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import is_top_level, parent_of
 
@@ -30,6 +31,13 @@ MODES: tuple[Mode, ...] = ("composite", "running", "person", "time", "moment")
 _QUESTION_UNIT = 100  # characters of a question that count as one path
 
 
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+"""How many; what is read back is checked."""
+
+Time = Annotated[float, Meta(ge=-END_OF_TIME, le=END_OF_TIME)]
+"""Seconds, since the epoch or of duration; what is read back is checked."""
+
+
 class ActiveState(Struct):
     """An active step in the fold; `since` is when its attempt or its wait started.
 
@@ -38,16 +46,16 @@ class ActiveState(Struct):
     """
 
     state: StepState
-    attempt: int
-    since: float
+    attempt: Count
+    since: Time
     fraction: float | None = None
     message: str = ""
     waiting_on: str = ""
-    waiting_until: float | None = None
+    waiting_until: Time | None = None
     kind: str = ""
-    of: int | None = None
-    done: int = 0
-    failed: int = 0
+    of: Count | None = None
+    done: Count = 0
+    failed: Count = 0
     question: Mapping[str, Any] | None = None
     answered: bool = False
 
@@ -91,22 +99,22 @@ class RunFold(Struct):
     pipeline: str = ""
     name: str = ""
     state: RunState = "running"
-    total: int = 0
-    created_at: float = 0.0
-    started_at: float | None = None
-    ended_at: float | None = None
-    spent: float = 0.0
-    since: float | None = None
-    before: float = 0.0
-    last_seq: int = 0
-    last_at: float = 0.0
+    total: Count = 0
+    created_at: Time = 0.0
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    spent: Time = 0.0
+    since: Time | None = None
+    before: Time = 0.0
+    last_seq: Count = 0
+    last_at: Time = 0.0
     error: Mapping[str, Any] | None = None
     paused_by: str = ""
     reason: str = ""
-    succeeded: int = 0
-    skipped: int = 0
-    continued: int = 0
-    revised: int = 0
+    succeeded: Count = 0
+    skipped: Count = 0
+    continued: Count = 0
+    revised: Count = 0
     ready: dict[str, None] = field(default_factory=dict)
     active: dict[str, ActiveState] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from orchestrator.errors import LeaseLost, RunOwned
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.queries.lookup import run_not_found
-from orchestrator.journal.store.stored_data import stored_lease_end, stored_owner
+from orchestrator.journal.store.stored_data import damaged, stored_lease_end, stored_owner
 from orchestrator.journal.store.tables import runs
 from orchestrator.remedies import Cancel, Follow, ShowStatus
 
@@ -41,6 +41,8 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
         row = connection.execute(query.with_for_update()).first()
         if row is None:
             raise run_not_found(connection, database.url, run_id)
+        if not isinstance(row.fence, int):
+            raise damaged(database.url, f"the fence of run `{run_id}` is not a number")
         held_by = holder(database.url, run_id, row)
         if held_by is not None:
             raise RunOwned(

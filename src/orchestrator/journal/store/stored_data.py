@@ -15,7 +15,7 @@ from msgspec import MsgspecError
 
 from orchestrator.journal.dialects.problems import unusable
 from orchestrator.journal.events import Event
-from orchestrator.journal.payloads import PAYLOADS
+from orchestrator.journal.payloads import END_OF_TIME, PAYLOADS
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import storable
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.errors import StoreUnavailable
-_END_OF_TIME = 2.0**37
-"""Seconds: the year 6325. Later times cannot be shown on all platforms."""
 
 
 def damaged(url: str, what: str) -> StoreUnavailable:
@@ -68,7 +66,7 @@ def stored_fold(url: str, run_id: str, text: str) -> RunFold:
     data = stored_object(url, text, what)
     try:
         state = RunFold.from_dict(data)
-    except (MsgspecError, KeyError, TypeError) as error:
+    except (MsgspecError, KeyError, TypeError, OverflowError) as error:
         raise damaged(url, f"{what} has a field of the wrong type") from error
     if storable(state.run_id) != run_id:
         raise damaged(url, f"{what} is that of another run")
@@ -97,7 +95,7 @@ def stored_event(url: str, run_id: str, row: Sequence[Any], data: Mapping[str, A
     """Return an event; the row has its number, time, type, path and attempt."""
     seq, at, type, path, attempt = row[:5]
     if not (
-        isinstance(at, int | float) and abs(at) < _END_OF_TIME and isinstance(path, str) and isinstance(attempt, int)
+        isinstance(at, int | float) and abs(at) < END_OF_TIME and isinstance(path, str) and isinstance(attempt, int)
     ):
         raise damaged(url, f"{event_name(run_id, seq)} has a column of the wrong type")
     check_data(url, run_id, seq, type, data)

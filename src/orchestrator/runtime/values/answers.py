@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from orchestrator import codes
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, StoreError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.text.json_text import read_json
@@ -91,7 +93,12 @@ def expected(question: Mapping[str, Any]) -> str:
 
 
 def _spec(question: Mapping[str, Any]) -> InputSpec:
-    return InputSpec.model_validate(question.get("answer") or {})
+    try:
+        return InputSpec.model_validate(question.get("answer") or {})
+    except ValidationError as error:
+        raise StoreError(
+            "the recorded question has no valid declaration of its answer", help="restore a backup"
+        ) from error
 
 
 def _answer(question: Mapping[str, Any], value: Any) -> Any:

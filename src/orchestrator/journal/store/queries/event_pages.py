@@ -10,7 +10,7 @@ from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.queries.statuses import folds, run_head
-from orchestrator.journal.store.stored_data import check_data, event_name, stored_event, stored_object
+from orchestrator.journal.store.stored_data import check_data, damaged, event_name, stored_event, stored_object
 from orchestrator.journal.store.tables import events
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def run_record(database: Database, run_id: str) -> RunRecord:
         row = run_head(database, connection, run_id)
         state = folds(database, connection, [row])[0]
     parts = dict(_data_at(database, run_id, row.key, [1, *filter(None, [state.revised])]))
+    if 1 not in parts:
+        raise damaged(database.url, f"run `{run_id}` has no first event")
     changes = {key: value for key, value in parts.get(state.revised, {}).items() if key in _REVISED}
     return RunRecord.of(run_id, state.created_at, RunCreatedPayload.from_data({**parts[1], **changes}))
 
@@ -64,6 +66,8 @@ def values_at(database: Database, run_id: str, key: int, seqs: Sequence[int]) ->
     found: dict[int, Any] = {}
     for seq, data in _data_at(database, run_id, key, seqs):
         found[seq] = data.get("output", data.get("value"))
+    if missing := [seq for seq in seqs if seq not in found]:
+        raise damaged(database.url, f"{event_name(run_id, missing[0])} is missing")
     return [found[seq] for seq in seqs]
 
 

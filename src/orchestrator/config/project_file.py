@@ -7,13 +7,12 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from orchestrator.config.setting_errors import InvalidSettings, SettingProblem
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.content import NotText, decode_text, read_content
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +28,10 @@ NAMES: Final = ("store", "tools", "run", "map", "allow", "models", "servers", "l
 _MAX_BYTES: Final = 1024 * 1024
 
 
-class ProjectFile(Struct, frozen=True):
+class ProjectFile(PartlyShown, frozen=True):
     """The file of a project, empty where there is none. Its `values` are validated when they are read."""
+
+    hidden: ClassVar = ("text", "values")  # the environment of an MCP server may hold a secret
 
     path: Path
     text: str

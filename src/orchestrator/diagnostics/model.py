@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -12,7 +12,7 @@ from orchestrator import codes
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.suggestions import Suggestion, is_spelling
 from orchestrator.remedies import Remedy, advice
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 
 Severity = Literal["error", "warning"]
 
@@ -43,15 +43,14 @@ class Span(Struct, frozen=True, order=True):
         return Span(self.start, Position(self.end.line, self.end.column + width))
 
 
-class Source(Struct, frozen=True):
+class Source(PartlyShown, frozen=True):
     """The text of one file, kept for excerpts. `name` is the path as the user wrote it, or `<text>`."""
+
+    hidden: ClassVar = ("lines",)
 
     name: str
     text: str
     lines: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return repr_without(self, "lines")
 
     @classmethod
     def of(cls, name: str, text: str) -> Source:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.history.event_log import EventsInMemory, RunEvents
@@ -14,7 +12,7 @@ from orchestrator.history.step_results import StepResults
 from orchestrator.journal import Event
 from orchestrator.journal.events import RunState
 from orchestrator.journal.state.usage import NOTHING, Spending
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from orchestrator.history.quality import Quality
@@ -32,13 +30,15 @@ class ResultInspector(Protocol):
         """As `inspect`."""
 
 
-class Result(Struct, frozen=True):
+class Result(PartlyShown, frozen=True):
     """The result of a run, however it ended. It can be pickled, and then holds all events itself.
 
     `outputs` holds the declared outputs (none unless the run succeeded), `steps` every step by its path, including
     nested steps that have started, `log` the events. Steps and log are read from the store on access. `spending` is the
     usage and cost of all model calls, `warnings` are about the run as a whole.
     """
+
+    hidden: ClassVar = ("steps", "log", "inspector")
 
     run_id: str
     state: RunState
@@ -49,9 +49,6 @@ class Result(Struct, frozen=True):
     spending: Spending = NOTHING
     warnings: tuple[str, ...] = ()
     inspector: ResultInspector | None = None
-
-    def __repr__(self) -> str:
-        return repr_without(self, "steps", "log", "inspector")
 
     @property
     def usage(self) -> Usage:

@@ -6,14 +6,14 @@ Pure functions over plans as JSON data (`Plan.to_dict`) and over the recorded st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
 from orchestrator.history.invalidation import recorded_roots
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.diff import changed_variables, dependency_order, hyphenated_names, names_read, step_difference
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from orchestrator.journal.state.resume_state import ResumeState
@@ -30,18 +30,17 @@ class StepChange(Struct, frozen=True):
     ran: bool = False
 
 
-class Changes(Struct, frozen=True):
+class Changes(PartlyShown, frozen=True):
     """What a run keeps, runs again, and drops when it continues with another pipeline.
 
     `steps` has every step, in the file's order, then the removed ones. `forget` are the paths to drop.
     """
 
+    hidden: ClassVar = ("forget",)
+
     run_id: str
     steps: tuple[StepChange, ...]
     forget: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return repr_without(self, "forget")
 
     @property
     def kept(self) -> tuple[str, ...]:

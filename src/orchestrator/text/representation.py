@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from msgspec import Struct
+from msgspec import Struct
 
 
-def repr_without(value: Struct, *hidden: str) -> str:
-    """Return the `repr` of a struct without some of its fields."""
-    shown = (f"{name}={getattr(value, name)!r}" for name in value.__struct_fields__ if name not in hidden)
-    return f"{type(value).__name__}({', '.join(shown)})"
+class PartlyShown(Struct, frozen=True):
+    """A struct that is shown without the fields in `hidden`: by `repr`, by Rich, and so in logs and tracebacks."""
+
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.hidden]

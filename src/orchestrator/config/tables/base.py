@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.config import setting_types as kinds
 
 
-def setting(example: str, meaning: str, default: Any = None) -> Any:
-    """Return a field with an example of its value, as the file would write it, and its meaning."""
-    return Field(default, description=meaning, examples=[example])
+def setting(example: str, meaning: str, default: Any = None, *, shown: bool = True) -> Any:
+    """Return a field with an example of its value, as the file would write it, and its meaning.
+
+    A field that may hold a secret is not `shown` when the table is printed.
+    """
+    return Field(default, description=meaning, examples=[example], repr=shown)
 
 
 class SettingsTable(BaseModel):

@@ -18,6 +18,7 @@ class McpServerTable(SettingsTable):
         '{LOG_LEVEL = "debug"}',
         "additional environment variables; `PATH`, `HOME` and a few similar ones are always passed",
         {},
+        shown=False,
     )
     pass_env: kinds.Variables = setting('["GITHUB_TOKEN"]', "names of your environment variables to pass", ())
     url: kinds.Url | None = setting(

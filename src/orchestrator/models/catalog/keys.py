@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import field
 
 from orchestrator.config.project_file import keys_file
 from orchestrator.errors import ConfigurationError
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,25 +30,23 @@ _LINE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _EXPORT: Final = re.compile(r"export\s")
 
 
-class Key(Struct, frozen=True):
+class Key(PartlyShown, frozen=True):
     """A key and where it comes from. `value` is empty where the provider's own library finds its credentials."""
+
+    hidden: ClassVar = ("value",)
 
     variable: str
     source: Literal["environment", "file"]
     value: str = ""
 
-    def __repr__(self) -> str:
-        return repr_without(self, "value")
 
-
-class Keys(Struct, frozen=True):
+class Keys(PartlyShown, frozen=True):
     """The available API keys: those in `environ`, else those in `file`, which is read on first use."""
+
+    hidden: ClassVar = ("environ",)
 
     file: Path
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-    def __repr__(self) -> str:
-        return repr_without(self, "environ")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Keys:

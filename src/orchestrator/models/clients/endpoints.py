@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from orchestrator.errors import MissingExtra, ModelMissing
 from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.catalog.providers import PROVIDERS, Provider
 from orchestrator.remedies import StoreKey
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,20 +18,19 @@ if TYPE_CHECKING:
     from orchestrator.remedies import Remedy
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(PartlyShown, frozen=True):
     """One place where models are asked. Without an address it is where the provider's own library asks.
 
     `api` chooses between the two protocols of OpenAI. By default OpenAI itself is asked by its Responses API, and
     custom servers by the Chat Completions API, which all of them have.
     """
 
+    hidden: ClassVar = ("key",)
+
     provider: Provider
     base_url: str = ""
     key: str | None = None
     api: Literal["responses", "chat"] | None = None
-
-    def __repr__(self) -> str:
-        return repr_without(self, "key")
 
 
 def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, keys: Keys | None = None) -> Endpoint:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from stat import S_ISDIR
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct, field
 
@@ -16,7 +16,7 @@ from orchestrator.errors import InputError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.remedies import GiveInput, Remedy
 from orchestrator.runtime.values.redaction import Redactor
-from orchestrator.text.representation import repr_without
+from orchestrator.text.representation import PartlyShown
 from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.functions.results import NotJson, json_result
 
@@ -34,14 +34,13 @@ class InputProblem(Struct, frozen=True):
     help: str = ""
 
 
-class Bound(Struct, frozen=True):
+class Bound(PartlyShown, frozen=True):
     """The inputs of one run: every declared name with its value, and apart from that those that are secret."""
+
+    hidden: ClassVar = ("values", "secrets")  # `values` has the secret ones too
 
     values: Mapping[str, Any]
     secrets: Mapping[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return repr_without(self, "secrets")
 
     def recorded(self, redactor: Redactor) -> dict[str, Any]:
         """Return the inputs as the journal keeps them: a mark stands for each secret."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import field
 
 from orchestrator.config.project_file import ProjectFile
 from orchestrator.config.setting_errors import SettingProblem
+from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +21,14 @@ _OF_PROGRAMS = ("command", "env", "pass_env")
 _OF_URLS = ("url", "headers_env")
 
 
-class McpServer(Struct, frozen=True):
+class McpServer(PartlyShown, frozen=True):
     """One server: a program that is started (`command`), or a URL that is called (`url`).
 
     A program gets the variables in `env`, those of this process named in `pass_env`, and a few harmless ones such as
     PATH. `headers_env` maps each header that is sent to the URL to the environment variable with its value.
     """
+
+    hidden: ClassVar = ("env",)
 
     name: str
     command: tuple[str, ...] = ()

@@ -1,17 +1,16 @@
 """Checked, durable pipelines of AI and tool steps, written in YAML.
 
-    import orchestrator as orc
+import orchestrator as orc
 
-    pipeline = orc.compile("report.yaml")
-    result = pipeline.run(topic="solar cells")
-
-Every public name is loaded on first use (PEP 562), which keeps the import itself below 10 ms. `_EXPORTS` is the one
-list of them; the stub `__init__.pyi` that type checkers read is generated from it by `docs/generate.py`.
+pipeline = orc.compile("report.yaml")
+result = pipeline.run(topic="solar cells")
 """
 
 from orchestrator.distribution import VERSION
 from orchestrator.lazy_exports import lazy_exports
 
+# Every public name is loaded on first use (PEP 562), which keeps the import itself below 10 ms. This is the one list of
+# them; the stub `__init__.pyi` that type checkers read is generated from it by `docs/generate.py`.
 _EXPORTS = {
     "orchestrator.api.batches": (
         "AsyncBatchResults",

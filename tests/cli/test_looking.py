@@ -375,3 +375,13 @@ def test_qc_asks_a_model_only_when_it_is_told_to(finished: Finished) -> None:
         refused = finished.project("qc", "last", *option)
         assert (refused.code, "add `--judge`" in refused.err) == (2, True)
     assert "judgements" in finished.project("qc", "last", "--json").json
+
+
+def test_each_command_reports_all_invalid_settings_once(project: Project):
+    (project.directory / "orchestrator.toml").write_text('[allow]\nruns = true\n[run]\nmax = 1\n[budget]\nusd = "x"\n')
+    (project.directory / "nap.yaml").write_text("steps: [{id: nap, sleep: 1ms}]\n")
+    for words in (("run", "nap.yaml"), ("check", "nap.yaml"), ("doctor",)):
+        done = project(*words)
+        said = done.out + done.err
+        for line in ("line 2: ", "line 4: ", "line 6: "):
+            assert said.count(line) == 1, (words, said)

@@ -87,7 +87,7 @@ def examine(store: str | None, tools: list[str] | None) -> Iterator[DoctorCheck]
         yield _extra(extra, module, use)
     yield from configured
     yield from _models()
-    yield _tools(tools, permissions)
+    yield from _tools(tools, permissions)
     yield _editor()
 
 
@@ -274,16 +274,21 @@ def _models() -> Iterator[DoctorCheck]:
             yield DoctorCheck(Verdict.WARN, "models", found.message, advice_on(found))
 
 
-def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
+def _tools(tools: list[str] | None, permissions: "Permissions") -> Iterator[DoctorCheck]:
+    """Check which tools there are. Problems of orchestrator.toml are reported elsewhere."""
     from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.config.setting_errors import InvalidSettings
     from orchestrator.errors import OrchestratorError
 
     try:
         with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
+    except InvalidSettings:
+        return
     except OrchestratorError as error:
-        return DoctorCheck(Verdict.FAIL, "tools", error.message, advice_on(error) or "fix the module, or omit --tools")
-    return DoctorCheck(Verdict.OK, "tools", ", ".join(sorted(names)))
+        yield DoctorCheck(Verdict.FAIL, "tools", error.message, advice_on(error) or "fix the module, or omit --tools")
+        return
+    yield DoctorCheck(Verdict.OK, "tools", ", ".join(sorted(names)))
 
 
 def _editor() -> DoctorCheck:

@@ -145,7 +145,15 @@ def open_orchestrator(
 
 def permissions(paths: list[Path] | None, run: bool, hosts: list[str] | None) -> "Permissions":
     """Return what tools may do: what `orchestrator.toml` and the options allow."""
+    from orchestrator.errors import ConfigurationError
     from orchestrator.tools.sandbox.permissions import Permissions
 
-    allowed = Permissions.load(project_directory())
+    project = project_directory()
+    try:
+        allowed = Permissions.load(project)
+    except ConfigurationError:
+        from orchestrator.api.settings import check_settings
+
+        check_settings(project)  # reports the problems of the other tables too
+        raise
     return allowed.extended(paths=[path.absolute() for path in paths or ()], run=run, hosts=hosts or ())

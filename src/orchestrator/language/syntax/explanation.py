@@ -430,6 +430,8 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> SyntaxProble
     end = max(value_end(text, at), at + 1)
     what = "bracket" if last[2] == "]" else "quote"
     whole = text[last[0] : end]
+    if what == "quote" and whole[0] == whole[-1]:
+        return _quotes_within(last[0], end, at, whole[0], whole[1:-1])
     return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"text after the closing {what} of this value",
@@ -439,6 +441,25 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> SyntaxProble
         help=f"quote the whole value: {shorten(quote_value(whole))}",
         related=(("the value starts here", last[0], last[0] + 1),),
         edits=(Edit(at, end, " " * (end - at)),),
+    )
+
+
+def _quotes_within(start: int, end: int, at: int, quote: str, inner: str) -> SyntaxProblem:
+    """Explain a value in quotes that contains the same quotes: the first of them ends it."""
+    other = "'" if quote == '"' else '"'
+    plain = other not in inner and (other == "'" or "\\" not in inner)
+    return SyntaxProblem(
+        codes.YAML_SYNTAX,
+        f"this value contains the quotes `{quote}` that it is written in, and the first of them ends it",
+        at,
+        end,
+        label="after the closing quote",
+        help=f"write {shorten(quote_value(inner), 200)}",
+        related=(("the value starts here", start, start + 1),),
+        edits=(Edit(start, start + 1, other), Edit(end - 1, end, other))
+        if plain
+        else (Edit(at, end, " " * (end - at)),),
+        lossy=not plain,
     )
 
 

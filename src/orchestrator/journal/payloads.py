@@ -153,7 +153,7 @@ class Payload:
         return type(self)(**{name: value for name, value in vars(self).items() if value is not None})
 
 
-class _Question(TypedDict, total=False):
+class _RecordedQuestion(TypedDict, total=False):
     """What is read of a question."""
 
     kind: QuestionKind
@@ -162,7 +162,7 @@ class _Question(TypedDict, total=False):
     choices: Sequence[Any]
 
 
-class _Origin(TypedDict, total=False):
+class _RecordedOrigin(TypedDict, total=False):
     """What is read of where a run was started."""
 
     tools: Sequence[str]
@@ -173,16 +173,16 @@ class _Origin(TypedDict, total=False):
     replay: str | None
 
 
-class _Options(TypedDict, total=False):
+class _RecordedOptions(TypedDict, total=False):
     """What is read of the options of a run."""
 
     max_parallel: Annotated[int, Meta(ge=1, le=LARGEST)] | None
     timeout: Annotated[float, Meta(ge=0, le=LARGEST)] | None
     cache: bool
-    origin: _Origin | None
+    origin: _RecordedOrigin | None
 
 
-class _Plan(TypedDict):
+class _RecordedPlan(TypedDict):
     """What every plan has."""
 
     steps: Sequence[Json]
@@ -194,7 +194,7 @@ _RANGES: Final[Mapping[Any, Any]] = {
     int: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)],
     float: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)],
 }
-_INNER: Final[Mapping[str, Any]] = {"question": _Question, "options": _Options, "plan": _Plan}
+_INNER: Final[Mapping[str, Any]] = {"question": _RecordedQuestion, "options": _RecordedOptions, "plan": _RecordedPlan}
 _TIMES: Final = frozenset({"now", "until"})
 _TIME: Final = Annotated[float, Meta(ge=-END_OF_TIME, le=END_OF_TIME)]
 

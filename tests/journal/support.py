@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import event as sqlalchemy_event
 
 from orchestrator.journal import Event, EventType, Lease, NewRun, Owner, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.journal.store.database import Database
 
 _numbers = itertools.count(1)
 
@@ -55,3 +63,32 @@ def story(*facts: tuple[Any, ...], total: int = 4) -> list[Event]:
     for type, path, attempt, data in (fact + ("", 0, {})[len(fact) - 1 :] for fact in facts):
         events.append(event(len(events) + 1, type, path, attempt, **data))
     return events
+
+
+class Statement(NamedTuple):
+    """A statement as the driver got it, and how many rows it changed (-1 where it is not known)."""
+
+    text: str
+    parameters: Any
+    changed: int
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[list[Statement]]:
+    """Record the statements that SQLAlchemy executes in a block. An entry `COMMIT` ends each transaction."""
+    found: list[Statement] = []
+
+    def executed(_connection: Any, cursor: Any, text: str, parameters: Any, *_: Any) -> None:
+        found.append(Statement(text, parameters, cursor.rowcount))
+
+    def committed(_connection: Any) -> None:
+        found.append(Statement("COMMIT", (), 0))
+
+    listeners = (("after_cursor_execute", executed), ("commit", committed))
+    for name, listener in listeners:
+        sqlalchemy_event.listen(database.engine, name, listener)
+    try:
+        yield found
+    finally:
+        for name, listener in listeners:
+            sqlalchemy_event.remove(database.engine, name, listener)

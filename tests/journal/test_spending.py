@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,8 +10,32 @@ from typing import Any
 import pytest
 
 from orchestrator.journal import Journal, RunJournal, Store
+from orchestrator.journal.store.batch_insert import Appender, EventRow
 from orchestrator.models.budget import Spent
-from tests.journal.support import create
+from tests.journal.support import create, recorded
+
+DAY = 86_400
+
+
+class Days:
+    """The clock of a test: noon of today, or some days ago."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._today = time.time() // DAY
+        self._now = 0.0
+        self.ago(0)
+        monkeypatch.setattr(time, "time", lambda: self._now)
+
+    def ago(self, days: int) -> None:
+        self._now = self.start(days) + DAY / 2
+
+    def start(self, ago: int) -> float:
+        return (self._today - ago) * DAY
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> Days:
+    return Days(monkeypatch)
 
 
 def call(cost: float | None, tokens: int = 10, **more: Any) -> dict[str, Any]:
@@ -55,15 +80,30 @@ def test_the_spending_of_a_batch_includes_rows_that_were_started_again(store: St
     assert store.spent_by_batch("none") == Spent()
 
 
-def test_spending_since_a_time_counts_only_later_calls_also_of_earlier_runs(store: Store, journal: Journal):
+def test_the_spending_since_a_day_includes_later_days_also_of_earlier_runs(store: Store, journal: Journal, days: Days):
+    days.ago(1)
     long = journal.attach(create(store, "long"))
     spend(long, 0.25)
     spend(journal.attach(create(store, "done")), 0.25)
-    since = time.time()
+    days.ago(0)
     spend(long, 0.5)
     spend(journal.attach(create(store, "new")), 1.0)
-    assert store.spent_since(since) == Spent(1.5, 22, 2)
-    assert store.spent_since(time.time() + 10) == Spent()
+    assert store.spent_since(days.start(0)) == Spent(1.5, 22, 2)
+    assert store.spent_since(days.start(0) + 1) == Spent(1.5, 22, 2)
+    assert store.spent_since(days.start(1)) == store.spent_since(0.0) == Spent(2.0, 44, 4)
+    assert store.spent_since(days.start(-1)) == Spent()
+
+
+def test_the_budget_of_a_project_reads_one_row_for_each_day(store: Store, journal: Journal, days: Days):
+    for ago in (3, 2, 0):
+        days.ago(ago)
+        for number in range(3):
+            spend(journal.attach(create(store, f"run-{ago}-{number}")), 0.25, 0.25)
+    with store.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM spending").scalar_one() == 3
+    with recorded(store.database) as statements:
+        assert store.spent_since(days.start(2)) == Spent(3.0, 132, 12)
+    assert [set(re.findall(r"\b(runs|events|spending)\b", each.text)) for each in statements] == [{"spending"}]
 
 
 @pytest.mark.parametrize("message", ["short", "x" * 100_000])
@@ -76,11 +116,8 @@ def test_a_failed_call_counts_also_with_a_long_error(store: Store, journal: Jour
     assert store.status("one").spending.calls == 1
 
 
-DAY = 86_400
-
-
-def ended(store: Store, journal: Journal, name: str, costs: list[float], days: int = 0) -> None:
-    """A run that has ended; but for the last, its calls were made so many days before."""
+def ended(store: Store, journal: Journal, name: str, *costs: float) -> None:
+    """A run that has ended."""
     lease = create(store, name)
     run = journal.attach(lease)
     spend(run, *costs)
@@ -88,36 +125,48 @@ def ended(store: Store, journal: Journal, name: str, costs: list[float], days: i
     run.flush()
     run.detach()
     store.release(lease)
-    with store.database.write() as connection:
-        key = f"(SELECT key FROM runs WHERE run_id = '{name}')"
-        last = f"(SELECT max(seq) FROM events WHERE type = 'step.model' AND run = {key})"
-        connection.exec_driver_sql(f"UPDATE runs SET created_at = created_at - {days * DAY} WHERE run_id = '{name}'")
-        connection.exec_driver_sql(f"UPDATE events SET at = at - {days * DAY} WHERE run = {key} AND seq < {last}")
 
 
-def test_the_spending_of_pruned_runs_is_kept_by_day(store: Store, journal: Journal):
-    days = [(time.time() // DAY - ago) * DAY for ago in (0, 1, 2)]
-    ended(store, journal, "today", [0.25, 0.5])
-    ended(store, journal, "long", [1.0, 2.0, 4.0], days=1)
-    ended(store, journal, "free", [])
-    before = [store.spent_since(day) for day in (*days, 0.0)]
-    assert before == [Spent(4.75, 33, 3), *3 * [Spent(7.75, 55, 5)]]
-    for keep in (2, 1, 0):
-        assert store.prune(keep=keep).runs == 1
-        assert [store.spent_since(day) for day in (*days, 0.0)] == before
-    ended(store, journal, "next", [8.0])
-    assert store.spent_since(days[0]) == Spent(12.75, 44, 4)
-    store.prune(keep=0)
-    assert store.spent_since(days[0]) == Spent(12.75, 44, 4)
-    assert store.spent_since(days[0] + DAY) == Spent()
+def test_pruned_runs_stay_in_the_spending_of_their_days(store: Store, journal: Journal, days: Days):
+    days.ago(1)
+    long = create(store, "long")
+    run = journal.attach(long)
+    spend(run, 1.0, 2.0)
+    days.ago(0)
+    spend(run, 4.0)
+    run.record("run.succeeded", data={"outputs": {}})
+    run.flush()
+    run.detach()
+    store.release(long)
+    ended(store, journal, "today", 0.25, 0.5)
+    ended(store, journal, "free")
+    before = [store.spent_since(days.start(ago)) for ago in range(3)]
+    assert before == [Spent(4.75, 33, 3), *2 * [Spent(7.75, 55, 5)]]
+    assert store.prune(keep=0).runs == 3
+    assert [store.spent_since(days.start(ago)) for ago in range(3)] == before
+    ended(store, journal, "next", 8.0)
+    assert store.spent_since(days.start(0)) == Spent(12.75, 44, 4)
 
 
-def test_runs_that_are_pruned_twice_at_once_are_counted_once(store: Store, journal: Journal):
-    for number in range(50):
-        ended(store, journal, f"run{number}", [0.25], days=number % 2)
+def test_spending_that_is_written_twice_after_an_error_counts_once(store: Store):
+    lease = create(store, "one")
+    appender = Appender(store.database)
+    amount = Spent(0.25, 11, 1)
+    row = EventRow(lease, 2, time.time(), "step.model", "a", 1, "{}", spent=amount, call=amount)
+    appender.append([row])
+    appender._doubtful = True  # its outcome is unknown
+    appender.append([row])
+    appender.close()
+    assert store.spent_since(0.0) == amount
+
+
+def test_processes_that_spend_at_once_are_all_counted(store: Store, url: str):
+    def work(number: int) -> None:
+        with Store.open(url) as mine, Journal(mine) as journal:
+            run = journal.attach(create(mine, f"run{number}"))
+            for _ in range(20):
+                spend(run, 0.25)
+
     with ThreadPoolExecutor() as pool:
-        pruned = [pool.submit(store.prune, keep=0) for _ in range(2)]
-        while not all(each.done() for each in pruned):
-            assert store.spent_since(0.0) == Spent(12.5, 550, 50)
-    assert sum(each.result().runs for each in pruned) == 50
-    assert store.spent_since(0.0) == Spent(12.5, 550, 50)
+        list(pool.map(work, range(4)))
+    assert store.spent_since(0.0) == Spent(20.0, 880, 80)

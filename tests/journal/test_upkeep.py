@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal import Command, EventType, Journal, Owner, Store
+from orchestrator.journal.records import RunFilter, label_key
+from orchestrator.journal.store import retention
 from orchestrator.journal.store.blob_codec import LIMIT
 from orchestrator.journal.store.queries import event_pages
-from tests.journal.support import create, new_run
+from orchestrator.journal.turns import PAUSE_SECONDS, Portion, Turns
+from tests.journal.support import Statement, create, new_run, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +93,13 @@ def test_runs_that_have_not_ended_or_are_executed_stay(store: Store, journal: Jo
 
 
 def test_the_last_runs_are_kept_at_any_age(store: Store, journal: Journal):
+    begun = time.time()
     for number in range(6):
         end(store, journal, f"run-{number}")
-        age(store, f"run-{number}", 1000 if number == 5 else 100 - number)
-    assert store.prune(older_than=time.time() - 60, keep=4).runs == 2
+        age(store, f"run-{number}", 100_000 if number == 5 else 1000 * (10 - number))
+    assert store.prune(older_than=begun - 500, keep=4).runs == 2
     assert [s.run_id for s in store.list()] == ["run-4", "run-3", "run-2", "run-1"]
-    assert store.prune(older_than=time.time() - 99.5, keep=0).runs == 0
+    assert store.prune(older_than=begun - 9_500, keep=0).runs == 0
     assert store.prune(keep=3).runs == 1
     assert [s.run_id for s in store.list()] == ["run-4", "run-3", "run-2"]
     assert store.prune().runs == 0
@@ -226,6 +230,119 @@ def test_exactly_the_selected_runs_are_removed_and_the_rest_is_complete(
     kept_results = set() if hours == 0 else set(cached)
     assert rows(store, "cache") == len(kept_results)
     assert rows(store, "blobs") == len({m[2] for m in left} | kept_results) + 2 * bool(left)
+
+
+class Interrupted(Exception):
+    """A process that ends at this place."""
+
+
+def fill(store: Store, journal: Journal, name: str, events: int, values: int = 0) -> None:
+    """A run that has ended after so many events and large values."""
+    lease = create(store, name, batch="b", row=1, options={label_key("l"): True})
+    run = journal.attach(lease)
+    for number in range(events - 2):
+        run.record("step.progress", "a", 1, {"message": large(str(number)) if number < values else "x"})
+    run.record("run.succeeded", data={"outputs": {}})
+    run.flush()
+    run.detach()
+    store.release(lease)
+
+
+def removals(statements: list[Statement], table: str) -> list[int]:
+    """How many rows of a table each transaction removed, where it removed any."""
+    found, count = [], 0
+    for each in statements:
+        if each.text == "COMMIT":
+            found += [count] if count else []
+            count = 0
+        elif each.text.startswith(f"DELETE FROM {table} "):
+            count += each.changed
+    return found
+
+
+@pytest.fixture
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "EVENTS_AT_ONCE", 50)
+    monkeypatch.setattr(retention, "RUNS_AT_ONCE", 3)
+    monkeypatch.setattr(retention, "ENTRIES_AT_ONCE", 4)
+
+
+@pytest.mark.usefixtures("small_portions")
+def test_everything_is_removed_in_short_transactions(store: Store, journal: Journal):
+    fill(store, journal, "long", 320, values=11)
+    for number in range(8):
+        fill(store, journal, f"short-{number}", 4)
+    for number in range(9):
+        store.cache_put(f"k{number}", "r", "a", number)
+    with recorded(store.database) as statements:
+        assert store.prune(keep=0, older_than=time.time() + 60).runs == 9
+    for table, most, all_of_them in (
+        ("events", 50, 320 + 8 * 4),
+        ("runs", 3, 9),
+        ("blob_uses", 3 * 2 + 4, 11 + 9 * 2),
+        ("cache", 4, 9),
+        ("blobs", 4, 11 + 2),
+    ):
+        found = removals(statements, table)
+        assert max(found) <= most, table
+        assert sum(found) == all_of_them, table
+        assert rows(store, table) == 0
+    assert store.batches() == []
+
+
+@pytest.mark.usefixtures("small_portions")
+def test_a_long_run_is_gone_at_once_and_leaves_no_gap_to_those_who_read_it(
+    store: Store, journal: Journal, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    fill(store, journal, "one", 120)
+    fill(store, journal, "other", 3)
+    with Store.open(url) as reader:
+        assert len(reader.events("one")) == 120  # it knows the number of the run
+        waits = count()
+
+        def wait(_: Turns) -> None:
+            if next(waits) == 3:
+                raise Interrupted
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Turns, "wait", wait)
+            with pytest.raises(Interrupted):
+                store.prune(keep=1)
+        left = [event.seq for event in reader.events("one")]
+        assert 0 < len(left) < 120
+        assert left == list(range(1, len(left) + 1))
+        assert [status.run_id for status in reader.list()] == ["other"]
+        assert reader.list(wanted=RunFilter(labels=("l",)))[0].run_id == "other"
+        assert [run_id for _, run_id, _ in reader.batch("b")] == ["other"]
+        assert reader.find("last") == "other"
+        assert reader.stats().runs == {"succeeded": 1}
+        for look in (reader.status, reader.record, reader.find, lambda run_id: list(reader.follow(run_id))):
+            with pytest.raises(RunNotFound):
+                look("one")
+        with pytest.raises(RunNotFound):
+            reader.acquire("one", Owner.current())
+        assert store.prune().runs == 0
+        assert (rows(store, "runs"), rows(store, "events"), rows(store, "blob_uses")) == (1, 3, 2)
+
+
+def test_a_database_with_one_writer_rests_between_the_transactions():
+    slept: list[float] = []
+    turns, portion = Turns(pauses=True), Portion(10, 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", slept.append)
+        patch.setattr(time, "monotonic", lambda: 100.0)
+        turns.wait()
+        assert slept == []
+        for seconds in (0.001, 0.001, 0.001, 0.2, 0.01):
+            turns.took(seconds, portion)
+            turns.wait()
+        assert slept == pytest.approx([PAUSE_SECONDS] * 3 + [0.2, PAUSE_SECONDS])
+        assert portion.size == 20
+        slept.clear()
+        alone = Turns(pauses=False)
+        alone.took(0.2, portion)
+        alone.wait()
+        assert slept == []
 
 
 def test_pruning_does_not_disturb_concurrent_writers(store: Store, url: str):

@@ -17,6 +17,7 @@ from orchestrator.journal.payloads import RunCancelledPayload
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.state.fold import fold, status_of
+from orchestrator.journal.state.usage import spending_of
 from orchestrator.journal.store.batch_insert import Appender, EventRow
 from orchestrator.journal.store.blob_codec import encode_parts, storable
 from orchestrator.journal.store.snapshots import SnapshotSchedule
@@ -400,8 +401,10 @@ class RunJournal:
         fold(state, event)
         snapshot = self._snapshots.next(state, before=before)
         if self.error is None and not self.left:
-            spent = state.spending.spent if type == "step.model" else None
-            self._journal.put(EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
+            row = EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot)
+            if type == "step.model":
+                row.spent, row.call = state.spending.spent, spending_of(data).spent
+            self._journal.put(row)
         return event
 
     def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:

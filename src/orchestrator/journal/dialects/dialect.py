@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from orchestrator.errors import StoreUnavailable
+    from orchestrator.journal.turns import Turns
 
 
 class Dialect(ABC):
@@ -38,6 +39,8 @@ class Dialect(ABC):
     """What keeps a selected row as it is until the transaction ends."""
     lease_end: ClassVar[str]
     """The SQL of the time at which a lease ends, with one parameter."""
+    one_writer: ClassVar[bool] = False
+    """Whether a transaction that writes keeps all others from writing."""
     key_type: ClassVar[TypeEngine[Any] | None] = None
     """The type of a number that counts up by itself, if it is not BIGINT."""
     id_type: ClassVar[TypeEngine[Any] | None] = None
@@ -143,7 +146,7 @@ class Dialect(ABC):
 
     # --- upkeep
 
-    def shrink(self) -> None:
+    def shrink(self, turns: Turns) -> None:
         """Give the space that pruning freed back to the file system."""
 
     @abstractmethod

@@ -24,11 +24,14 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.dialects import problems
 from orchestrator.journal.dialects.dialect import Dialect
 from orchestrator.journal.dialects.store_url import BUSY_SECONDS, lock_timeout, shown_url
+from orchestrator.journal.turns import Portion
 from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
     from sqlalchemy.pool import PoolProxiedConnection
+
+    from orchestrator.journal.turns import Turns
 
 APPLICATION_ID = 0x4F524331
 """SQLite's mark of the application that a file belongs to (`ORC1`)."""
@@ -45,6 +48,7 @@ class SqliteDialect(Dialect):
     driver_module = "sqlite3"
     mark = "?"
     lease_end = "?"
+    one_writer = True
     key_type = sa.Integer()  # only INTEGER counts up by itself
 
     def __init__(self, engine: Engine, url: str, path: Path, scratch: Path | None = None) -> None:
@@ -195,7 +199,7 @@ class SqliteDialect(Dialect):
         self._is_gone = True
         return super().gone()
 
-    def shrink(self) -> None:
+    def shrink(self, turns: Turns) -> None:
         """Give free pages back to the file system, a few at a time."""
         with closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
@@ -203,11 +207,14 @@ class SqliteDialect(Dialect):
             def free() -> int:
                 return int(cursor.execute("PRAGMA freelist_count").fetchone()[0])
 
-            before = free()
+            before, pages = free(), Portion(least=25, most=_PAGES_AT_ONCE)
             while before:
+                turns.wait()
                 with self.turn:
+                    began = time.monotonic()
                     # As a script: the statement has a step for each page, and `execute` would take only the first.
-                    cursor.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+                    cursor.executescript(f"PRAGMA incremental_vacuum({pages.size})")
+                turns.took(time.monotonic() - began, pages)
                 after = free()
                 if after >= before:
                     break

@@ -6,13 +6,14 @@ Measured per commit on SQLite: 0.04 ms of CPU this way, 1.2 ms through an asynci
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, storable
+from orchestrator.journal.store.queries.usage import day_of
 from orchestrator.journal.store.snapshots import Snapshot
 from orchestrator.models.budget import Spent
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.run_creation import RunCreation
     from orchestrator.journal.store.database import Database
+
+
+_AMOUNTS: Final = ("usd", "tokens", "requests")
 
 
 class EventRow(Struct):
@@ -37,6 +41,7 @@ class EventRow(Struct):
     data: str | Mapping[str, str]
     snapshot: Snapshot | None = None
     spent: Spent | None = None  # by all model calls of the run up to this event, which is one
+    call: Spent | None = None  # by this one
 
 
 class Appender:
@@ -60,8 +65,11 @@ class Appender:
         self._blob = f"INSERT INTO blobs VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
         self._use = f"INSERT INTO blob_uses VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._snapshot = f"UPDATE runs SET state={mark}, snapshot_seq={mark}, snapshot={mark} WHERE key={mark}"  # noqa: S608
-        amounts = ", ".join(f"{column}={mark}" for column in ("usd", "tokens", "requests", "spent_at"))
+        amounts = ", ".join(f"{column}={mark}" for column in _AMOUNTS)
         self._spent = f"UPDATE runs SET {amounts} WHERE key={mark}"  # noqa: S608
+        added = ", ".join(f"{column}=spending.{column}+excluded.{column}" for column in _AMOUNTS)
+        self._spending = f"INSERT INTO spending (day, {', '.join(_AMOUNTS)}) VALUES ({', '.join([mark] * 4)}) "  # noqa: S608
+        self._spending += f"ON CONFLICT (day) DO UPDATE SET {added}"
         columns = "run_id, pipeline, state, created_at, snapshot, snapshot_seq, owner, batch, batch_row"
         values = ", ".join([mark] * 9)
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
@@ -185,8 +193,10 @@ class Appender:
             cursor.executemany(self._use, sorted(content.uses))
         for key, snapshot in content.snapshots.items():
             cursor.execute(self._snapshot, (snapshot.state, snapshot.seq, snapshot.text, key))
-        for key, (spent, at) in content.spent.items():
-            cursor.execute(self._spent, (spent.usd, spent.tokens, spent.requests, at, key))
+        for key, spent in content.spent.items():
+            cursor.execute(self._spent, (spent.usd, spent.tokens, spent.requests, key))
+        for day, spent in sorted(content.spending.items()):  # last, as other processes wait for these rows
+            cursor.execute(self._spending, (day, spent.usd, spent.tokens, spent.requests))
 
     def _holds_not(self, cursor: Any, lease: Lease) -> bool:
         row = cursor.execute(self._fence, (lease.key,)).fetchone()
@@ -210,7 +220,7 @@ class Appender:
 class _Content:
     """What one transaction writes in addition to the rows of the runs."""
 
-    __slots__ = ("blobs", "events", "labels", "snapshots", "spent", "uses")
+    __slots__ = ("blobs", "events", "labels", "snapshots", "spending", "spent", "uses")
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -218,7 +228,8 @@ class _Content:
         self.blobs: dict[str, Blob] = {}
         self.uses: set[tuple[int, str]] = set()
         self.snapshots: dict[int, Snapshot] = {}
-        self.spent: dict[int, tuple[Spent, float]] = {}
+        self.spent: dict[int, Spent] = {}
+        self.spending: dict[int, Spent] = {}
 
     def add(self, rows: Iterable[EventRow]) -> None:
         for row in rows:
@@ -233,4 +244,7 @@ class _Content:
             if row.snapshot is not None:
                 self.snapshots[key] = row.snapshot
             if row.spent is not None:
-                self.spent[key] = (row.spent, row.at)
+                self.spent[key] = row.spent
+            if row.call is not None:
+                day = day_of(row.at)
+                self.spending[day] = self.spending.get(day, Spent()) + row.call

@@ -11,7 +11,7 @@ from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.stored_data import damaged, stored_lease_end, stored_owner
-from orchestrator.journal.store.tables import runs
+from orchestrator.journal.store.tables import REMOVED, runs
 from orchestrator.remedies import Cancel, Follow, ShowStatus
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
     with database.write() as connection:
         query = sa.select(
             runs.c.key, runs.c.fence, runs.c.owner, runs.c.lease_until, database.clock().label("now")
-        ).where(runs.c.run_id == blob_codec.storable(run_id))
+        ).where(runs.c.run_id == blob_codec.storable(run_id), runs.c.state != REMOVED)
         row = connection.execute(query.with_for_update()).first()
         if row is None:
             raise run_not_found(connection, database.url, run_id)

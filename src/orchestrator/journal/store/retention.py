@@ -1,43 +1,54 @@
-"""Pruning runs, cached results and large values, and the statistics of a store."""
+"""Pruning runs, cached results and large values in short transactions, and the statistics of a store."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
-from orchestrator.journal.store.queries import batches, usage
+from orchestrator.journal.store.queries import batches
 from orchestrator.journal.store.queries.statuses import running_states
-from orchestrator.journal.store.tables import blob_uses, blobs, cache, commands, events, runs
+from orchestrator.journal.store.tables import REMOVED, blob_uses, blobs, cache, commands, events, labels, runs
+from orchestrator.journal.turns import Portion, Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from sqlalchemy.engine import Connection
 
     from orchestrator.journal.store.database import Database
 
-_RUNS_AT_ONCE = 20  # in one transaction, so that others can write in between
-_BLOBS_AT_ONCE = 200
+EVENTS_AT_ONCE: Final = 5_000
+"""The most events that one transaction removes; it begins with a fifth of that."""
+
+RUNS_AT_ONCE: Final = 200
+"""The most runs that one transaction removes."""
+
+ENTRIES_AT_ONCE: Final = 200
+"""The most large values or cached results that one transaction removes."""
+
+_BYTES_AT_ONCE = 1 << 20  # of large values
+_BLOBS_READ_AT_ONCE = 5_000
 _ENDED = tuple(event.removeprefix("run.") for event in sorted(ENDS))
 
 
 def prune_runs(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
     """Remove runs that have ended, old cached results, and then large values without a reference."""
+    work = _Pruning(database)
+    _finish_removed(work)
     removed = entries = 0
     if older_than is not None or keep is not None:
-        unwanted = _unwanted(database, older_than, keep)
-        for start in range(0, len(unwanted), _RUNS_AT_ONCE):
-            with database.write() as connection:
-                removed += _remove_runs(database, connection, unwanted[start : start + _RUNS_AT_ONCE])
+        removed = _remove_ended(work, older_than, keep)
     if older_than is not None:
-        with database.write() as connection:
-            entries = connection.execute(cache.delete().where(cache.c.at < older_than)).rowcount
-    gone, size = _remove_blobs(database)
+        entries = _remove_cached(work, older_than)
+    gone, size = _remove_blobs(work)
     with suppress(StoreUnavailable), database.errors():  # a busy store is not shrunk
-        database.dialect.shrink()
+        database.dialect.shrink(work.turns)
     return Pruned(removed, entries, gone, size)
 
 
@@ -70,53 +81,144 @@ def store_stats(database: Database) -> StoreStats:
             sa.select(sa.func.count(), sa.func.sum(sa.func.length(blobs.c.content))).select_from(blobs)
         ).one()
         entries = connection.execute(sa.select(sa.func.count()).select_from(cache)).scalar_one()
-        oldest, newest = connection.execute(
-            sa.select(sa.func.min(runs.c.created_at), sa.func.max(runs.c.created_at))
-        ).one()
+        oldest = connection.execute(sa.select(runs.c.created_at).order_by(runs.c.key).limit(1)).scalar()
+        newest = connection.execute(sa.select(runs.c.created_at).order_by(runs.c.key.desc()).limit(1)).scalar()
         size, free = database.dialect.sizes(connection)
+    counts.pop(REMOVED, None)
     if counts.pop("running", 0):
         counts |= running_states(database)
     return StoreStats(counts, int(recorded or 0), large, int(stored or 0), entries, size, free, oldest, newest)
 
 
-def _unwanted(database: Database, older_than: float | None, keep: int | None) -> list[int]:
-    """Return the numbers of the runs to remove, the oldest first."""
+class _Pruning:
+    """The short transactions of one call of `prune_runs`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.turns = Turns(pauses=database.dialect.one_writer)
+        self.events = Portion(EVENTS_AT_ONCE // 5, EVENTS_AT_ONCE)
+        self.entries = Portion(ENTRIES_AT_ONCE, ENTRIES_AT_ONCE)
+
+    @contextmanager
+    def transaction(self, portion: Portion) -> Iterator[Connection]:
+        """Lend a connection inside a transaction, when other writers have had their turn."""
+        self.turns.wait()
+        with self.database.write() as connection:
+            began = time.monotonic()  # the wait for the lock does not count
+            yield connection
+        self.turns.took(time.monotonic() - began, portion)
+
+
+# --- runs
+
+
+def _remove_ended(work: _Pruning, older_than: float | None, keep: int | None) -> int:
+    """Remove the runs that ended before, without the last ones, the oldest first; return how many."""
+    database = work.database
     with database.read() as connection:
-        return list(connection.execute(_ended(database, older_than, keep)).scalars())[::-1]
+        query = _ended(database, older_than, keep)
+        unwanted = [(row[0], row[1]) for row in connection.execute(query)][::-1]
+    removed = 0
+    for keys, are_long in _portions(unwanted, work.events):
+        with work.transaction(work.events) as connection:
+            found = _removable(database, connection, keys)
+            _forget(connection, found)
+            if are_long:
+                hidden = {"state": REMOVED, "fence": runs.c.fence + 1, "batch": None, "batch_row": None}
+                connection.execute(runs.update().where(runs.c.key.in_(found)).values(hidden))
+            else:
+                for table in (events, blob_uses):
+                    connection.execute(table.delete().where(table.c.run.in_(found)))
+                connection.execute(runs.delete().where(runs.c.key.in_(found)))
+        removed += len(found)
+        if are_long:
+            for key in found:
+                _finish(work, key)
+    return removed
+
+
+def _portions(unwanted: Iterable[tuple[int, int]], events: Portion) -> Iterator[tuple[list[int], bool]]:
+    """Yield the runs that a transaction removes, from their numbers and lengths; true with a long one, alone."""
+    keys: list[int] = []
+    length = 0
+    for key, each in unwanted:
+        if each > EVENTS_AT_ONCE // 5:
+            yield [key], True
+            continue
+        if keys and (length + each > events.size or len(keys) == RUNS_AT_ONCE):
+            yield keys, False
+            keys, length = [], 0
+        keys.append(key)
+        length += each
+    if keys:
+        yield keys, False
 
 
 def _ended(database: Database, older_than: float | None, keep: int | None) -> sa.Select[Any]:
-    """Return the query for the numbers of runs that ended before, without the `keep` last ones, newest first."""
+    """Return the query for the runs that ended before, without the `keep` last ones, newest first.
+
+    Its columns are the number of the run and that of its last snapshot, which is written when a run ends.
+    """
     ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
     ends = (
-        sa.select(runs.c.key, ended_at.scalar_subquery().label("ended_at")).where(runs.c.state.in_(_ENDED)).subquery()
+        sa.select(runs.c.key, runs.c.snapshot_seq, ended_at.scalar_subquery().label("ended_at"))
+        .where(runs.c.state.in_(_ENDED))
+        .subquery()
     )
-    query: sa.Select[Any] = sa.select(ends.c.key).order_by(ends.c.ended_at.desc(), ends.c.key.desc())
+    query: sa.Select[Any] = sa.select(ends.c.key, ends.c.snapshot_seq, ends.c.ended_at)
+    query = query.order_by(ends.c.ended_at.desc(), ends.c.key.desc())
     if keep is not None:
         query = query.offset(keep)
     if older_than is not None:
         kept = query.subquery()
-        query = (
-            sa.select(ends.c.key)
-            .where(ends.c.ended_at < older_than, ends.c.key.in_(sa.select(kept.c.key)))
-            .order_by(ends.c.ended_at.desc())
-        )
+        query = sa.select(kept).where(kept.c.ended_at < older_than).order_by(kept.c.ended_at.desc(), kept.c.key.desc())
     return query
 
 
-def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
-    """Remove those of the runs that have ended and are not executed. What they spent is kept."""
+def _removable(database: Database, connection: Connection, keys: Sequence[int]) -> list[int]:
+    """Return those of the runs that have ended and are not executed, and keep them so until the transaction ends."""
     query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
-    found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
-    in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(found), runs.c.batch.is_not(None)).distinct()
+    return list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+
+
+def _forget(connection: Connection, keys: Sequence[int]) -> None:
+    """Remove what lists runs, or would be sent to them. What they spent is kept by day."""
+    in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(keys), runs.c.batch.is_not(None)).distinct()
     batch_ids = connection.execute(in_batches).scalars().all()
-    usage.keep_pruned_spending(connection, found)
-    for table in (events, blob_uses, commands):
-        connection.execute(table.delete().where(table.c.run.in_(found)))
-    connection.execute(runs.delete().where(runs.c.key.in_(found)))
+    for table in (labels, commands):
+        connection.execute(table.delete().where(table.c.run.in_(keys)))
     if batch_ids:
-        batches.remove_empty_batches(connection, batch_ids)
-    return len(found)
+        batches.remove_empty_batches(connection, batch_ids, without=keys)
+
+
+def _finish_removed(work: _Pruning) -> None:
+    """Remove the rest of long runs whose removal was interrupted."""
+    with work.database.read() as connection:
+        keys = connection.execute(sa.select(runs.c.key).where(runs.c.state == REMOVED)).scalars().all()
+    for key in keys:
+        _finish(work, key)
+
+
+def _finish(work: _Pruning, key: int) -> None:
+    """Remove the events of a run that readers no longer find, and then the run.
+
+    The newest events go first: whoever reads along meets an early end, never a gap.
+    """
+    with work.database.read() as connection:
+        last = connection.execute(sa.select(sa.func.max(events.c.seq)).where(events.c.run == key)).scalar() or 0
+    while last > 0:
+        last -= work.events.size
+        with work.transaction(work.events) as connection:
+            connection.execute(events.delete().where(events.c.run == key, events.c.seq > last))
+    some = sa.select(blob_uses.c.hash).where(blob_uses.c.run == key).limit(ENTRIES_AT_ONCE)
+    gone = ENTRIES_AT_ONCE
+    while gone == ENTRIES_AT_ONCE:
+        with work.transaction(work.entries) as connection:
+            gone = connection.execute(
+                blob_uses.delete().where(blob_uses.c.run == key, blob_uses.c.hash.in_(some))
+            ).rowcount
+    with work.transaction(work.entries) as connection:
+        connection.execute(runs.delete().where(runs.c.key == key, runs.c.state == REMOVED))
 
 
 def _free(database: Database) -> sa.ColumnElement[bool]:
@@ -124,24 +226,63 @@ def _free(database: Database) -> sa.ColumnElement[bool]:
     return sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= database.clock())
 
 
-def _remove_blobs(database: Database) -> tuple[int, int]:
-    """Remove the blobs that no run and no cached result uses; return how many, and how many bytes."""
-    used = sa.or_(
-        sa.exists().where(blob_uses.c.hash == blobs.c.hash),
-        sa.exists().where(cache.c.hash == blobs.c.hash),
-    )
-    unused = sa.select(blobs.c.hash, sa.func.length(blobs.c.content)).where(~used).order_by(blobs.c.hash)
-    count = size = 0
-    after = ""
+# --- cached results and large values
+
+
+def _remove_cached(work: _Pruning, older_than: float) -> int:
+    """Remove cached results from before; return how many."""
+    old = sa.select(cache.c.key).where(cache.c.at < older_than).order_by(cache.c.at).limit(ENTRIES_AT_ONCE)
+    count = 0
     while True:
-        with database.write() as connection:
+        with work.transaction(work.entries) as connection:
+            gone = connection.execute(cache.delete().where(cache.c.key.in_(old), cache.c.at < older_than)).rowcount
+        count += gone
+        if gone < ENTRIES_AT_ONCE:
+            return count
+
+
+def _remove_blobs(work: _Pruning) -> tuple[int, int]:
+    """Remove the blobs that no run and no cached result uses; return how many, and how many bytes."""
+    count = size = 0
+    for hashes in _unused_blobs(work.database):
+        with work.transaction(work.entries) as connection:
             # A writer that finds a blob does not write it, and refers to it a moment later: it must not be removed.
-            database.dialect.claim_blobs(connection)
-            rows = connection.execute(unused.where(blobs.c.hash > after).limit(_BLOBS_AT_ONCE)).all()
+            work.database.dialect.claim_blobs(connection)
+            still = sa.select(blobs.c.hash, sa.func.length(blobs.c.content)).where(blobs.c.hash.in_(hashes), ~_USED)
+            rows = connection.execute(still).all()
             if rows:
                 connection.execute(blobs.delete().where(blobs.c.hash.in_([row[0] for row in rows])))
         count += len(rows)
         size += sum(row[1] for row in rows)
-        if len(rows) < _BLOBS_AT_ONCE:
-            return count, size
+    return count, size
+
+
+_USED = sa.or_(
+    sa.exists().where(blob_uses.c.hash == blobs.c.hash),
+    sa.exists().where(cache.c.hash == blobs.c.hash),
+)
+
+
+def _unused_blobs(database: Database) -> Iterator[list[str]]:
+    """Yield the hashes of blobs that seem to be unused, a transaction's worth at a time. Other writers go on."""
+    after = ""
+    length = sa.func.length(blobs.c.content)
+    page = sa.select(blobs.c.hash, length.label("size"), (~_USED).label("unused")).order_by(blobs.c.hash)
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(page.where(blobs.c.hash > after).limit(_BLOBS_READ_AT_ONCE)).all()
+        some: list[str] = []
+        size = 0
+        for hash, each, unused in rows:
+            if not unused:
+                continue
+            if some and (len(some) == ENTRIES_AT_ONCE or size + each > _BYTES_AT_ONCE):
+                yield some
+                some, size = [], 0
+            some.append(hash)
+            size += each
+        if some:
+            yield some
+        if len(rows) < _BLOBS_READ_AT_ONCE:
+            return
         after = rows[-1][0]

@@ -293,9 +293,9 @@ class Store:
 
     @patient(locks=True)
     def spent_since(self, at: float) -> Spent:
-        """Return what all runs have spent on models since a time, in seconds since the epoch.
+        """Return what all runs have spent on models, also pruned ones, from the beginning of the day (UTC) of a time.
 
-        For pruned runs, what they spent from the beginning of that day (UTC) is counted.
+        The time is in seconds since the epoch.
         """
         return usage.spent_since(self.database, at)
 

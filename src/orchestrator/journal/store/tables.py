@@ -19,8 +19,11 @@ from sqlalchemy import (
 
 from orchestrator.journal.dialects.registry import id_type, key_type
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
+
+REMOVED = "removed"
+"""The state of a run that is being pruned in several transactions: no reader finds it."""
 
 VERSION_TABLE = "orchestrator_version"
 """The table with the revision, which identifies a store of runs."""
@@ -54,12 +57,10 @@ runs = Table(
     Column("usd", Double),  # of its model calls; null: it has made none
     Column("tokens", BigInteger),
     Column("requests", BigInteger),
-    Column("spent_at", Double),  # when the last one was recorded
     sqlite_autoincrement=True,
 )
 Index(None, runs.c.state, runs.c.key)
 Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
-Index(None, runs.c.spent_at)
 
 labels = Table(
     "labels",
@@ -145,11 +146,11 @@ limits = Table(
     Column("spending", Text, nullable=False),  # the requests of the last minute, and who waits
 )
 
-pruned_spending = Table(
-    "pruned_spending",
+spending = Table(
+    "spending",
     metadata,
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # by UTC, counted from the epoch
-    Column("usd", Double, nullable=False),  # what pruned runs had spent on that day
+    Column("usd", Double, nullable=False),  # what all runs spent on that day, also those that were pruned since
     Column("tokens", BigInteger, nullable=False),
     Column("requests", BigInteger, nullable=False),
 )

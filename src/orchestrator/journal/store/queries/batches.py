@@ -16,7 +16,7 @@ from orchestrator.journal.store.tables import batches, runs
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -112,7 +112,7 @@ def batch_rows(database: Database, batch_id: str) -> Iterator[tuple[int, str, Ru
         yield last
 
 
-def remove_empty_batches(connection: Connection, batch_ids: Iterable[str]) -> None:
-    """Remove those of the batches that have no runs, after some were removed."""
-    has_runs = sa.exists().where(runs.c.batch == batches.c.batch)
+def remove_empty_batches(connection: Connection, batch_ids: Iterable[str], *, without: Sequence[int]) -> None:
+    """Remove those of the batches that have no runs except for some that are being removed."""
+    has_runs = sa.exists().where(runs.c.batch == batches.c.batch, runs.c.key.not_in(without))
     connection.execute(batches.delete().where(batches.c.batch.in_(list(batch_ids)), ~has_runs))

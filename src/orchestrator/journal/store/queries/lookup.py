@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.store.blob_codec import storable
-from orchestrator.journal.store.tables import runs
+from orchestrator.journal.store.tables import REMOVED, runs
 from orchestrator.remedies import ListRuns, StartRun
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def find_run(database: Database, name: str) -> str:
     """
     name = storable(name)
     with database.read() as connection:
-        newest = sa.select(runs.c.run_id).order_by(runs.c.key.desc())
+        newest = _newest()
         if name == "last":
             run_id = connection.execute(newest.limit(1)).scalar()
             if run_id is None:
                 raise run_not_found(connection, database.url, name)
             return str(run_id)
-        if connection.execute(sa.select(runs.c.key).where(runs.c.run_id == name)).first():
+        if connection.execute(_newest().where(runs.c.run_id == name)).first():
             return name
         begins = sa.and_(runs.c.run_id >= name, runs.c.run_id < name + "\U0010ffff")
         found = connection.execute(newest.where(begins).limit(6)).scalars().all() if name else []
@@ -55,7 +55,7 @@ def find_run(database: Database, name: str) -> str:
 
 def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
     """Return the error of an unknown run."""
-    recent = connection.execute(sa.select(runs.c.run_id).order_by(runs.c.key.desc()).limit(200)).scalars().all()
+    recent = connection.execute(_newest().limit(200)).scalars().all()
     if not recent:
         return no_runs(url, name)
     near = difflib.get_close_matches(name, recent, n=3, cutoff=0.5)
@@ -65,3 +65,8 @@ def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
         help=f"did you mean {' or '.join(near)}?" if near else None,
         remedies=() if near else [ListRuns()],
     )
+
+
+def _newest() -> sa.Select[Any]:
+    """Return the query of the ids of runs, newest first, without those that are being removed."""
+    return sa.select(runs.c.run_id).where(runs.c.state != REMOVED).order_by(runs.c.key.desc())

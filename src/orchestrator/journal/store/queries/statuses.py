@@ -19,7 +19,7 @@ from orchestrator.journal.store.stored_data import (
     stored_lease_end,
     stored_object,
 )
-from orchestrator.journal.store.tables import events, labels, runs
+from orchestrator.journal.store.tables import REMOVED, events, labels, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +138,8 @@ def load_fold(database: Database, lease: Lease) -> RunFold:
 
 
 def select_heads(database: Database) -> sa.Select[Any]:
-    """Return the query of the rows of runs."""
-    return sa.select(*_HEAD, database.clock().label("now"))
+    """Return the query of the rows of runs, without those that are being removed."""
+    return sa.select(*_HEAD, database.clock().label("now")).where(runs.c.state != REMOVED)
 
 
 def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunStatus]:

@@ -105,7 +105,7 @@ def test_each_step_has_its_own_output_however_they_are_looked_at(store: Store, o
 
 def test_what_happened_after_the_result_was_made_is_not_part_of_it(store: Store) -> None:
     steps = written(store, LOOP, *done("first", 1))
-    earlier = StepResults(store, steps._run_id, steps._last_seq - 1)
+    earlier = StepResults(store, steps.run_id, steps.last_seq - 1)
     assert earlier["first"].state == "running"
     assert earlier["first"].output is None
 
@@ -130,9 +130,9 @@ def test_a_chosen_case_and_a_cached_result_are_told(store: Store) -> None:
 
 def test_the_log_is_a_sequence_of_all_events(store: Store) -> None:
     steps = written(store, LOOP, *a_loop(300))
-    log = RunEvents(store, steps._run_id, steps._last_seq)
+    log = RunEvents(store, steps.run_id, steps.last_seq)
     assert [event.seq for event in log] == list(range(1, len(log) + 1))
-    assert log[-1].seq == len(log) == steps._last_seq
+    assert log[-1].seq == len(log) == steps.last_seq
     assert [event.seq for event in log[498:503]] == [499, 500, 501, 502, 503]
     with pytest.raises(IndexError):
         log[len(log)]
@@ -198,7 +198,7 @@ def test_every_path_has_a_line_that_its_labels_spell(store: Store, parts: list[t
 
 def test_the_page_shows_the_tree(store: Store) -> None:
     steps = written(store, LOOP, *a_loop(40, broken=[7]), *done("last"))
-    page = Result("r", "succeeded", {}, steps, None, RunEvents(store, steps._run_id, steps._last_seq)).to_markdown()
+    page = Result("r", "succeeded", {}, steps, None, RunEvents(store, steps.run_id, steps.last_seq)).to_markdown()
     assert "| `each` | succeeded |  | " in page
     assert "| · `[7]` | failed | 1 | " in page
     assert "| · … 36 more | | | | |" in page

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload, runtime_checkable
 
 from msgspec import Struct
 
 from orchestrator.journal import Event, RunRecord
 
 if TYPE_CHECKING:
-    from orchestrator.journal import Store
+    from collections.abc import Collection, Iterator
+
+    from orchestrator.journal import RunStatus, Store
 
 EVENTS_AT_ONCE: Final = 500
 
@@ -29,6 +31,23 @@ class EventSource(Protocol):
 
     def resolve(self, value: Any) -> Any:
         """Return the value with references to blobs replaced by their content."""
+
+
+@runtime_checkable
+class OutlineSource(EventSource, Protocol):
+    """A source that leaves out events without reading them: a store."""
+
+    def status(self, run_id: str) -> RunStatus:
+        """Return the status of a run."""
+
+    def outline(self, run_id: str, after: int = 0, limit: int = 1000, *, within: Collection[str] = ()) -> list[Event]:
+        """Return up to `limit` events that an outline of the run is made of."""
+
+    def failed_later_items(self, run_id: str) -> Iterator[str]:
+        """Yield the paths of failed and cancelled steps and items that `outline` leaves out."""
+
+    def count_items(self, run_id: str, loop: str) -> dict[str, int]:
+        """Count the items of a loop that have ended, by the types of their events."""
 
 
 class EventsInMemory(Struct, frozen=True):

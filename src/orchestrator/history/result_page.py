@@ -87,13 +87,15 @@ def _row(line: TreeLine) -> str:
 
 def _log(result: PageContent) -> Iterator[str]:
     count = len(result.log)
-    left_out = range(_LOG_ENDS, count - _LOG_ENDS)
-    for number in range(count):
-        if number not in left_out:
-            event = result.log[number]
-            yield f"- {iso_time(event.at)} {_describe(event)}"
-        elif number == left_out.start:
-            yield f"- … {len(left_out):,} more events"
+    left_out = range(_LOG_ENDS, max(_LOG_ENDS, count - _LOG_ENDS))
+    yield from (_line(result.log[number]) for number in range(min(count, left_out.start)))
+    if left_out:
+        yield f"- … {len(left_out):,} more events"
+    yield from (_line(result.log[number]) for number in range(left_out.stop, count))
+
+
+def _line(event: Event) -> str:
+    return f"- {iso_time(event.at)} {_describe(event)}"
 
 
 def _describe(event: Event) -> str:

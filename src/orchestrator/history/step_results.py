@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,12 +21,22 @@ if TYPE_CHECKING:
     from orchestrator.journal import RunRecord
     from orchestrator.models.messages import Usage
 
+LOOPS: Final = frozenset({"for_each", "while", "until", "agent"})
+"""The kinds of steps that have items."""
+
 EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
 """How many steps' outputs are read together when steps are accessed in order."""
 
 _OUTPUTS: Final = frozenset({"output", "value", "values"})
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
+
+
+class EventReader(Protocol):
+    """Reads a page of events of a run."""
+
+    def __call__(self, run_id: str, *, after: int, limit: int) -> list[Event]:
+        """Return up to `limit` events after the one numbered `after`."""
 
 
 class StepResult(Struct, frozen=True):
@@ -107,9 +118,9 @@ class StepResults(Mapping[str, StepResult]):
     """
 
     def __init__(self, source: EventSource, run_id: str, last_seq: int) -> None:
-        self._source = source
-        self._run_id = run_id
-        self._last_seq = last_seq
+        self.source = source
+        self.run_id = run_id
+        self.last_seq = last_seq
         self._loaded: dict[str, StepRecord] | None = None
         self._paths: list[str] = []
         self._positions: dict[str, int] = {}
@@ -122,9 +133,10 @@ class StepResults(Mapping[str, StepResult]):
             raise KeyError(path)
         position = self._positions[path]
         if path not in self._page:
-            # Access in order reads many outputs at once; a single access reads one.
+            # Access in order reads many outputs at once; a single access reads one, and so does that of a list.
             end = position + (OUTPUTS_AT_ONCE if position == self._last + 1 else 1)
-            self._page = self._read(self._paths[position:end])
+            rest = takewhile(lambda other: not _is_list(self._records[other]), self._paths[position + 1 : end])
+            self._page = self._read([path, *rest])
         self._last = position
         return self._page[path]
 
@@ -143,7 +155,12 @@ class StepResults(Mapping[str, StepResult]):
     @property
     def record(self) -> RunRecord:
         """What the run was created from."""
-        return self._source.record(self._run_id)
+        return self.source.record(self.run_id)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the records have been read."""
+        return self._loaded is not None
 
     def head(self, path: str) -> StepResult:
         """Return a step without its output, which is not read."""
@@ -162,7 +179,7 @@ class StepResults(Mapping[str, StepResult]):
             kind=record.kind,
             case=record.case,
             items=self._counts(record),
-            question=self._source.resolve(record.question) if waits else None,
+            question=self.source.resolve(record.question) if waits else None,
             until=record.until if waits else None,
             cached=record.cached,
             spending=record.spending,
@@ -172,6 +189,10 @@ class StepResults(Mapping[str, StepResult]):
         """Return the indices of a loop's items that have started, in order; none of another step."""
         return sorted(self._items.get(path, ())) if self._records else []
 
+    def item_count(self, path: str) -> int:
+        """Return how many items of a loop have started."""
+        return len(self.items_of(path))
+
     def state_of(self, path: str) -> StepState | None:
         """Return the state of a step or an item, None if there is no record of it."""
         record = self._records.get(path)
@@ -180,15 +201,18 @@ class StepResults(Mapping[str, StepResult]):
     @property
     def _records(self) -> dict[str, StepRecord]:
         if self._loaded is None:
-            order = StepOrder(self._source.record(self._run_id).plan)
+            order = StepOrder(self.source.record(self.run_id).plan)
             found = {id: StepRecord(id) for id in order.ids}
-            found.update(step_records(self._lean_events()))
+            found.update(self._read_records())
             self._loaded = {path: found[path] for path in sorted(found, key=order.key)}
             self._paths = list(self._loaded)
             self._positions = {path: position for position, path in enumerate(self._paths)}
             for path in self._paths:
                 self._note_items(path)
         return self._loaded
+
+    def _read_records(self) -> Mapping[str, StepRecord]:
+        return step_records(lean(self.source.events, self.run_id, self.last_seq))
 
     def _note_items(self, path: str) -> None:
         """Record the items that contain a path: unfinished ones have no record."""
@@ -200,19 +224,6 @@ class StepResults(Mapping[str, StepResult]):
                     return
                 known[item[1]] = None
             path = parent_of(path)
-
-    def _lean_events(self) -> Iterator[Event]:
-        """Yield the events after `run.created`, without outputs, and without reading blobs."""
-        after = 1
-        while batch := self._source.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
-            for event in batch:
-                if event.seq > self._last_seq:
-                    return
-                if event.path and not _OUTPUTS.isdisjoint(event.data):
-                    yield replace(event, data={key: event.data[key] for key in event.data if key not in _OUTPUTS})
-                else:
-                    yield event
-            after = batch[-1].seq
 
     def _read(self, paths: Sequence[str]) -> dict[str, StepResult]:
         records = [self._records[path] for path in paths]
@@ -233,11 +244,11 @@ class StepResults(Mapping[str, StepResult]):
         return [values.get(index) for index in range(count)]
 
     def _values(self, seqs: Sequence[int]) -> list[Any]:
-        return self._source.values_at(self._run_id, seqs) if seqs else []
+        return self.source.values_at(self.run_id, seqs) if seqs else []
 
     def _counts(self, record: StepRecord) -> Mapping[str, int] | None:
         """Return how a loop's items ended: as recorded at its end, before that as counted now."""
-        if record.kind not in ("for_each", "while", "until", "agent"):
+        if record.kind not in LOOPS:
             return None
         if record.items is not None and record.state != "running":
             return record.items
@@ -248,6 +259,22 @@ class StepResults(Mapping[str, StepResult]):
             "succeeded": states.count("succeeded") + states.count("skipped"),
             "failed": failed,
         }
+
+
+def lean(read: EventReader, run_id: str, last_seq: int) -> Iterator[Event]:
+    """Yield the events after `run.created` up to `last_seq`, without outputs, and without reading blobs."""
+    after = 1
+    while batch := read(run_id, after=after, limit=EVENTS_AT_ONCE):
+        for event in batch:
+            if event.seq > last_seq:
+                return
+            if event.path and not _OUTPUTS.isdisjoint(event.data):
+                yield replace(event, data={key: event.data[key] for key in event.data if key not in _OUTPUTS})
+            else:
+                yield event
+        if len(batch) < EVENTS_AT_ONCE:
+            return
+        after = batch[-1].seq
 
 
 def step_states(steps: StepResults) -> dict[str, dict[str, int]]:

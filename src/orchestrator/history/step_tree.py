@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from orchestrator.history.step_outline import outline_of
 from orchestrator.history.step_results import StepResult
 from orchestrator.paths import is_at_or_below, item_of, parent_of
 from orchestrator.text.words import plural
@@ -37,6 +38,7 @@ class TreeLine(Struct, frozen=True):
 
 def step_tree(steps: StepResults) -> Iterator[TreeLine]:
     """Yield the lines, in the file's order, with a bounded number of lines for each loop."""
+    steps = outline_of(steps)
     chosen: dict[str, frozenset[int]] = {}
     around: list[str] = []
     hidden = ""
@@ -103,6 +105,6 @@ def _chosen(steps: StepResults, loop: str) -> frozenset[int]:
 def _left_out(steps: StepResults, chosen: dict[str, frozenset[int]], around: list[str]) -> Iterator[TreeLine]:
     """Leave the innermost parent line, and yield a line with the number of its omitted items."""
     path = around.pop()
-    count = len(steps.items_of(path)) - len(chosen.get(path, ())) if path in chosen else 0
+    count = steps.item_count(path) - len(chosen.get(path, ())) if path in chosen else 0
     if count:
         yield TreeLine(len(around) + 1, path, f"… {count} more", left_out=count)

@@ -41,6 +41,8 @@ Data = Mapping[str, Any]
 EARLIER_RUNS: Final = 100
 """How many earlier runs are searched for one of the same pipeline with the same step."""
 
+_EVENTS_AT_ONCE: Final = 1_000
+
 ReasonKind = Literal["pending", "ran", "cached", "failed", "skipped", "waiting", "answered", "cancelled", "requeued"]
 
 
@@ -355,8 +357,11 @@ def _message(error: Any) -> str:
 
 def _events(store: Store, run_id: str, paths: list[str]) -> Iterator[Event]:
     after = 0
-    while batch := store.events(run_id, after, resolve=True, paths=paths):
+    while True:
+        batch = store.events(run_id, after, _EVENTS_AT_ONCE, resolve=True, paths=paths)
         yield from batch
+        if len(batch) < _EVENTS_AT_ONCE:  # else the rest of a long run would be searched once more
+            return
         after = batch[-1].seq
 
 

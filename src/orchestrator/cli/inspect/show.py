@@ -14,7 +14,7 @@ from orchestrator.text.words import plural, shorten
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.history.result import Result
-    from orchestrator.history.step_results import StepResult
+    from orchestrator.history.step_results import StepResult, StepResults
     from orchestrator.history.step_tree import TreeLine
     from orchestrator.journal.state.usage import Spending
 
@@ -83,6 +83,7 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
 def result_text(result: "Result", hints: Hints) -> str:
     """Format a result as text: outputs first, then the steps."""
     from orchestrator.cli.terminal.output import LINES, printable, table
+    from orchestrator.history.step_outline import outline_of
     from orchestrator.history.step_tree import step_tree
 
     lines = [f"run {result.run_id}: {result.state}"]
@@ -93,8 +94,8 @@ def result_text(result: "Result", hints: Hints) -> str:
         lines += ["", "outputs"]
         for name, value in result.outputs.items():
             lines += _indented(name, value)
-    if result.steps:
-        rows = [_row(line, result) for line in step_tree(result.steps)]
+    if steps := outline_of(result.steps):
+        rows = [_row(line, result, steps) for line in step_tree(steps)]
         headers = ("STEP", "STATE", "ATTEMPTS", "TOOK", *(("TOKENS", "COST") if result.spending else ()), "RESULT")
         lines += ["", table(headers, rows)]
     if result.error:
@@ -118,7 +119,7 @@ def models_text(spending: "Spending") -> str:
     return f"{plural(spending.calls, 'call')}, {tokens}, {spending.price}"
 
 
-def _row(line: "TreeLine", result: "Result") -> tuple[str, ...]:
+def _row(line: "TreeLine", result: "Result", steps: "StepResults") -> tuple[str, ...]:
     from orchestrator.cli.terminal.output import seconds
     from orchestrator.history.step_tree import step_summary
 
@@ -127,7 +128,7 @@ def _row(line: "TreeLine", result: "Result") -> tuple[str, ...]:
         return (label, *[""] * (6 if result.spending else 4))
     about = "" if step.error else step_summary(step)
     if not about:
-        about = brief(result.steps[line.path] if step.state == "succeeded" else step)
+        about = brief(steps[line.path] if step.state == "succeeded" else step)
     return (
         label,
         step.state,
@@ -177,11 +178,13 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
     from orchestrator.cli.terminal.prompts import answer_command, content_lines
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
+    from orchestrator.history.step_outline import outline_of
     from orchestrator.history.step_tree import step_summary
 
-    step = result.steps.get(path)
+    steps = outline_of(result.steps, path)
+    step = steps.get(path)
     if step is None:
-        near = suggest(path, list(islice(result.steps, MOST_NAMES)))
+        near = suggest(path, list(islice(steps, MOST_NAMES)))
         raise RunError(
             f"run {result.run_id} has no step `{path}`",
             run_id=result.run_id,

@@ -103,6 +103,11 @@ class Dialect(ABC):
 
     @staticmethod
     @abstractmethod
+    def in_later_items(path: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the condition that a path is that of an item from number 10 on, or inside one."""
+
+    @staticmethod
+    @abstractmethod
     def insert(table: Table) -> Insert:
         """Return an insert with `on_conflict_do_nothing` and `on_conflict_do_update`."""
 

@@ -87,6 +87,11 @@ class PostgresqlDialect(Dialect):
         return ttl
 
     @staticmethod
+    def in_later_items(path: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        """Return the condition with a regular expression."""
+        return path.regexp_match(r"\[[0-9][0-9]")
+
+    @staticmethod
     def insert(table: sa.Table) -> Insert:
         """Return PostgreSQL's insert, which has the methods of SQLite's."""
         from sqlalchemy.dialects import postgresql

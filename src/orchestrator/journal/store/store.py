@@ -207,6 +207,27 @@ class Store:
         with self._while_there(run_id):
             return event_pages.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
 
+    @patient()
+    def outline(
+        self, run_id: str, after: int = 0, limit: int = 1000, *, within: Collection[str] = ()
+    ) -> builtins.list[Event]:
+        """Return up to `limit` events after the one numbered `after` that an outline of the run is made of.
+
+        These are all events except those of items from number 10 on, in each loop at any depth: of such items only
+        model calls are included, and everything of the items `within`. Large values are references.
+        """
+        with self._while_there(run_id):
+            return event_pages.outline_page(self.database, run_id, self._key(run_id), after, limit, within=within)
+
+    def failed_later_items(self, run_id: str) -> Iterator[str]:
+        """Yield the paths of failed and cancelled steps and items that `outline` leaves out."""
+        return event_pages.failed_later_items(self.database, self._key(run_id))
+
+    @patient()
+    def count_items(self, run_id: str, loop: str) -> dict[str, int]:
+        """Count the items of a loop that have ended, by the types of their events."""
+        return event_pages.count_items(self.database, self._key(run_id), loop)
+
     @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
         """Return the outputs of the steps that ended with the events of these numbers, in the given order.

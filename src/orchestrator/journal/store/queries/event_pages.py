@@ -49,6 +49,71 @@ def page(
     return [stored_event(database.url, run_id, row, data) for row, data in zip(rows, many, strict=True)]
 
 
+def outline_page(
+    database: Database, run_id: str, key: int, after: int, limit: int, *, within: Collection[str]
+) -> list[Event]:
+    """Return up to `limit` events that are not in later items of loops, or are model calls, or in the items `within`.
+
+    The database leaves the others out, so that of a loop of a million items only a few events are read.
+    """
+    lengths = {len(item) for item in within}
+    wanted = [
+        ~database.dialect.in_later_items(events.c.path),
+        events.c.type == "step.model",
+        *(
+            sa.func.substr(events.c.path, 1, length).in_([item for item in within if len(item) == length])
+            for length in sorted(lengths)
+        ),
+    ]
+    query = (
+        sa.select(*_COLUMNS, events.c.data)
+        .where(events.c.run == key, events.c.seq > after, sa.or_(*wanted))
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [Event(run_id, *row[:5], json.loads(row[5])) for row in rows]
+
+
+def failed_later_items(database: Database, key: int) -> Iterator[str]:
+    """Yield the paths of failed and cancelled steps and items in later items of loops, in the order of their events."""
+    query = (
+        sa.select(events.c.path)
+        .where(
+            events.c.run == key,
+            events.c.type.in_(("step.failed", "step.cancelled")),
+            database.dialect.in_later_items(events.c.path),
+        )
+        .order_by(events.c.seq)
+    )
+    with database.read() as connection:
+        yield from connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars()
+
+
+def count_items(database: Database, key: int, loop: str) -> dict[str, int]:
+    """Count the items of a loop that have ended, by the types of their events."""
+    path = events.c.path
+    below = f"{_escaped(loop)}[%]"
+    query = (
+        sa.select(events.c.type, sa.func.count(path.distinct()))
+        .where(
+            events.c.run == key,
+            events.c.type.in_(("step.succeeded", "step.failed", "step.skipped", "step.cancelled")),
+            path.like(below, escape="\\"),
+            path.not_like(f"{below}.%", escape="\\"),
+            path.not_like(f"{below}[%", escape="\\"),
+        )
+        .group_by(events.c.type)
+    )
+    with database.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def run_record(database: Database, run_id: str) -> RunRecord:
     """Return what the run was created from, or was last revised to."""
     with database.read() as connection:

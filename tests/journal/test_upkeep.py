@@ -333,7 +333,7 @@ def test_a_database_with_one_writer_rests_between_the_transactions():
         patch.setattr(time, "monotonic", lambda: 100.0)
         turns.wait()
         assert slept == []
-        for seconds in (0.001, 0.001, 0.001, 0.2, 0.01):
+        for seconds in (0.001, 0.001, 0.001, 0.2, 0.025):
             turns.took(seconds, portion)
             turns.wait()
         assert slept == pytest.approx([PAUSE_SECONDS] * 3 + [0.2, PAUSE_SECONDS])

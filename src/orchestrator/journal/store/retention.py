@@ -202,7 +202,7 @@ def _finish_removed(work: _Pruning) -> None:
 def _finish(work: _Pruning, key: int) -> None:
     """Remove the events of a run that readers no longer find, and then the run.
 
-    The newest events go first: whoever reads along meets an early end, never a gap.
+    The newest events go first: callers that read it meanwhile see an early end, never a gap.
     """
     with work.database.read() as connection:
         last = connection.execute(sa.select(sa.func.max(events.c.seq)).where(events.c.run == key)).scalar() or 0
@@ -264,7 +264,7 @@ _USED = sa.or_(
 
 
 def _unused_blobs(database: Database) -> Iterator[list[str]]:
-    """Yield the hashes of blobs that seem to be unused, a transaction's worth at a time. Other writers go on."""
+    """Yield the hashes of blobs that seem to be unused, as many at a time as a transaction removes."""
     after = ""
     length = sa.func.length(blobs.c.content)
     page = sa.select(blobs.c.hash, length.label("size"), (~_USED).label("unused")).order_by(blobs.c.hash)

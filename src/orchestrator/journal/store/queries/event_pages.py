@@ -39,14 +39,7 @@ def page(
     )
     if paths is not None:
         query = query.where(events.c.path.in_(paths))
-    with database.read() as connection:
-        rows = connection.execute(query).all()
-    many: Sequence[Mapping[str, Any]] = [
-        stored_object(database.url, row[5], event_name(run_id, row[0])) for row in rows
-    ]
-    if whole:
-        many = resolve_all_blobs(database, many)
-    return [stored_event(database.url, run_id, row, data) for row, data in zip(rows, many, strict=True)]
+    return _read(database, run_id, query, whole=whole)
 
 
 def outline_page(
@@ -71,9 +64,18 @@ def outline_page(
         .order_by(events.c.seq)
         .limit(limit)
     )
+    return _read(database, run_id, query, whole=False)
+
+
+def _read(database: Database, run_id: str, query: sa.Select[Any], *, whole: bool) -> list[Event]:
     with database.read() as connection:
         rows = connection.execute(query).all()
-    return [Event(run_id, *row[:5], json.loads(row[5])) for row in rows]
+    many: Sequence[Mapping[str, Any]] = [
+        stored_object(database.url, row[5], event_name(run_id, row[0])) for row in rows
+    ]
+    if whole:
+        many = resolve_all_blobs(database, many)
+    return [stored_event(database.url, run_id, row, data) for row, data in zip(rows, many, strict=True)]
 
 
 def failed_later_items(database: Database, key: int) -> Iterator[str]:

@@ -17,13 +17,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every contender runs: `runs` runs of the same steps, `at_once` of them at a time."""
+    """What every contender runs: `runs` runs of the same steps, `at_once` of them at a time.
+
+    Without `effects` the steps only compute something, for a contender that makes a difference of that.
+    """
 
     name: str
     title: str
     steps: tuple[Step, ...]
     runs: int = 1
     at_once: int = 1
+    effects: bool = True
 
     @property
     def total(self) -> int:
@@ -52,6 +56,11 @@ def chain(length: int) -> Job:
     names = [f"s{number}" for number in range(length)]
     steps = (Step(names[0]), *(Step(name, (before,)) for before, name in pairwise(names)))
     return Job("chain", f"chain of {length:,}", steps)
+
+
+def computed(length: int) -> Job:
+    """Return a chain of steps without effects."""
+    return Job("computed", f"chain of {length:,} without effects", chain(length).steps, effects=False)
 
 
 def fan(width: int) -> Job:
@@ -96,6 +105,7 @@ def wide(width: int) -> Job:
 
 JOBS: Mapping[str, Callable[[bool], Job]] = {
     "chain": lambda quick: chain(20 if quick else 1_000),
+    "computed": lambda quick: computed(20 if quick else 1_000),
     "fan": lambda quick: fan(20 if quick else 1_000),
     "layers": lambda quick: layers(3, 4) if quick else layers(20, 50),
     "branches": lambda quick: branches(3, 2) if quick else branches(10, 10),

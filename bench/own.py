@@ -15,6 +15,12 @@ async def noop(value: object = None) -> int:
     return 1
 
 
+@orc.tool(effects="none")
+async def compute(value: object = None) -> int:
+    """Ignore the argument."""
+    return 1
+
+
 @orc.tool
 async def nap(seconds: float, value: object = None) -> int:
     """Sleep."""
@@ -25,8 +31,10 @@ async def nap(seconds: float, value: object = None) -> int:
 def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, Any]:
     """Run the job; `clock` measures the part between its `start` and `stop`."""
     store = f"sqlite:///{directory / 'runs.db'}"
-    with orc.Orchestrator(store=store, tools=[noop, nap], directory=directory, max_parallel=max_parallel) as client:
-        pipeline = client.compile({"id": job.name, "steps": [_step(step) for step in job.steps]})
+    with orc.Orchestrator(
+        store=store, tools=[noop, compute, nap], directory=directory, max_parallel=max_parallel
+    ) as client:
+        pipeline = client.compile({"id": job.name, "steps": [_step(step, effects=job.effects) for step in job.steps]})
         client.list_runs()  # opens the store
         results: list[orc.Result] = []
 
@@ -46,13 +54,14 @@ def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, A
         return {"stored": sum(step.state == "succeeded" for result in results for step in result.steps.values())}
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, *, effects: bool) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     if step.after:
         parameters["value"] = f"{{{{ {step.after[0]} }}}}"
     if step.seconds:
         parameters["seconds"] = step.seconds
-    spec: dict[str, Any] = {"id": step.id, "tool": "nap" if step.seconds else "noop", "parameters": parameters}
+    tool = "nap" if step.seconds else "noop" if effects else "compute"
+    spec: dict[str, Any] = {"id": step.id, "tool": tool, "parameters": parameters}
     if len(step.after) > 1:
         spec["dependencies"] = list(step.after)
     return spec

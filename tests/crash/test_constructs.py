@@ -49,6 +49,11 @@ def add(id: str, *numbers: Any, more: str = "") -> str:
     return f"{{id: {id}, tool: add, parameters: {{numbers: [{values}]}}{more}}}"
 
 
+def total(id: str, *numbers: Any) -> str:
+    """A step without effects that adds."""
+    return add(id, *numbers).replace("tool: add", "tool: total")
+
+
 def gate(id: str, value: str = "1", more: str = "") -> str:
     """A step that is held until the test lets it end."""
     return f'{{id: {id}, tool: gate, parameters: {{value: "{{{{ {value} }}}}"}}{more}}}'
@@ -73,6 +78,21 @@ ADD = ["add", {"numbers": [1, 2]}]
 SECOND = ", condition: 'index == 1'"
 
 CASES = {
+    "steps without effects before one with effects": Case(
+        f"steps: [{total('a', 1)}, {total('b', 'a')}, {add('c', 'b')}, {total('d', 'c')}, {gate('g', 'd')}, "
+        f"{total('e', 'g')}, {total('f', 'e')}]\noutputs: {{f: '{{{{ f }}}}'}}",
+        ("g",),
+        ("a", "b", "c", "d", "g", "e", "f"),
+        {"f": 2},
+    ),
+    "steps without effects in blocks": Case(
+        f"steps: [{{id: l, for_each: [1, 2], max_parallel: 1, steps: [{total('x', 'item')}, {total('y', 'x')}]}}, "
+        f"{{id: p, parallel: [{total('u', 'l.count')}, {add('v', 'l.count')}]}}, {gate('g', 'p.u')}, "
+        f"{total('e', 'g', 'p.v')}]\noutputs: {{e: '{{{{ e }}}}'}}",
+        ("g",),
+        ("l[0].x", "l[0].y", "l[1].x", "l[1].y", "p.u", "p.v", "g", "e"),
+        {"e": 5},
+    ),
     "for_each over a list": Case(
         f"steps: [{{id: l, for_each: [1, 2, 3], max_parallel: 1, steps: [{add('x', 'item')}, "
         f"{gate('g', 'x', SECOND)}, {add('y', 'x', 'g | default(0, true)')}]}}]\noutputs: {{l: '{{{{ l }}}}'}}",

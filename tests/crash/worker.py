@@ -44,6 +44,13 @@ async def add(context: orc.ToolContext, numbers: list[int]) -> int:
     return sum(numbers) % 1_000_003 + 1
 
 
+@orc.tool(effects="none")
+async def total(context: orc.ToolContext, numbers: list[int]) -> int:
+    """Return the sum, without effects, but for the note that the test needs."""
+    note(context)
+    return sum(numbers)
+
+
 @orc.tool
 def gate(context: orc.ToolContext, value: Any = None) -> Any:
     """Wait until somebody writes to the pipe that has the step's name."""
@@ -78,7 +85,7 @@ async def deadly(context: orc.ToolContext) -> int:
     return 1
 
 
-TOOLS = [add, gate, second, broken, deadly]
+TOOLS = [add, total, gate, second, broken, deadly]
 
 
 class Told:

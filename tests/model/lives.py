@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -51,7 +52,6 @@ class Called:
 def tools() -> list[Any]:
     """The tools of the generated pipelines. The world is a directory: `mended` is there when it is mended."""
 
-    @orc.tool
     async def act(
         context: orc.ToolContext,
         salt: int,
@@ -75,7 +75,16 @@ def tools() -> list[Any]:
         await asyncio.Event().wait()
         return 0
 
-    return [act, hang]
+    return [orc.tool(act), orc.tool(name="think", effects="none")(copied(act)), hang]
+
+
+def copied(function: FunctionType) -> FunctionType:
+    """The same function again, to be another tool."""
+    twin = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    twin.__annotations__ = function.__annotations__
+    return twin
 
 
 def calls(directory: Path) -> list[Called]:

@@ -46,7 +46,7 @@ class Policy:
 class Act:
     """A call whose value follows from `salt` and what it reads. It fails on its first `failures` attempts.
 
-    A transient one fails until the world has been mended.
+    A transient one fails until the world has been mended. A `pure` one is declared to have no effects.
     """
 
     salt: int
@@ -55,6 +55,7 @@ class Act:
     attempts: int = 1
     error: Literal["boom", "clash"] = "boom"
     transient: bool = False
+    pure: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Author:
         attempts = failures + 1 if self.chance(3) else self.number(1, 3)
         transient = open and not failures and self.chance(8)
         error = self.draw(st.sampled_from(["boom", "clash"]))
-        return Act(self.number(0, 99), reads, failures, attempts, error, transient)
+        return Act(self.number(0, 99), reads, failures, attempts, error, transient, self.chance(2))
 
     def test(self, names: Names) -> Test:
         modulus = self.number(2, 4)

@@ -124,7 +124,7 @@ def work(one: Work, id: str) -> dict[str, Any]:
             usual = {"failures": 0, "error": "boom", "transient": False}
             parameters |= {key: value for key, value in unusual.items() if value != usual[key]}
             retry = {"retry": {"max_attempts": one.attempts, "delay": 0}} if one.attempts > 1 else {}
-            return {"tool": "act", "parameters": parameters, **retry}
+            return {"tool": "think" if one.pure else "act", "parameters": parameters, **retry}
         case Hang():
             return {"tool": "hang"}
         case Ask():

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Effects = Literal["none", "external"]
+"""What a call does besides computing its result. `none`: nothing, within this process, quickly and at no cost."""
+
 
 class Parameter(Struct, frozen=True):
     """A parameter of an action. With `required` false, `default` is used if a step omits it.
@@ -90,7 +93,8 @@ class Action(Struct, frozen=True):
     the extras (or other distributions) that must be installed. `example` is a step in YAML. `uses_model`: it calls
     models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`. `result_type`
     returns the type of the result if it follows from the constant parameters and the defaults; parameters whose value
-    is known only at run time are absent.
+    is known only at run time are absent. With `effects` "none" a step that was lost in a crash is simply computed again, so
+    what depends on it need not wait until its success is durable, unless that has effects itself.
     """
 
     name: str
@@ -109,6 +113,7 @@ class Action(Struct, frozen=True):
     one_of: tuple[str, ...] = ()
     example: str = ""
     uses_model: bool = False
+    effects: Effects = "external"
     result_type: Callable[[Mapping[str, Any]], Type] | None = None
     prepared: Any = None  # set by `call_action` on first use
 

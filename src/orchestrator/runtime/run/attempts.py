@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
 from orchestrator.journal.payloads import StepWarningPayload
 from orchestrator.plan.steps import ToolCall
+from orchestrator.runtime.run.effects import has_no_effects
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values.scope import copy_of
@@ -37,7 +38,8 @@ class Attempts:
 
     def start(self, run: StepRun, parameters: Mapping[str, Any]) -> None:
         """Begin an attempt."""
-        node, context = run.node, run.context
+        node, context, models = run.node, run.context, run.parts.models
+        computes = isinstance(node.step.work, ToolCall) and node.step.work.action.effects == "none"
         node.context = StepContext(
             context,
             run_id=context.run_id,
@@ -46,8 +48,8 @@ class Attempts:
             directory=context.plan.directory,
             permissions=context.permissions,
             loop=context.loop.loop,
-            gateway=partial(run.parts.models.gateway, node),
-            servers=run.parts.models.servers,
+            gateway=None if computes else partial(models.gateway, node),
+            servers=None if computes else models.servers,
         )
         node.models = None
         node.task = context.loop.create_task(self._attempt(run, node.context, copy_of(parameters)))
@@ -95,6 +97,8 @@ class Attempts:
             raise TypeError("only tool calls have attempts")
         if node.step.on_resume != "rerun":  # a process that resumes the run must know that it was begun
             await run.context.log.commit()
+        elif not has_no_effects(node.step):
+            await run.context.until_durable(node.needs)
         make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.tool, work.action, parameters, context)
         if node.step.check is not None:
             make = partial(run.parts.executors.checked_call, run, context, parameters, make)

@@ -40,6 +40,13 @@ _ENDS: Final = (StepSucceededPayload, StepFailedPayload, StepSkippedPayload)
 class EventLog(Protocol):
     """The part of a run's journal that a running run writes to."""
 
+    durable: int
+    """The number of the newest event that is known to be durable."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest event, durable or not."""
+
     @property
     def last_size(self) -> int:
         """The length of the last recorded event's data, in characters of JSON."""
@@ -95,8 +102,23 @@ class RunContext:
         """Whether nothing more may be recorded."""
         self.causes: dict[str, BaseException] = {}
         """What tools raised for which steps failed, by the steps' paths; the latest ones."""
+        self.deferred = 0
+        """The number of the newest event that something depends on and that was not awaited."""
         self._load = load
         self._warnings: set[str] = set()
+
+    def defer(self) -> None:
+        """Let what follows depend on everything recorded so far, without waiting until that is durable."""
+        self.deferred = self.log.last_seq
+
+    async def until_durable(self, seq: int) -> None:
+        """Return when the event `seq` is durable: anything with effects starts only when all that it depends on is.
+
+        Raises:
+            StoreError: The journal cannot be written.
+        """
+        if self.log.durable < seq:
+            await self.log.commit()
 
     def load(self, seqs: Sequence[int]) -> list[Any]:
         """Return the outputs that the events with these numbers recorded, with secrets."""

@@ -91,6 +91,9 @@ class AttemptModels(Protocol):
 class StepNode:
     """A step in the graph of one run. `jump` is the kind of jump that its end made.
 
+    `needs` is the number of the newest event that it depends on and that was not awaited. If its end is `deferred`, its
+    successors do not wait for it to be durable.
+
     If it is stopped gracefully, attempts in it may finish.
     """
 
@@ -100,6 +103,7 @@ class StepNode:
         "attempt",
         "cache",
         "context",
+        "deferred",
         "end_seq",
         "end_size",
         "entered",
@@ -108,6 +112,7 @@ class StepNode:
         "jump",
         "ledgers",
         "models",
+        "needs",
         "path",
         "record",
         "started",
@@ -125,6 +130,7 @@ class StepNode:
         self.path = path
         self.frame = frame
         self.waits_for = len(step.dependencies)
+        self.needs = frame.needs
         self.successors: list[StepNode] = []
         self.state: Literal["pending", "ready", "running", "waiting", "busy", "settling", "ended"] = "pending"
         self.attempt = 0
@@ -144,6 +150,7 @@ class StepNode:
         self.cache: Mapping[str, Any] | None = None
         self.end_seq = 0
         self.end_size = 0
+        self.deferred = False
 
 
 class Frame:
@@ -151,7 +158,8 @@ class Frame:
 
     It closes when all of its nodes have ended, or when it was stopped and nothing in it runs any more. With `enough`,
     failures of steps are tolerated as long as that many can still succeed, and it is stopped as soon as they have. If
-    it was stopped gracefully, the attempts in flight may finish.
+    it was stopped gracefully, the attempts in flight may finish. `needs` is the number of the newest event that was not
+    awaited when it was opened: everything in it may depend on that.
     """
 
     __slots__ = (
@@ -162,6 +170,7 @@ class Frame:
         "failure",
         "graceful",
         "left",
+        "needs",
         "nodes",
         "owner",
         "path",
@@ -171,10 +180,11 @@ class Frame:
         "succeeded",
     )
 
-    def __init__(self, path: str, scope: BlockScope, owner: FrameOwner) -> None:
+    def __init__(self, path: str, scope: BlockScope, owner: FrameOwner, *, needs: int = 0) -> None:
         self.path = path
         self.scope = scope
         self.owner = owner
+        self.needs = needs
         self.nodes: dict[str, StepNode] = {}
         self.busy: set[StepNode] = set()
         self.left = 0

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 _STARTED_AT_ONCE = 100
 """Steps that are started before other work of the event loop, such as that of other runs, gets a turn."""
 
+_DEFERRED = 100
+"""Ends of steps without effects after which the run waits for a commit: as many are computed again after a crash."""
+
+_DEFERRED_SIZE = 1_000_000
+"""The same in characters of JSON, so that what is not written yet does not fill the memory."""
+
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
 
@@ -40,7 +46,8 @@ class Scheduler:
 
     The run is a tree of frames, one for each block that is being carried out. When an attempt has ended, its events are
     recorded and its node joins `_settled`; the main loop commits all that have settled together, and only then frees
-    their slots and starts their successors. Only attempts of tool calls take slots.
+    their slots and starts their successors. It does not wait for the commit where all that have settled are without
+    effects: then attempts with effects wait for it. Only attempts of tool calls take slots.
     """
 
     def __init__(
@@ -73,6 +80,8 @@ class Scheduler:
         self._settled: list[StepNode] = []
         self._closing: deque[Frame] = deque()
         self._closed = 0
+        self._deferred = 0
+        self._deferred_size = 0
         self._retrying = 0
         self._stop_all: Callable[[Ending], None] | None = None
         self._result: Ending | None = None
@@ -190,7 +199,7 @@ class Scheduler:
         With `enough`, the frame ends when that many steps have succeeded. Steps that the run has recorded are restored.
         `owner.closed` is called later.
         """
-        frame = Frame(path, scope, owner)
+        frame = Frame(path, scope, owner, needs=self.context.deferred)
         frame.fill(steps, path=only)
         frame.enough = enough
         restored = []
@@ -442,7 +451,8 @@ class Scheduler:
     async def _commit(self) -> None:
         """Make all ends that are recorded durable, and start what waited for them."""
         batch, self._settled = self._settled, []
-        await self.context.log.commit()
+        if not self._defer(batch):
+            await self.context.log.commit()
         for node in batch:
             frame = node.frame
             node.state = "ended"
@@ -453,18 +463,38 @@ class Scheduler:
                 self._release(node)
             self._check(frame)
 
+    def _defer(self, batch: list[StepNode]) -> bool:
+        """Whether these ends can become durable with a later commit; a bounded number and size of them does."""
+        self._deferred += len(batch)
+        self._deferred_size += sum(node.end_size for node in batch)
+        if (
+            self._deferred > _DEFERRED
+            or self._deferred_size > _DEFERRED_SIZE
+            or not all(node.deferred for node in batch)
+        ):
+            self._deferred = self._deferred_size = 0
+            return False
+        self.context.defer()
+        for node in batch:
+            node.needs = node.end_seq
+        return True
+
     def _release(self, node: StepNode) -> None:
         """Start the successors of a step that has ended; first skip those that its jump skips."""
         frame = node.frame
         if node.jump is not None:
             over = [frame.nodes[step] for step in node.step.skips.get(node.jump, ())]
             over = [step for step in over if step.state == "pending"]
+            for step in over:
+                step.needs = max(step.needs, node.needs)
             for step in over:  # all, before any successor: one may wait for another of them, and not for this jump
                 self._end_as_skipped(step, StepSkippedPayload(reason="jump", by=node.path))
             for step in over:
                 self._release(step)
         for successor in node.successors:
             successor.waits_for -= 1
+            if node.needs > successor.needs:
+                successor.needs = node.needs
             if successor.waits_for == 0:
                 self._make_ready(successor)
 

@@ -24,6 +24,7 @@ from orchestrator.journal.payloads import (
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.run.branches import has_enough, is_tolerated
+from orchestrator.runtime.run.effects import has_no_effects
 from orchestrator.runtime.run.failures import error_data, traceback_data
 from orchestrator.runtime.run.model_access import ModelAccess
 from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
@@ -205,20 +206,21 @@ class StepRun(Struct, frozen=True):
             self.record(StepCancelledPayload(reason=self.node.frame.reason))
         self.parts.control.settle(self.node)
 
-    def succeed(self, end: StepSucceededPayload, entity: Entity | None = None) -> None:
+    def succeed(self, end: StepSucceededPayload, entity: Entity | None = None, *, awaited: bool = False) -> None:
         """End the step with success; `end` lacks only the duration.
 
-        The outputs of tool calls and agents have passed their checks already; other values are checked first.
+        The outputs of tool calls and agents have passed their checks already; other values are checked first. With
+        `awaited`, its successors wait until that is durable in any case: they read its values from the journal.
         """
         step = self.node.step
         if entity is None:
             entity = step_values.succeeded(step.work, end, attempts=self.node.attempt, duration=self.elapsed)
         if step.check is None or isinstance(step.work, ToolCall | Agent):
-            self.record_success(end, entity)
+            self.record_success(end, entity, awaited=awaited)
         else:
             self.parts.executors.check_value(self, end, entity)
 
-    def record_success(self, end: StepSucceededPayload, entity: Entity) -> None:
+    def record_success(self, end: StepSucceededPayload, entity: Entity, *, awaited: bool = False) -> None:
         """Record a success whose value has passed its check."""
         node, context = self.node, self.context
         recorded = end.replace(duration=self.elapsed, **(node.cache or {}))
@@ -231,6 +233,8 @@ class StepRun(Struct, frozen=True):
             return
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
+        # In a group that needs only some of its branches, the success stops others, which may have effects.
+        node.deferred = not awaited and node.frame.enough is None and has_no_effects(node.step)
         self.count_success()
         if node.step.on_success is not None:
             node.jump = "on_success"

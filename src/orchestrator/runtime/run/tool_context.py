@@ -130,7 +130,11 @@ class StepContext:
         if kind is McpServers and self._servers is not None:
             return cast("T", self._servers())
         if kind is not ModelGateway or self._gateway is None:
-            raise StepError(f"no {kind.__name__} is available to this step", retryable=False)
+            raise StepError(
+                f"no {kind.__name__} is available to this step",
+                help='a tool that is declared with `effects="none"` gets none: models and servers are effects',
+                retryable=False,
+            )
         if threading.get_ident() != self._thread:
             raise StepError("only tools that are coroutine functions can call models", retryable=False)
         return cast("T", self._gateway())

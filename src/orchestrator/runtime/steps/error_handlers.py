@@ -80,6 +80,7 @@ class HandlerRun:
         if body is None:
             self._handled(None)
         else:
+            self._run.context.defer()  # what it does depends on the failure
             self._frame = self._run.open(body.steps, self._path, self._scope, self)
 
     def stop(self) -> None:

@@ -219,7 +219,7 @@ class ForEachRun:
             duration=run.elapsed,
             items=self._values,
         )
-        run.succeed(end, entity)
+        run.succeed(end, entity, awaited=self._values.are_stored)
 
 
 class RepeatRun:
@@ -342,4 +342,4 @@ class RepeatRun:
         counts = {"count": len(self._values), "succeeded": len(self._values), "failed": 0}
         end = StepSucceededPayload(output=self._value, items=counts, state=self._state)
         entity = step_values.succeeded(self._loop, end, attempts=1, duration=run.elapsed, items=self._values)
-        run.succeed(end, entity)
+        run.succeed(end, entity, awaited=self._values.are_stored)

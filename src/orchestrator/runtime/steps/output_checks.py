@@ -128,6 +128,7 @@ async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: 
     from orchestrator.models.calls.gateway import ModelChoice
     from orchestrator.models.calls.judge import opinion_of, request_of
 
+    await run.context.until_durable(run.context.deferred)
     model: Any = judge.model.evaluate(scope)
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
     answer = await run.parts.models.judge_gateway(run.node).ask(

@@ -60,6 +60,11 @@ class ItemValues:
         else:
             self._kept[index] = self._value_of(output) if state == "succeeded" else output
 
+    @property
+    def are_stored(self) -> bool:
+        """Whether they are read from the journal."""
+        return self._kept is None
+
     def values(self) -> list[Any]:
         """All values, in the order of the items; those of items that have not ended are left out."""
         indexes = list(self.ends)

@@ -29,7 +29,7 @@ class ValidateResult(TypedDict):
     errors: Annotated[list[Violation], "The places where they do not."]
 
 
-@tool(primary="result")
+@tool(primary="result", effects="none")
 def query(
     data: Annotated[Any, "The data to query."],
     path: Annotated[str, "The JSONPath, such as `$.items[0].name`, `items[*].tags[-1]` or `rows[?@.price < 10]`."],
@@ -95,7 +95,7 @@ def _first_missing(data: Any, keys: tuple[str | int, ...]) -> str:
     return "the path ends early"
 
 
-@tool
+@tool(effects="none")
 def merge(
     values: Annotated[list[dict[str, Any]], "The objects. Later ones override earlier ones."],
     deep: Annotated[bool, "Whether nested objects are merged instead of replaced."] = True,
@@ -131,7 +131,7 @@ def _merged(first: dict[str, Any], second: dict[str, Any], deep: bool, lists: st
     return result
 
 
-@tool(primary="valid")
+@tool(primary="valid", effects="none")
 def validate(
     data: Annotated[Any, "The data to validate."],
     schema: Annotated[

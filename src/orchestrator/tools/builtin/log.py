@@ -6,7 +6,7 @@ from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 
 
-@tool(name="write")
+@tool(name="write", effects="none")
 async def write_message(
     message: Annotated[str, "The text to record."],
     context: ToolContext,

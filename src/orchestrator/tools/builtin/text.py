@@ -51,7 +51,7 @@ class ReplaceResult(TypedDict):
     count: Annotated[int, "The number of replacements."]
 
 
-@tool
+@tool(effects="none")
 def template(
     template: Annotated[str, "The template, for example the content of a file."],
     values: Annotated[dict[str, Any] | None, "The values that the template can read, by name."] = None,
@@ -89,7 +89,7 @@ _UNITS = {
 }
 
 
-@tool(primary="parts")
+@tool(primary="parts", effects="none")
 def split(
     text: Annotated[str, "The text to split."],
     by: Annotated[Literal["lines", "paragraphs", "sentences", "words"], "The units to split into."] = "paragraphs",
@@ -168,7 +168,7 @@ Flags = Annotated[
 ]
 
 
-@tool(primary="matches")
+@tool(primary="matches", effects="none")
 def regex(text: Annotated[str, "The text to search."], pattern: Expression, flags: Flags = "") -> RegexResult:
     r"""Find all matches of a regular expression.
 
@@ -186,7 +186,7 @@ def regex(text: Annotated[str, "The text to search."], pattern: Expression, flag
     return {"matches": matches, "count": len(matches)}
 
 
-@tool(primary="text")
+@tool(primary="text", effects="none")
 def replace(
     text: Annotated[str, "The text to search."],
     pattern: Expression,

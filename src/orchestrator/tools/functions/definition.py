@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_args, overload
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.expressions.types.value_types import ANY, Type
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.contract import Action, Parameter, RefusalCheck, Tool, ToolContext
+from orchestrator.tools.contract import Action, Effects, Parameter, RefusalCheck, Tool, ToolContext
 from orchestrator.tools.functions.annotations import annotation_name, describe_annotation
 from orchestrator.tools.functions.docstrings import Docstring, parse_docstring
 from orchestrator.tools.functions.results import json_result
@@ -36,6 +36,7 @@ class _Options(Struct, frozen=True):
     refusal: RefusalCheck | None = None
     version: str = "1"
     reads: tuple[str, ...] = ()
+    effects: Effects = "external"
 
 
 @overload
@@ -49,6 +50,7 @@ def tool(
     refusal: RefusalCheck | None = None,
     reads: Iterable[str] = (),
     version: str = "1",
+    effects: Effects = "external",
 ) -> Callable[[T], T]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -60,6 +62,7 @@ def tool(
     refusal: RefusalCheck | None = None,
     reads: Iterable[str] = (),
     version: str = "1",
+    effects: Effects = "external",
 ) -> Any:
     """Make a typed function or class a tool. It stays callable in Python.
 
@@ -74,6 +77,9 @@ def tool(
         refusal: Decides from the known parameters and the permissions whether a call is permitted.
         reads: The parameters that name a file which must exist.
         version: Change it when the same parameters give another result.
+        effects: "none" if the function only computes its result: it writes nothing, calls no service, costs nothing and
+            takes little time. Steps without effects that depend on it then start before its success is durable. Of a
+            class: that of all its methods.
 
     Example:
         >>> @tool
@@ -84,9 +90,10 @@ def tool(
     """
 
     def mark(target: T) -> T:
-        options = _Options(
-            name, primary, (requires,) if isinstance(requires, str) else tuple(requires), refusal, version, tuple(reads)
-        )
+        needed = (requires,) if isinstance(requires, str) else tuple(requires)
+        options = _Options(name, primary, needed, refusal, version, tuple(reads), effects)
+        if effects not in get_args(Effects):
+            raise _wrong(_place(target), f"unknown `effects` {effects!r}", f"use {quoted_list(get_args(Effects))}")
         try:
             setattr(target, _MARK, options)
         except (AttributeError, TypeError) as error:
@@ -166,6 +173,7 @@ def to_action(function: Callable[..., Any]) -> Action:
         requires=options.requires,
         refusal=options.refusal,
         reads=options.reads,
+        effects=options.effects,
         example=documentation.example,
     )
 
@@ -245,6 +253,8 @@ def _from_instance(instance: Any, name: str | None) -> Tool:
     if not methods:
         raise _wrong(place, "it has no public methods", "add a typed method for each action")
     actions = {action.name: action for action in map(to_action, methods)}
+    if options.effects == "none":
+        actions = {key: replace(action, effects="none") for key, action in actions.items()}
     tool_name = _checked_name(name or options.name or _snake(kind.__name__), place)
     description = parse_docstring(inspect.cleandoc(kind.__doc__ or "")).description
     return Tool(tool_name, actions, description, options.version)

@@ -93,7 +93,7 @@ class Action(Struct, frozen=True):
     the extras (or other distributions) that must be installed. `example` is a step in YAML. `uses_model`: it calls
     models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`. `result_type`
     returns the type of the result if it follows from the constant parameters and the defaults; parameters whose value
-    is known only at run time are absent. With `effects` "none" a step that was lost in a crash is simply computed again, so
+    is known only at run time are absent. With `effects` "none" a step that was lost in a crash is computed again, so
     what depends on it need not wait until its success is durable, unless that has effects itself.
     """
 

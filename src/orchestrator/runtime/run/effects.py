@@ -1,8 +1,8 @@
 """Which steps have no effects, so that what follows them need not wait until their success is durable.
 
-The promise: nothing with effects starts before everything that it depends on is durable. A step without effects may start
-earlier, because nobody can see what it did: if its record is lost in a crash, it is computed again, and so is everything
-that was built upon it.
+The promise: nothing with effects starts before everything that it depends on is durable. A step without effects may
+start earlier, because nobody can see what it did: if its record is lost in a crash, it is computed again, and so is
+everything that was built upon it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def has_no_effects(step: StepPlan) -> bool:
     """Whether a step only computes: a call of a tool without effects, or what collects the values of other steps.
 
-    A judge costs money, a cached result is seen by other runs, and with `on_resume` the user wants to know of each attempt.
+    A judge costs money, a cached result is seen by other runs, and with `on_resume` the user wants to know of each
+    attempt.
     """
     work = step.work
     if isinstance(work, ToolCall):

@@ -20,7 +20,6 @@ from orchestrator.journal.commit_thread import Journal
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.models.calls.gateway import ModelGateway
 from orchestrator.runtime.run import scheduler
-from orchestrator.runtime.run.effects import has_no_effects
 from orchestrator.tools.default_tools import builtin_registry
 from tests.runtime.support import PATIENCE
 
@@ -260,12 +259,12 @@ def first_step(client: orc.Orchestrator, **more: Any) -> Any:
 
 
 def test_what_counts_as_a_step_without_effects(client: orc.Orchestrator) -> None:
-    assert has_no_effects(first_step(client))
-    assert has_no_effects(first_step(client, check=["output > 0"]))
+    assert not first_step(client).has_effects
+    assert not first_step(client, check=["output > 0"]).has_effects
     for more in ({"cache": True}, {"on_resume": "ask"}, {"check": {"judge": {"model": "ollama:m", "rubric": "good"}}}):
-        assert not has_no_effects(first_step(client, **more)), more
+        assert first_step(client, **more).has_effects, more
     (acts,) = client.compile({"steps": [step("a", "act")]}).plan.steps
-    assert not has_no_effects(acts)
+    assert acts.has_effects
 
 
 def test_the_actions_of_text_json_and_log_have_no_effects() -> None:
@@ -286,7 +285,7 @@ def test_the_methods_of_a_class_without_effects_have_none(world: World, tmp_path
 
     steps = [{"id": "a", "action": "sums.add", "parameters": {"numbers": [1, 2]}}]
     with opened(world, tmp_path, Sums()) as client:
-        assert has_no_effects(client.compile({"steps": steps}).plan.steps[0])
+        assert not client.compile({"steps": steps}).plan.steps[0].has_effects
 
 
 def test_other_words_for_effects_are_refused() -> None:

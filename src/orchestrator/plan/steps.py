@@ -433,6 +433,19 @@ class StepPlan(Struct, frozen=True):
         """Whether the compiler added the step to ask for the `<AUTO>` values of another step."""
         return is_auto(self.id)
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether the step does more than compute, so that it starts only when all that it depends on is durable.
+
+        Without effects are calls of tools that declare it, and what collects the values of other steps. A judge costs
+        money, a cached result is seen by other runs, and with `on_resume` the user wants to know of each attempt.
+        """
+        work, check = self.work, self.check
+        if isinstance(work, ToolCall):
+            computes = work.action.effects == "none" and self.cache is None and self.on_resume == "rerun"
+            return not computes or (check is not None and check.judge is not None)
+        return check is not None or not isinstance(work, StepGroup | Switch | ForEach | RepeatLoop | SubPipeline)
+
     def children(self) -> Iterator[Children[StepPlan]]:
         """Yield the blocks of steps inside: those of its work, then those that handle its errors."""
         yield from self.work.children()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Effects = Literal["none", "external"]
-"""What a call does besides computing its result. `none`: nothing, within this process, quickly and at no cost."""
+"""What a call does in addition to computing its result. `none`: nothing; it is quick and free, in this process."""
 
 
 class Parameter(Struct, frozen=True):

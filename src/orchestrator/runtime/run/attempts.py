@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
 from orchestrator.journal.payloads import StepWarningPayload
 from orchestrator.plan.steps import ToolCall
-from orchestrator.runtime.run.effects import has_no_effects
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values.scope import copy_of
@@ -97,7 +96,7 @@ class Attempts:
             raise TypeError("only tool calls have attempts")
         if node.step.on_resume != "rerun":  # a process that resumes the run must know that it was begun
             await run.context.log.commit()
-        elif not has_no_effects(node.step):
+        elif node.step.has_effects:
             await run.context.until_durable(node.needs)
         make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.tool, work.action, parameters, context)
         if node.step.check is not None:

@@ -24,7 +24,6 @@ from orchestrator.journal.payloads import (
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.run.branches import has_enough, is_tolerated
-from orchestrator.runtime.run.effects import has_no_effects
 from orchestrator.runtime.run.failures import error_data, traceback_data
 from orchestrator.runtime.run.model_access import ModelAccess
 from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
@@ -234,7 +233,7 @@ class StepRun(Struct, frozen=True):
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
         # In a group that needs only some of its branches, the success stops others, which may have effects.
-        node.deferred = not awaited and node.frame.enough is None and has_no_effects(node.step)
+        node.deferred = not awaited and node.frame.enough is None and not node.step.has_effects
         self.count_success()
         if node.step.on_success is not None:
             node.jump = "on_success"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from control import cancels, commands
+from large_store import pruned, shown
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import noop
 
@@ -148,6 +149,14 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
     "control": lambda quick: [
         Measured("commands from another process", "command", 4 if quick else 40, commands),
         Measured("cancel of a program that ignores SIGTERM", "cancel", 1, cancels),
+    ],
+    "show": lambda quick: [
+        Measured(f"`show` of a loop of {count:,} items", "item", count, shown)
+        for count in ([4_000] if quick else [1_000_000])
+    ],
+    "prune": lambda quick: [
+        Measured(f"p95 of a small run, and next to pruning {count:,} of {2 * count:,} runs", "run", count, pruned)
+        for count in ([20] if quick else [50_000])
     ],
     "contended": lambda quick: [
         Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))

@@ -9,9 +9,9 @@ def markdown(results: dict[str, Any]) -> str:
     parts = []
     if results["jobs"]:
         parts.append(_table(_JOBS, [row for job in results["jobs"].values() for row in _job_rows(job)]))
-    if sizes := [found for name, found in results.get("alone", {}).items() if name != "contended"]:
+    if sizes := [found for name, found in results.get("alone", {}).items() if name not in ("contended", "prune")]:
         parts.append(_table(_SIZES, [_size_row(found) for each in sizes for found in each]))
-    if contended := results.get("alone", {}).get("contended"):
+    if contended := [found for name in ("contended", "prune") for found in results.get("alone", {}).get(name, ())]:
         parts.append(_table(_CONTENDED, [_contended_row(found) for found in contended]))
     if results["compile"]:
         parts.append(_table(_COMPILE, list(_compile_rows(results["compile"]))))

@@ -37,13 +37,13 @@ def pruned(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
             gone.append(one.prune(keep=work.count).runs)
             clock.stop()
 
-        beside = waits(directory, prune)
+        contended = waits(directory, prune)
     # The run that was copied goes too, and so do those of the writers, which have ended.
     return {
         "stored": min(gone[0], work.count),
         "alone": _high(alone),
-        "latency": _high(beside),
-        "worst": max(beside),
+        "latency": _high(contended),
+        "worst": max(contended),
     }
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
+from orchestrator.journal.store.chunks import chunks
 from orchestrator.journal.store.queries.statuses import folds, run_head
 from orchestrator.journal.store.stored_data import check_data, damaged, event_name, stored_event, stored_object
 from orchestrator.journal.store.tables import events
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
 
 _VALUES = ("output", "values", "accumulators", "question", "answer", "error", "cache", "cached")
-_AT_ONCE = 500
 _REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "steps", "inputs")
 
 
@@ -37,9 +37,12 @@ def page(
         .order_by(events.c.seq)
         .limit(limit)
     )
-    if paths is not None:
-        query = query.where(events.c.path.in_(paths))
-    return _read(database, run_id, query, whole=whole)
+    if paths is None:
+        return _read(database, run_id, query, whole=whole)
+    found: list[Event] = []
+    for some in chunks(sorted(set(paths))):
+        found += _read(database, run_id, query.where(events.c.path.in_(some)), whole=whole)
+    return sorted(found, key=lambda event: event.seq)[:limit]
 
 
 def outline_page(
@@ -155,9 +158,9 @@ def put_values(database: Database, found: ResumeState) -> ResumeState:
 def _data_at(database: Database, run_id: str, key: int, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the data of the events with these numbers, with large values in place."""
     query = sa.select(events.c.seq, events.c.type, events.c.data).where(events.c.run == key)
-    for start in range(0, len(seqs), _AT_ONCE):
+    for some in chunks(seqs):
         with database.read() as connection:
-            rows = connection.execute(query.where(events.c.seq.in_(seqs[start : start + _AT_ONCE]))).all()
+            rows = connection.execute(query.where(events.c.seq.in_(some))).all()
         stored = [stored_object(database.url, row.data, event_name(run_id, row.seq)) for row in rows]
         for row, data in zip(rows, resolve_all_blobs(database, stored), strict=True):
             check_data(database.url, run_id, row.seq, row.type, data)

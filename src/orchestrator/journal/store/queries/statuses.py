@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
+from orchestrator.journal.store.chunks import chunks
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.stored_data import (
@@ -83,7 +84,8 @@ def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunSt
     state = wanted.state
     found: list[RunStatus] = []
     before: int | None = None
-    query = select_heads(database).order_by(runs.c.key.desc()).limit(limit)
+    size = min(limit, _PAGE)
+    query = select_heads(database).order_by(runs.c.key.desc()).limit(size)
     if state is not None:
         query = query.where(runs.c.state == ("running" if state in _RUNNING else state))
     query = query.where(*_conditions(wanted))
@@ -95,6 +97,8 @@ def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunSt
                 break
             before = heads[-1].key
             found += [s for s in statuses_of(database, connection, heads) if state is None or s.state == state]
+            if len(heads) < size:
+                break
     return found[:limit]
 
 
@@ -105,8 +109,11 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield runs.c.batch == wanted.batch
     if wanted.since is not None:
         yield runs.c.created_at >= wanted.since
-    for label in wanted.labels:
-        yield runs.c.key.in_(sa.select(labels.c.run).where(labels.c.label == storable(label)))
+    for some in chunks(sorted({storable(label) for label in wanted.labels})):
+        every = sa.select(labels.c.run).where(labels.c.label.in_(some))
+        if len(some) > 1:
+            every = every.group_by(labels.c.run).having(sa.func.count() == len(some))
+        yield runs.c.key.in_(every)
 
 
 def running_states(database: Database) -> dict[str, int]:
@@ -170,15 +177,16 @@ def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]])
     """Return the folds of the runs of these rows."""
     url = database.url
     states = {row.key: stored_fold(url, row.run_id, row.snapshot) for row in heads}
-    # By the numbers of the snapshots just read: a newer one may have been written since.
-    tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in heads]
     query = sa.select(
         events.c.run, events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA
-    )
-    for row in connection.execute(query.where(sa.or_(*tails)).order_by(events.c.run, events.c.seq)):
-        state = states[row[0]]
-        data = stored_object(url, row[6], event_name(state.run_id, row[1]))
-        if row[3] == "step.waiting":  # a question may be large, and it is part of the status
-            data = resolve_blobs(database, data)
-        fold(state, stored_event(url, state.run_id, row[1:6], data))
+    ).order_by(events.c.run, events.c.seq)
+    for some in chunks(heads):
+        # By the numbers of the snapshots just read: a newer one may have been written since.
+        tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in some]
+        for row in connection.execute(query.where(sa.or_(*tails))):
+            state = states[row[0]]
+            data = stored_object(url, row[6], event_name(state.run_id, row[1]))
+            if row[3] == "step.waiting":  # a question may be large, and it is part of the status
+                data = resolve_blobs(database, data)
+            fold(state, stored_event(url, state.run_id, row[1:6], data))
     return [states[row.key] for row in heads]

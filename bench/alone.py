@@ -14,6 +14,7 @@ from control import cancels, commands
 from large_store import pruned, shown
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import noop
+from readers import readings
 
 import orchestrator as orc
 
@@ -158,6 +159,7 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         Measured(f"p95 of a small run, and next to pruning {count:,} of {2 * count:,} runs", "run", count, pruned)
         for count in ([20] if quick else [50_000])
     ],
+    "readers": lambda quick: [Measured(*each) for each in readings(quick)],
     "contended": lambda quick: [
         Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))
         for width, count in ([(100, 5)] if quick else [(10_000, 100)])

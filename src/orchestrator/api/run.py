@@ -59,7 +59,8 @@ class Run:
         """Return the events with a `seq` greater than `after`, in order and without gaps.
 
         With `follow`, wait for new events until the run has ended, or until no process executes it (`interrupted`).
-        To continue later, give the `seq` of the last event as `after`.
+        To continue later, give the `seq` of the last event as `after`. All readers of a process get the same objects:
+        do not change the data of an event.
 
         While this process executes the run, `follow` also returns `step.partial` events: deltas of the answers that
         models are streaming. They have the `seq` 0, are not recorded, and are dropped for slow readers.

@@ -168,6 +168,7 @@ class Journal:
         self._start()
         with self._lock:
             self._journals[lease.key, lease.fence] = journal
+        self.store.feeds.own(lease.key)
         return journal
 
     def close(self) -> None:
@@ -184,6 +185,8 @@ class Journal:
             thread.join()
         self._closed = True
         self._refuse_waiters()
+        for journal in list(self._journals.values()):
+            self.forget(journal)
         if self._unwritten and self.error is not None:
             raise self.error
 
@@ -212,7 +215,9 @@ class Journal:
     def forget(self, journal: RunJournal) -> None:
         """Stop recording this run's events; queued ones are still written."""
         with self._lock:
-            self._journals.pop((journal.lease.key, journal.lease.fence), None)
+            known = self._journals.pop((journal.lease.key, journal.lease.fence), None)
+        if known is not None:
+            self.store.feeds.disown(journal.lease.key)
 
     # --- the thread
 
@@ -293,7 +298,8 @@ class Journal:
                 self.error = None
                 self._retry_seconds = retry.FIRST_PAUSE
                 self.commits += 1
-                self.store.announce()
+                changed = [journal.lease.key for journal in left]
+                self.store.feeds.committed(rows, lost, changed)
         for lease in lost:
             journal = self._journals.get((lease.key, lease.fence))
             if journal is not None:

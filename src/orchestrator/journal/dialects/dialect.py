@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from orchestrator.errors import StoreUnavailable
+    from orchestrator.journal.dialects.change_signal import ChangeSignal
     from orchestrator.journal.turns import Turns
 
 
@@ -39,6 +40,8 @@ class Dialect(ABC):
     """What keeps a selected row as it is until the transaction ends."""
     lease_end: ClassVar[str]
     """The SQL of the time at which a lease ends, with one parameter."""
+    sends_changes: ClassVar[bool] = False
+    """Whether a process must send its changes to others, with `ChangeSignal.send`."""
     one_writer: ClassVar[bool] = False
     """Whether a transaction that writes keeps all others from writing."""
     key_type: ClassVar[TypeEngine[Any] | None] = None
@@ -123,6 +126,10 @@ class Dialect(ABC):
 
     def claim_blobs(self, connection: Connection) -> None:
         """Keep other transactions from writing blobs until this one ends, so that unused ones can be pruned."""
+
+    @abstractmethod
+    def change_signal(self) -> ChangeSignal:
+        """Return what reports the writes of other processes."""
 
     # --- what can go wrong
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.schema import CreateSchema
 
 from orchestrator.errors import MissingExtra
 from orchestrator.journal.dialects import problems
+from orchestrator.journal.dialects.change_signal import Notifications
 from orchestrator.journal.dialects.dialect import Dialect
 from orchestrator.journal.dialects.store_url import lock_timeout, shown_url
 
@@ -36,6 +38,7 @@ class PostgresqlDialect(Dialect):
     driver_module = "psycopg"
     mark = "%s"
     lease_end = "extract(epoch FROM clock_timestamp())::float8 + %s"
+    sends_changes = True
     row_lock = " FOR SHARE"
     id_type = sa.Text(collation="C")  # prefixes are ranges only in code point order
 
@@ -105,6 +108,11 @@ class PostgresqlDialect(Dialect):
     def claim_blobs(self, connection: Connection) -> None:
         """Lock the table: a writer that finds a blob there does not write it, and refers to it a moment later."""
         connection.exec_driver_sql("LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE")
+
+    def change_signal(self) -> Notifications:
+        """Listen on the channel of the schema. Names of channels are short, so it is named by a hash."""
+        channel = "orchestrator_" + hashlib.sha256(self.schema.encode()).hexdigest()[:16]
+        return Notifications(self.engine.raw_connection(), channel)
 
     def problem(self, error: BaseException) -> StoreUnavailable:
         """Return what an error of PostgreSQL means."""

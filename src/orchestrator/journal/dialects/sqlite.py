@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from orchestrator import codes
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.dialects import problems
+from orchestrator.journal.dialects.change_signal import DataVersion
 from orchestrator.journal.dialects.dialect import Dialect
 from orchestrator.journal.dialects.store_url import BUSY_SECONDS, lock_timeout, shown_url
 from orchestrator.journal.turns import Portion
@@ -161,6 +162,10 @@ class SqliteDialect(Dialect):
         """Commit, if the file is still there."""
         self.check_in_place()
         cursor.execute("COMMIT")
+
+    def change_signal(self) -> DataVersion:
+        """Return the count of other connections' commits."""
+        return DataVersion(self.engine.raw_connection())
 
     def problem(self, error: BaseException) -> StoreUnavailable:
         """Return what an error of SQLite means."""

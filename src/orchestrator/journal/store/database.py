@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.pool import PoolProxiedConnection
 
+    from orchestrator.journal.dialects.change_signal import ChangeSignal
     from orchestrator.journal.dialects.dialect import Dialect
 
 
@@ -85,6 +86,11 @@ class Database:
         """Return a connection of the driver itself, for the hot statements."""
         with self.errors():
             return self.engine.raw_connection()
+
+    def change_signal(self) -> ChangeSignal:
+        """Return what reports the writes of other processes."""
+        with self.errors():
+            return self.dialect.change_signal()
 
     def clock(self) -> sa.ColumnElement[float]:
         """Return the expression for the time now, by one clock for all hosts that share the database."""

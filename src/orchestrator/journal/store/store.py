@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,15 @@ from orchestrator import codes
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.dialects.registry import store_may_exist
 from orchestrator.journal.events import ENDS
+from orchestrator.journal.feeds.feeds import Feeds
+from orchestrator.journal.feeds.run_reader import RunReader
 from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.store import blob_store, leases, result_cache, retention
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
+from orchestrator.journal.store.chunks import chunks
 from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
 from orchestrator.journal.store.stored_data import stored_object
@@ -30,15 +32,13 @@ if TYPE_CHECKING:
 
     from orchestrator.errors import LeaseLost
     from orchestrator.journal.events import Event, RunState
+    from orchestrator.journal.feeds.event_feed import EventFeed
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import BatchStatus, CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
     from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.state.run_state import RunFold
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.models.budget import Spent
-
-POLL_SECONDS = 0.05
-"""Seconds after which a waiting reader sees what another process wrote."""
 
 _KEYS = 10_000  # run numbers that are cached
 
@@ -49,9 +49,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._keys: dict[str, int] = {}
-        self._news = threading.Condition()
-        self._waiting = 0
-        self._written = 0
+        self.feeds = Feeds(database, self._feed_page)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
@@ -80,6 +78,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections. Close the journals that use the store first."""
+        self.feeds.close()
         self.database.close()
 
     def __enter__(self) -> Store:
@@ -116,9 +115,7 @@ class Store:
             appender.append([], creations=[creation])
         finally:
             appender.close()
-        lease = creation.lease
-        self.announce()
-        return lease, creation.state
+        return creation.lease, creation.state
 
     def acquire(self, run_id: str, owner: Owner, *, ttl: float = LEASE_SECONDS) -> Lease:
         """Acquire a run without an owner: it was released, its lease expired, or its owner's process has ended.
@@ -129,7 +126,9 @@ class Store:
             RunNotFound: the run does not exist.
             RunOwned: a live process owns it, possibly this one.
         """
-        return leases.acquire(self.database, run_id, owner, ttl)
+        lease = leases.acquire(self.database, run_id, owner, ttl)
+        self.feeds.announce(lease.key)
+        return lease
 
     def renew(self, lease: Lease) -> None:
         """Extend the lease to `ttl` seconds from now.
@@ -142,6 +141,7 @@ class Store:
     def release(self, lease: Lease) -> None:
         """Release the run, so that any process may acquire it at once. A lost lease is ignored."""
         leases.release(self.database, lease)
+        self.feeds.announce(lease.key)
 
     def lease_lost(self, lease: Lease) -> LeaseLost:
         """Return the error of a lease that is no longer valid."""
@@ -245,44 +245,46 @@ class Store:
         """
         return event_pages.put_values(self.database, found)
 
+    def reader(self, run_id: str) -> RunReader:
+        """Return a reader of a run, which learns of its changes without asking the store.
+
+        Raises:
+            RunNotFound: the run does not exist.
+        """
+        return RunReader(self, self.feeds.reader(run_id, self._key(run_id)))
+
     @patient()
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """Wait at most `timeout` seconds for an event newer than `after`; return whether there is one."""
-        key = self._key(run_id)
         deadline = time.monotonic() + timeout
-        query = sa.select(sa.literal(1)).where(events.c.run == key, events.c.seq > after).limit(1)
-        with self._news:
-            self._waiting += 1
-        try:
-            while True:
-                written = self._written
-                with self.database.read() as connection:
-                    if connection.execute(query).first() is not None:
-                        return True
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                with self._news:
-                    if self._written == written:
-                        self._news.wait(min(POLL_SECONDS, remaining))
-        finally:
-            with self._news:
-                self._waiting -= 1
+        query = sa.select(sa.literal(1)).where(events.c.run == self._key(run_id), events.c.seq > after).limit(1)
+        reader = self.reader(run_id) if timeout > 0 else None
+        while True:
+            seen = reader.version() if reader is not None else (0, 0)
+            with self.database.read() as connection:
+                if connection.execute(query).first() is not None:
+                    return True
+            remaining = deadline - time.monotonic()
+            if reader is None or remaining <= 0:
+                return False
+            reader.wait(seen, remaining)
 
     def follow(self, run_id: str, after: int = 0, *, resolve: bool = False) -> Iterator[Event]:
         """Yield the events after `after` as they are recorded, until the run has ended.
 
         It waits for a paused or interrupted run. You can leave at any time and rejoin with the last `seq`.
         """
+        reader = self.reader(run_id)
         while True:
-            found = self.events(run_id, after, resolve=resolve)
+            seen = reader.version()
+            found = reader.read(after) if resolve else self.events(run_id, after, resolve=False)
             yield from found
             if found:
                 after = found[-1].seq
-                if len(found) == 1000 or found[-1].type not in ENDS:
+                if found[-1].type not in ENDS:
                     continue
             elif not self.status(run_id).ended:
-                self.wait(run_id, after, 1.0)
+                reader.wait(seen)
                 continue
             if not self.wait(run_id, after, 0):
                 return
@@ -391,10 +393,9 @@ class Store:
 
     def acknowledge(self, ids: Iterable[int]) -> None:
         """Remove commands that were carried out or are obsolete."""
-        numbers = list(ids)
-        if numbers:
+        for some in chunks(list(ids)):
             with self.database.write() as connection:
-                connection.execute(commands.delete().where(commands.c.id.in_(numbers)))
+                connection.execute(commands.delete().where(commands.c.id.in_(some)))
 
     # --- for the journal
 
@@ -406,12 +407,8 @@ class Store:
         """
         return statuses.load_fold(self.database, lease)
 
-    def announce(self) -> None:
-        """Wake the readers of this process that wait for events."""
-        self._written += 1
-        if self._waiting:
-            with self._news:
-                self._news.notify_all()
+    def _feed_page(self, feed: EventFeed, after: int, limit: int) -> builtins.list[Event]:
+        return event_pages.page(self.database, feed.run_id, feed.key, after, limit, paths=None, whole=True)
 
     @contextmanager
     def _while_there(self, run_id: str) -> Iterator[None]:

@@ -162,7 +162,9 @@ class Execution:
         """Give the run back without having executed anything of it, so that it can be resumed."""
         self._give_back(self.journal)
         _here.runs.discard(self.run_id)
+        self._store.feeds.disown(self.lease.key)
         self.left.set_result(None)
+        self._store.feeds.announce(self.lease.key)
         self._rest()
 
     def post(self, command: Command) -> Future[None]:
@@ -339,7 +341,9 @@ class Execution:
                 await self.journal.leave()
         finally:
             _here.runs.discard(self.run_id)
+            self._store.feeds.disown(self.lease.key)
             self.left.set_result(None)
+            self._store.feeds.announce(self.lease.key)  # what readers see of it changes: they may have to leave
             with self._lock:
                 if not self._resting.done():
                     if isinstance(failure, OrchestratorError):

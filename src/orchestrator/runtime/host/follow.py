@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.errors import StepError, StoreError
 from orchestrator.history.result import Result, result_of
 from orchestrator.journal import ENDS
-from orchestrator.runtime.host.threads import in_thread
+from orchestrator.journal.feeds.run_reader import EVENTS_AT_ONCE
+from orchestrator.runtime.host.threads import in_reader_thread, in_thread
 from orchestrator.runtime.run.answer_stream import merge_by_time
 from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.history.result import ResultInspector
     from orchestrator.journal import ActiveStep, Event, RunStatus
+    from orchestrator.journal.feeds.run_reader import RunReader
     from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
     from orchestrator.runtime.run.answer_stream import AnswerSubscription
@@ -28,27 +30,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 INTERVAL = 0.5
-"""Seconds that a reader sleeps at most before it looks whether the run's owner still lives."""
-
-EVENTS_AT_ONCE = 500
-
+"""Seconds between two looks at a run whose state may change without an event."""
 
 STREAM_INTERVAL = 0.1
-"""The same while answers of models are streamed."""
+"""Seconds between two wakes of a reader while answers of models are streamed."""
 
 
 class AnswerStream:
     """The deltas of the answers of a run's models, while this process executes the run."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, notify: Callable[[], None] = lambda: None) -> None:
+        """`notify` is called when there is a delta to take."""
         self._engine = engine
         self._run_id = run_id
+        self._notify = notify
         self._subscription: AnswerSubscription | None = None
-
-    @property
-    def interval(self) -> float:
-        """How long to sleep at most between two looks, in seconds."""
-        return INTERVAL if self._subscription is None else STREAM_INTERVAL
 
     def take(self) -> list[Event]:
         """Return the deltas since the last call."""
@@ -57,7 +53,7 @@ class AnswerStream:
         if subscription is not None and (execution is None or execution.answers is not subscription.publisher):
             self.close()
         if self._subscription is None and execution is not None:
-            self._subscription = execution.answers.subscribe()
+            self._subscription = execution.answers.subscribe(self._notify)
         return deltas
 
     def close(self) -> None:
@@ -87,30 +83,50 @@ class Follower:
 
         With `follow`, pieces of answers are among them while the run is executed here.
         """
-        with closing(self.answer_stream()) as stream:
+        if not follow:
+            while batch := self._batch(after):
+                yield from batch
+                after = batch[-1].seq
+            return
+        reader, checked = self._reader(), -1
+        with closing(self._stream(reader)) as stream:
             while True:
-                deltas = stream.take() if follow else []
-                batch = self._batch(after)
+                seen = reader.version()  # first: what happens from here on differs from it
+                deltas, batch = stream.take(), reader.read(after)
                 yield from merge_by_time(batch, deltas)
                 after = batch[-1].seq if batch else after
-                if len(batch) < EVENTS_AT_ONCE:
-                    if not follow or (_may_be_over(batch) and _is_over(self._status(), after)):
+                if len(batch) == EVENTS_AT_ONCE:
+                    continue
+                if seen[1] != checked or _may_be_over(batch):
+                    if _is_over(self._status(), after):
                         return
-                    self._sleep(after, stream.interval)
+                    checked = seen[1]
+                reader.wait(seen)
 
     async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
-        """As `events`."""
-        with closing(self.answer_stream()) as stream:
+        """As `events`. It takes no thread while it waits."""
+        if not follow:
+            while batch := await in_reader_thread(partial(self._batch, after)):
+                for event in batch:
+                    yield event
+                after = batch[-1].seq
+            return
+        reader, checked = await in_reader_thread(self._reader), -1
+        with closing(self._stream(reader)) as stream:
             while True:
-                deltas = stream.take() if follow else []
-                batch = await in_thread(partial(self._batch, after))
+                seen = reader.version()
+                deltas, shared = stream.take(), reader.shared(after)
+                batch = await in_reader_thread(partial(reader.read, after)) if shared is None else shared
                 for event in merge_by_time(batch, deltas):
                     yield event
                 after = batch[-1].seq if batch else after
-                if len(batch) < EVENTS_AT_ONCE:
-                    if not follow or (_may_be_over(batch) and _is_over(await in_thread(self._status), after)):
+                if len(batch) == EVENTS_AT_ONCE:
+                    continue
+                if seen[1] != checked or _may_be_over(batch):
+                    if _is_over(await self._astatus(), after):
                         return
-                    await in_thread(partial(self._sleep, after, stream.interval))
+                    checked = seen[1]
+                await reader.wait_async(seen)
 
     def answer_stream(self) -> AnswerStream:
         """Stream the answers of the run's models, if it is executed here. Close it."""
@@ -126,7 +142,9 @@ class Follower:
             StoreError: It was executed here and had to be given up because of the store.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        reader: RunReader | None = None
         while True:
+            seen = (0, 0) if reader is None else reader.version()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             execution = self._execution()
             if execution is not None:
@@ -146,13 +164,18 @@ class Follower:
                 return status, None
             if left == 0.0:
                 raise self._still_running()
-            self._sleep(status.last_seq, min(INTERVAL, left or INTERVAL))
+            if reader is None:
+                reader = self._reader()  # and look again: nothing was announced to it before
+            else:
+                reader.wait(seen, _sooner(left, _look_again(status, execution)))
 
     async def arest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:  # noqa: ASYNC109 - a twin
         """As `rest`."""
         try:
+            reader: RunReader | None = None
             async with asyncio.timeout(timeout):
                 while True:
+                    seen = (0, 0) if reader is None else reader.version()
                     execution = self._execution()
                     if execution is not None:
                         try:
@@ -163,13 +186,16 @@ class Follower:
                         self._cause = execution.cause
                         if execution.end is not None and execution.is_on_this_thread:
                             return execution.status(), execution.end
-                    status = await in_thread(self._status)
+                    status = await self._astatus()
                     if execution is not None and status.ended:
                         await asyncio.shield(asyncio.wrap_future(execution.left))
                         continue
                     if _rests(status):
                         return status, None
-                    await in_thread(partial(self._sleep, status.last_seq, INTERVAL))
+                    if reader is None:
+                        reader = await in_reader_thread(self._reader)
+                    else:
+                        await reader.wait_async(seen, _look_again(status, execution))
         except TimeoutError:
             raise self._still_running() from None
 
@@ -214,11 +240,20 @@ class Follower:
     def _status(self) -> RunStatus:
         return self.engine.status(self._run_id)
 
+    async def _astatus(self) -> RunStatus:
+        execution = self.engine.execution(self._run_id)
+        if execution is not None and execution.is_on_this_thread:
+            return execution.status()
+        return await in_reader_thread(self._status)
+
+    def _reader(self) -> RunReader:
+        return self.engine.store.reader(self._run_id)
+
+    def _stream(self, reader: RunReader) -> AnswerStream:
+        return AnswerStream(self.engine, self._run_id, partial(reader.stir, STREAM_INTERVAL))
+
     def _batch(self, after: int) -> list[Event]:
         return self.engine.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
-
-    def _sleep(self, after: int, seconds: float) -> None:
-        self.engine.store.wait(self._run_id, after, seconds)
 
     def _still_running(self) -> TimeoutError:
         return TimeoutError(f"run `{self._run_id}` has not ended yet")
@@ -243,8 +278,22 @@ def _goes_on_alone(step: ActiveStep) -> bool:
     return not step.kind and (step.answered or step.waiting_until is not None)
 
 
+def _look_again(status: RunStatus, execution: Execution | None) -> float | None:
+    """After how many seconds the state may be another one without an event, if it may be.
+
+    Another process's run is `waiting` only some time after the question was asked; one that is executed here may rest
+    and continue before that is recorded.
+    """
+    asks = any(step.question is not None for step in status.active)
+    return INTERVAL if execution is not None or (asks and status.state == "running") else None
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
 def _may_be_over(batch: Sequence[Event]) -> bool:
-    return not batch or batch[-1].type in ENDS
+    return bool(batch) and batch[-1].type in ENDS
 
 
 def _is_over(status: RunStatus, seen: int) -> bool:

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
+READER_THREADS: Final = 4
+"""Threads in which the readers of an event loop ask the store."""
+
+_readers: RunVar[anyio.CapacityLimiter] = RunVar("readers")
+
 
 async def in_thread(function: Callable[[], T]) -> T:
     """Run something that blocks; a caller that is cancelled does not wait for it."""
     return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+
+
+async def in_reader_thread(function: Callable[[], T]) -> T:
+    """As `in_thread`, for the readers of runs: those of an event loop take turns in a few threads."""
+    try:
+        limiter = _readers.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(READER_THREADS)
+        _readers.set(limiter)
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=limiter)
 
 
 async def acquire_in_thread(acquire: Callable[[], T], release: Callable[[T], None]) -> T:

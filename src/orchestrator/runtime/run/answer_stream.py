@@ -10,6 +10,8 @@ from orchestrator.journal import Event
 from orchestrator.journal.payloads import StepPartialPayload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.runtime.values.redaction import Redactor
 
 MAX_BUFFER: Final = 100_000
@@ -28,9 +30,9 @@ class AnswerPublisher:
         self._subscriptions: frozenset[AnswerSubscription] = frozenset()
         self._held: dict[_Key, str] = {}
 
-    def subscribe(self) -> AnswerSubscription:
-        """Receive deltas from now on. May be called from any thread."""
-        subscription = AnswerSubscription(self)
+    def subscribe(self, notify: Callable[[], None] = lambda: None) -> AnswerSubscription:
+        """Receive deltas from now on. May be called from any thread. `notify` is called when there is one to take."""
+        subscription = AnswerSubscription(self, notify)
         with self._lock:
             self._subscriptions |= {subscription}
         return subscription
@@ -67,16 +69,20 @@ class AnswerPublisher:
 class AnswerSubscription:
     """Buffers the deltas of a run until its reader takes them."""
 
-    def __init__(self, publisher: AnswerPublisher) -> None:
+    def __init__(self, publisher: AnswerPublisher, notify: Callable[[], None]) -> None:
         self.publisher = publisher
+        self._notify = notify
         self._lock = threading.Lock()
         self._buffer: dict[_Key, tuple[float, str]] = {}
 
     def add(self, path: str, attempt: int, delta: str) -> None:
         """Keep a delta until it is taken."""
         with self._lock:
+            first = not self._buffer
             _, before = self._buffer.pop((path, attempt), (0.0, ""))
             self._buffer[path, attempt] = (time.time(), (before + delta)[-MAX_BUFFER:])
+        if first:
+            self._notify()
 
     def take(self) -> list[Event]:
         """Return what has come since the last call, one event for each attempt of a step, the oldest first."""

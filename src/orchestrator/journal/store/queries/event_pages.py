@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
-from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.chunks import AT_ONCE, chunks
 from orchestrator.journal.store.queries.statuses import folds, run_head
 from orchestrator.journal.store.stored_data import check_data, damaged, event_name, stored_event, stored_object
 from orchestrator.journal.store.tables import events
@@ -93,7 +93,7 @@ def failed_later_items(database: Database, key: int) -> Iterator[str]:
         .order_by(events.c.seq)
     )
     with database.read() as connection:
-        yield from connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars()
+        yield from connection.execution_options(yield_per=AT_ONCE).execute(query).scalars()
 
 
 def count_items(database: Database, key: int, loop: str) -> dict[str, int]:

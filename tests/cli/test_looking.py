@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from orchestrator.cli.app import COMMANDS
+from orchestrator.cli.options.usage_errors import OTHER_WORDS
 from orchestrator.cli.terminal.output import seconds
 from orchestrator.diagnostics import CODES
 from orchestrator.expressions.builtins.filters import FILTERS
@@ -385,3 +386,10 @@ def test_each_command_reports_all_invalid_settings_once(project: Project):
         said = done.out + done.err
         for line in ("line 2: ", "line 4: ", "line 6: "):
             assert said.count(line) == 1, (words, said)
+
+
+def test_what_other_tools_call_a_command_leads_to_ours(project: Project) -> None:
+    assert {meant for meant in OTHER_WORDS.values() if not meant.startswith("-")} <= COMMANDS.keys()
+    assert not OTHER_WORDS.keys() & COMMANDS.keys()
+    for word, meant in (("list", "runs"), ("version", "--version"), ("validate", "check")):
+        assert f"did you mean `orchestrator {meant}`?" in project(word).err

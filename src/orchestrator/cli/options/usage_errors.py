@@ -95,6 +95,18 @@ def choice_metavar(choices: type[enum.StrEnum]) -> str:
     return f"[{'|'.join(choices)}]" if len(choices) > 1 else "".join(choices)
 
 
+OTHER_WORDS: Final = {
+    "help": "--help", "version": "--version",
+    "list": "runs", "ls": "runs", "ps": "runs", "history": "runs",
+    "log": "events", "logs": "events", "watch": "status",
+    "start": "run", "exec": "run", "execute": "run", "batch": "map",
+    "stop": "cancel", "kill": "cancel", "continue": "resume", "rerun": "retry", "restart": "retry",
+    "validate": "check", "lint": "check", "compile": "check", "new": "init", "create": "init",
+    "plan": "graph", "clean": "prune", "approve": "answer",
+}  # fmt: skip
+"""What other tools call a command, or an option, of this one."""
+
+
 class CliCommand(TyperCommand):
     """A command whose help names its arguments, and not the Python types that hold them."""
 
@@ -139,7 +151,7 @@ class CliGroup(TyperGroup):
         """Find the command that the first word names."""
         if args and self.get_command(ctx, args[0]) is None:
             known = self.list_commands(ctx)
-            near = _near(args[0], known)
+            near = OTHER_WORDS.get(args[0]) or _near(args[0], known)
             help = f"did you mean `{ctx.command_path} {near}`?" if near else f"the commands are {', '.join(known)}"
             raise ConfigurationError(f"unknown command `{args[0]}`", help=help)
         return super().resolve_command(ctx, args)

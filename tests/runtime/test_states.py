@@ -1,11 +1,16 @@
 """What becomes of each step, and of the run: conditions, skips, retries, timeouts, failures, jumps."""
 
+import asyncio
+import gc
 import threading
+from pathlib import Path
 
 import pytest
 
 import orchestrator as orc
+from orchestrator.plan.serialization import plan_data, shared_plan_data
 from orchestrator.remedies import Resume
+from orchestrator.runtime.host import garbage
 from tests.runtime.support import PATIENCE, Bench, ended, pipeline, states, step
 
 NO_WAIT = {"max_attempts": 3, "delay": 0}
@@ -268,3 +273,36 @@ def test_variables_may_read_inputs_and_each_other(client: orc.Orchestrator) -> N
         )
     ).run(name="Bob")
     assert result.outputs == {"a": "Hello BOB"}
+
+
+def test_the_garbage_collector_looks_less_often_only_while_runs_execute(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    @orc.tool
+    async def look() -> None:
+        seen.append(gc.get_threshold()[0])
+
+    before = gc.get_threshold()
+    with orc.Orchestrator(directory=tmp_path, tools=[look]) as client:
+        asyncio.run(client.compile({"steps": [{"id": "a", "tool": "look"}]}).arun())
+    assert (seen, gc.get_threshold()) == ([garbage.THRESHOLD], before)
+
+
+def test_what_the_caller_has_set_for_the_garbage_collector_stays() -> None:
+    before = gc.get_threshold()
+    try:
+        for own in (garbage.THRESHOLD + 1, 0):
+            gc.set_threshold(own)
+            garbage.run_begins()
+            assert gc.get_threshold()[0] == own
+            garbage.run_ends()
+            assert gc.get_threshold()[0] == own
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_the_runs_of_a_pipeline_share_what_they_record_of_its_plan(client: orc.Orchestrator) -> None:
+    plans = [client.compile(pipeline(step("a"))).plan for _ in range(2)]
+    assert shared_plan_data(plans[0]) is shared_plan_data(plans[0])
+    assert shared_plan_data(plans[0]) is not shared_plan_data(plans[1])
+    assert shared_plan_data(plans[0]) == plan_data(plans[0])

@@ -26,7 +26,7 @@ class OutputPlan(Struct, frozen=True):
     reads: tuple[str, ...] = ()
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, weakref=True):
     """A checked pipeline. Relative paths start in `directory`; `digest` identifies what the plan does.
 
     `pipelines` holds every called pipeline, at any depth, by the path of its file; theirs are empty.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -46,6 +47,18 @@ Data = dict[str, Any]
 def plan_data(plan: Plan) -> Data:
     """Return the plan as JSON data: without functions, templates as text, nested steps under the keys of the file."""
     return _PlanWriter(everything=True).plan(plan)
+
+
+def shared_plan_data(plan: Plan) -> Data:
+    """Return the same as `plan_data`, made once for each plan: all runs of a pipeline record it. Do not change it."""
+    key = id(plan)
+    found = _shared.get(key)
+    if found is None or found[0]() is not plan:
+        found = _shared[key] = (weakref.ref(plan, lambda _: _shared.pop(key, None)), plan_data(plan))
+    return found[1]
+
+
+_shared: dict[int, tuple[weakref.ref[Plan], Data]] = {}
 
 
 def step_data(step: StepPlan, *, everything: bool = True) -> Data:

@@ -423,8 +423,12 @@ def _step_requeued(state: RunFold, event: Event, _: StepRequeuedPayload) -> None
 
 def _begin(state: RunFold, path: str) -> None:
     """Remove a step from the sets of steps that do not work."""
-    for paths in (state.ready, state.failed, state.cancelled):
-        paths.pop(path, None)
+    if state.ready:
+        state.ready.pop(path, None)
+    if state.failed:
+        state.failed.pop(path, None)
+    if state.cancelled:
+        state.cancelled.pop(path, None)
     if path in state.handled:
         del state.handled[path]
         state.continued -= is_top_level(path)

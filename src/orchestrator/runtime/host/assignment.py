@@ -18,7 +18,7 @@ from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.model import Plan
-from orchestrator.plan.serialization import plan_data
+from orchestrator.plan.serialization import plan_data, shared_plan_data
 from orchestrator.remedies import Resume
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
@@ -92,7 +92,7 @@ def new_run(
         sources=plan.sources,
         directory=str(plan.directory),
         digest=plan.digest,
-        plan=redactor.scrub_plan(plan_data(plan)),
+        plan=redactor.scrub_plan(shared_plan_data(plan)),
         inputs=inputs.recorded(redactor),
         options=recorded,
         now=now,

@@ -16,6 +16,7 @@ from orchestrator.journal import Command, Owner
 from orchestrator.journal.payloads import RunCancelledPayload, RunWarningPayload
 from orchestrator.plan.lookup import require_shared
 from orchestrator.remedies import ShowRun
+from orchestrator.runtime.host import garbage
 from orchestrator.runtime.host.assignment import (
     assign,
     effective_options,
@@ -301,6 +302,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         guard_stop(loop)
         task = create_guarded_task(loop, self._run(execution), name=f"run {execution.run_id}")
+        garbage.run_begins()
         self._live[execution.run_id] = (execution, task)
         self._leases.add(execution)
         task.add_done_callback(lambda _: self._left(execution))
@@ -308,6 +310,7 @@ class Engine:
 
     def _left(self, execution: Execution) -> None:
         """Give back a run whose task was cancelled before it began, as when its event loop ends at once."""
+        garbage.run_ends()
         if not execution.done:
             execution.abandon()
         self._leases.remove(execution)

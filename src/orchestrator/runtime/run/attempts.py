@@ -132,6 +132,7 @@ class Attempts:
         node, work = run.node, run.node.step.work
         if node.context is not None:
             node.context.end()
+            node.context = None
         if node.timer is not None:
             node.timer.cancel()
             node.timer = None

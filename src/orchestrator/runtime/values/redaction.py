@@ -6,6 +6,7 @@ import math
 import re
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from orchestrator.runtime.values.secret_forms import forms
@@ -50,7 +51,6 @@ class Redactor:
         self._numbers: dict[str, str] = {}  # by how they are written: 1, 1.0 and true are different values
         self._originals: dict[str, Any] = {}
         self._texts: list[tuple[int, str, str]] = []  # longest first, so that a secret in another does not break it
-        self._mark = re.compile(rf"\[redacted:((?:(?!\[redacted:).)+?)#{re.escape(nonce)}\]")
         self.learn(secrets)
 
     def learn(self, secrets: Mapping[str, Any], within: str = "") -> None:
@@ -61,6 +61,11 @@ class Redactor:
                 self._learn(f"{full}[{index}]" if isinstance(value, dict | list) else full, leaf)
                 for number, part in enumerate(_parts(leaf)):
                     self._learn(f"{full}[{index}.{number}]", part)
+
+    @cached_property
+    def _mark(self) -> re.Pattern[str]:
+        """What finds the marks. Compiled when it is needed, as most runs have no secrets."""
+        return re.compile(rf"\[redacted:((?:(?!\[redacted:).)+?)#{re.escape(self.nonce)}\]")
 
     def __bool__(self) -> bool:
         return bool(self._originals)

@@ -16,7 +16,7 @@ def test_the_benchmark_measures_every_kind_of_work(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     results = json.loads(output.read_text(encoding="utf-8"))
-    assert set(results["jobs"]) == {"chain", "fan", "layers", "branches", "runs", "wide"}
+    assert set(results["jobs"]) == {"chain", "computed", "fan", "layers", "branches", "runs", "wide"}
     for job in results["jobs"].values():
         assert set(job["contenders"]) == {"floor", "orchestrator"}
         assert job["title"] in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.models.clients import ProviderClient
-from orchestrator.models.clients import openai as plain_module
+from orchestrator.models.clients.protocols import openai as plain_module
 from orchestrator.models.messages import Media, Message, ModelRequest, ToolOffer, ToolRequest
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server

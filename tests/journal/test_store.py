@@ -342,3 +342,15 @@ def test_an_sqlite_store_survives_a_loss_of_power(tmp_path: Path):
     with sqlite3.connect(tmp_path / "runs.db") as bare:
         assert bare.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     bare.close()
+
+
+def test_a_connection_that_is_lent_while_the_store_closes_is_closed_when_it_comes_back(store: Store) -> None:
+    with store.database.read() as connection:
+        driver = connection.connection.dbapi_connection
+        store.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with store.database.read() as later:
+        another = later.connection.dbapi_connection
+    for each in (driver, another):
+        with pytest.raises(Exception, match="closed"):
+            each.cursor()  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
     from sqlalchemy.engine import Connection, Engine
-    from sqlalchemy.pool import PoolProxiedConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
     from orchestrator.journal.dialects.change_signal import ChangeSignal
     from orchestrator.journal.dialects.dialect import Dialect
@@ -29,6 +30,12 @@ class Database:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._closed = False
+        event.listen(self.engine, "checkin", self._close_late)
+
+    def _close_late(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        """Close a connection that was lent when the database was closed, or later: the pool would keep it open."""
+        if self._closed:
+            record.invalidate()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Database:
@@ -63,12 +70,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Lend a connection for reading. After `close` it is one for this time only: a result may be read later."""
-        try:
-            with self.errors(), self.engine.connect() as connection:
-                yield connection
-        finally:
-            if self._closed:
-                self.engine.dispose()
+        with self.errors(), self.engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -13,7 +13,7 @@ from typing import Any
 from control import cancels, commands
 from large_store import pruned, shown
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
-from own import noop
+from own import load_engine, noop
 from readers import readings
 
 import orchestrator as orc
@@ -54,7 +54,7 @@ def loop(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
     each = {"id": "each", "for_each": {"file": "rows.jsonl"}, "max_parallel": 32, "steps": steps}
     with client(directory) as one:
         pipeline = one.compile({"id": "loop", "steps": [each], "outputs": {"count": "{{ each.count }}"}})
-        one.list_runs()  # opens the store
+        load_engine(one)
         clock.start()
         run = pipeline.start()
         status = run.wait()
@@ -72,7 +72,7 @@ def batch(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
 
     with client(directory) as one:
         pipeline = one.compile(ROW)
-        one.list_runs()
+        load_engine(one)
         clock.start()
         good = sum(result.ok for result in pipeline.map(rows(), max_parallel=AT_ONCE))
         clock.stop()

@@ -9,6 +9,11 @@ from jobs import Job, Step
 import orchestrator as orc
 
 
+def load_engine(client: orc.Orchestrator) -> None:
+    """Open the store, and load what executes runs: the start of a process has rows of its own."""
+    assert client.backend.engine
+
+
 @orc.tool
 async def noop(value: object = None) -> int:
     """Ignore the argument."""
@@ -35,7 +40,7 @@ def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, A
         store=store, tools=[noop, compute, nap], directory=directory, max_parallel=max_parallel
     ) as client:
         pipeline = client.compile({"id": job.name, "steps": [_step(step, effects=job.effects) for step in job.steps]})
-        client.list_runs()  # opens the store
+        load_engine(client)
         results: list[orc.Result] = []
 
         async def main() -> None:

@@ -241,7 +241,11 @@ def test_a_detached_run_without_a_place_for_its_log_does_not_start(project: Proj
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_being_asked_to_stop_cancels_in_good_order_and_says_how_to_go_on(project: Project, number: int) -> None:
+    before = signal.signal(
+        number, signal.default_int_handler
+    )  # `nohup` has the tests, and their children, ignore SIGHUP
     with project.start("run", "hang.yaml", "--json") as process:
+        signal.signal(number, before)
         assert process.stderr is not None
         assert process.stderr.readline().startswith("✓ first")
         process.send_signal(number)

@@ -9,23 +9,7 @@ event, a large value may be a reference to a blob: `{"$blob": sha256, "size": ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Final,
-    Literal,
-    NoReturn,
-    Self,
-    TypedDict,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_type_hints,
-)
-
-from msgspec import Meta, ValidationError, convert
+from typing import Any, ClassVar, Final, Literal, NoReturn, Self, dataclass_transform
 
 from orchestrator.journal.state.usage import Spending, spending_of
 
@@ -76,12 +60,6 @@ Json = Mapping[str, Any]
 
 _EMPTY: Final[Json] = {}
 
-LARGEST: Final = 2**53
-"""No number that the journal itself counts or measures is larger."""
-
-END_OF_TIME: Final = 2**37
-"""Seconds: the year 6325. Later times cannot be shown on all platforms."""
-
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Payload:
@@ -126,20 +104,6 @@ class Payload:
         vars(payload).update(data if known else {name: data[name] for name in data if name in cls.fields})
         return payload
 
-    @classmethod
-    def problem(cls, data: Json) -> str | None:
-        """Return why JSON data are not such a payload, or None. Unknown keys and references to blobs are allowed."""
-        allowed = _field_types(cls)  # type: ignore[arg-type]  # a class can be hashed, even if its instances cannot
-        for name, value in data.items():
-            plain, hint = allowed.get(name, _ANYTHING)
-            if type(value) in plain or hint is Any or _is_reference(value):
-                continue
-            try:
-                convert(value, hint)
-            except (ValidationError, OverflowError):
-                return f"`{name}` has the wrong type or is out of range"
-        return None
-
     def describe(self) -> list[str]:
         """Return in a few words what a log says of the event, in addition to its type and its step."""
         return []
@@ -151,74 +115,6 @@ class Payload:
     def without_nulls(self) -> Self:
         """Return the payload without the values that are null."""
         return type(self)(**{name: value for name, value in vars(self).items() if value is not None})
-
-
-class _RecordedQuestion(TypedDict, total=False):
-    """What is read of a question."""
-
-    kind: QuestionKind
-    prompt: str
-    answer: Json
-    choices: Sequence[Any]
-
-
-class _RecordedOrigin(TypedDict, total=False):
-    """What is read of where a run was started."""
-
-    tools: Sequence[str]
-    sources: Sequence[str]
-    paths: Sequence[str]
-    run: bool | Sequence[str]
-    hosts: Sequence[str]
-    replay: str | None
-
-
-class _RecordedOptions(TypedDict, total=False):
-    """What is read of the options of a run."""
-
-    max_parallel: Annotated[int, Meta(ge=1, le=LARGEST)] | None
-    timeout: Annotated[float, Meta(ge=0, le=LARGEST)] | None
-    cache: bool
-    origin: _RecordedOrigin | None
-
-
-class _RecordedPlan(TypedDict):
-    """What every plan has."""
-
-    steps: Sequence[Json]
-
-
-_ANYTHING: Final[tuple[frozenset[type], Any]] = (frozenset(), Any)
-_PLAIN: Final[Mapping[Any, set[type]]] = {Json: {dict}, str: {str}, bool: {bool}, type(None): {type(None)}}
-_RANGES: Final[Mapping[Any, Any]] = {
-    int: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)],
-    float: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)],
-}
-_INNER: Final[Mapping[str, Any]] = {"question": _RecordedQuestion, "options": _RecordedOptions, "plan": _RecordedPlan}
-_TIMES: Final = frozenset({"now", "until"})
-_TIME: Final = Annotated[float, Meta(ge=-END_OF_TIME, le=END_OF_TIME)]
-
-
-@cache
-def _field_types(payload: Any) -> Mapping[str, tuple[frozenset[type], Any]]:
-    """Return for each field the types whose values are all allowed, and what other values must be."""
-    hints = get_type_hints(payload)
-    found: dict[str, tuple[frozenset[type], Any]] = {}
-    for name in payload.fields:
-        options = get_args(hints[name]) if type(None) in get_args(hints[name]) else (hints[name],)
-        plain = set().union(*(_PLAIN.get(option, ()) for option in options))
-        if name in _INNER or name in _TIMES:
-            closer: list[Any] = [_INNER.get(name, _TIME)]
-            plain.discard(dict)
-        else:
-            closer = [_RANGES.get(option, option) for option in options if option is not type(None)]
-        optional = [None] if type(None) in options else []
-        found[name] = (frozenset(plain), Union[(*closer, *optional)])
-    return found
-
-
-def _is_reference(value: object) -> bool:
-    return type(value) is dict and value.keys() == {"$blob", "size"}
 
 
 class RunEndPayload(Payload):

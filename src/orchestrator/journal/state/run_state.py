@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, convert, field
 from msgspec.structs import asdict
 
 from orchestrator.journal.events import RunState, StepState
-from orchestrator.journal.payloads import END_OF_TIME, LARGEST
+from orchestrator.journal.payload_types import END_OF_TIME, LARGEST
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import is_top_level, parent_of
 

@@ -15,7 +15,8 @@ from msgspec import MsgspecError
 
 from orchestrator.journal.dialects.problems import unusable
 from orchestrator.journal.events import Event
-from orchestrator.journal.payloads import END_OF_TIME, PAYLOADS
+from orchestrator.journal.payload_types import END_OF_TIME, payload_problem
+from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import storable
@@ -105,7 +106,7 @@ def stored_event(url: str, run_id: str, row: Sequence[Any], data: Mapping[str, A
 def check_data(url: str, run_id: str, seq: int, type: str, data: Mapping[str, Any]) -> None:
     """Refuse data of an event whose fields have the wrong types."""
     payload = PAYLOADS.get(type)
-    problem = payload.problem(data) if payload is not None else None
+    problem = payload_problem(payload, data) if payload is not None else None
     if problem is not None:
         raise damaged(url, f"{event_name(run_id, seq)} (`{type}`): {problem}")
 

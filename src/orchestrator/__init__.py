@@ -100,14 +100,12 @@ _EXPORTS = {
 }
 """Each module with the public names that it defines."""
 
-_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
-
 __version__ = VERSION
 
-__all__ = sorted(["__version__", *_MODULE_OF])
+__all__ = sorted(["__version__", *(name for names in _EXPORTS.values() for name in names)])
 
 
-__getattr__ = lazy_exports(__name__, _MODULE_OF)
+__getattr__ = lazy_exports(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,7 @@
 """Packages whose names are imported from their modules on first use (PEP 562).
 
-A command loads only what it uses: `check` nothing that executes runs, `runs` nothing that compiles.
+A command loads only what it uses: `check` nothing that executes runs, `runs` nothing that compiles. `_EXPORTS` of a
+package is the one list of its names; `docs/generate.py` writes the stub that type checkers read from it.
 """
 
 from __future__ import annotations
@@ -9,25 +10,20 @@ import sys
 
 TYPE_CHECKING = False  # as type checkers read it: `import orchestrator` does not wait for `typing`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
 
-def lazy_exports(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package.
-
-    Args:
-        package: the name of the package.
-        names: the module of each name, relative to the package; for a name of another package, its full name.
-    """
+def lazy_exports(package: str, exports: Mapping[str, Collection[str]]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package; `exports` has each module with its names that the package has too."""
+    modules = {name: module for module, names in exports.items() for name in names}
 
     def load(name: str) -> Any:
         from importlib import import_module
 
-        module = names.get(name)
-        if module is None:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(module if module.startswith("orchestrator.") else f"{package}.{module}"), name)
+        value = getattr(import_module(modules[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orchestrator.lazy_exports import lazy_exports
 
-if TYPE_CHECKING:
-    from orchestrator.compiler.compilation import Compilation, compile_pipeline
+_EXPORTS = {
+    "orchestrator.compiler.compilation": (
+        "Compilation",
+        "compile_pipeline",
+    ),
+}
+"""Each module with its names that the package has too."""
 
-__all__ = ["Compilation", "compile_pipeline"]
-
-__getattr__ = lazy_exports(__name__, {"Compilation": "compilation", "compile_pipeline": "compilation"})
+__getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orchestrator.lazy_exports import lazy_exports
 
-if TYPE_CHECKING:
-    from orchestrator.language.document import Document, read_document, read_document_text
+_EXPORTS = {
+    "orchestrator.language.document": (
+        "Document",
+        "read_document",
+        "read_document_text",
+    ),
+}
+"""Each module with its names that the package has too."""
 
-__all__ = ["Document", "read_document", "read_document_text"]
-
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "Document": "document",
-        "read_document": "document",
-        "read_document_text": "document",
-    },
-)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

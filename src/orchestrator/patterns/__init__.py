@@ -7,40 +7,26 @@ of JSON Schema, for every character of Unicode.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orchestrator.lazy_exports import lazy_exports
 
-if TYPE_CHECKING:
-    from orchestrator.patterns.program import Pattern, PatternMatch, SearchTooLong, compile_pattern
-    from orchestrator.patterns.replacement import Replacement, ReplacementError, read_replacement
-    from orchestrator.patterns.syntax import Dialect, PatternError, parse_pattern
+_EXPORTS = {
+    "orchestrator.patterns.program": (
+        "Pattern",
+        "PatternMatch",
+        "SearchTooLong",
+        "compile_pattern",
+    ),
+    "orchestrator.patterns.replacement": (
+        "Replacement",
+        "ReplacementError",
+        "read_replacement",
+    ),
+    "orchestrator.patterns.syntax": (
+        "Dialect",
+        "PatternError",
+        "parse_pattern",
+    ),
+}
+"""Each module with its names that the package has too."""
 
-__all__ = [
-    "Dialect",
-    "Pattern",
-    "PatternError",
-    "PatternMatch",
-    "Replacement",
-    "ReplacementError",
-    "SearchTooLong",
-    "compile_pattern",
-    "parse_pattern",
-    "read_replacement",
-]
-
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "Dialect": "syntax",
-        "Pattern": "program",
-        "PatternError": "syntax",
-        "PatternMatch": "program",
-        "Replacement": "replacement",
-        "ReplacementError": "replacement",
-        "SearchTooLong": "program",
-        "compile_pattern": "program",
-        "parse_pattern": "syntax",
-        "read_replacement": "replacement",
-    },
-)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

@@ -2,79 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orchestrator.lazy_exports import lazy_exports
 
-if TYPE_CHECKING:
-    from orchestrator.history.result import Result
-    from orchestrator.history.revision import Changes, StepChange
-    from orchestrator.history.step_results import StepResult, StepResults
-    from orchestrator.runtime.host.assignment import permissions_for
-    from orchestrator.runtime.host.batches import Batch, Row, RowResult
-    from orchestrator.runtime.host.engine import Engine
-    from orchestrator.runtime.host.execution import Execution, refuse_blocking
-    from orchestrator.runtime.host.follow import Follower
-    from orchestrator.runtime.host.options import Options
-    from orchestrator.runtime.host.portal import Portal
-    from orchestrator.runtime.host.run_errors import refuse_if_waiting, verdict
-    from orchestrator.runtime.host.threads import in_thread
-    from orchestrator.runtime.run.model_access import merged
-    from orchestrator.runtime.run.model_services import ModelServices
-    from orchestrator.runtime.values.inputs import Bound, bind
-    from orchestrator.runtime.values.redaction import Redactor
+_EXPORTS = {
+    "orchestrator.history.result": ("Result",),
+    "orchestrator.history.revision": (
+        "Changes",
+        "StepChange",
+    ),
+    "orchestrator.history.step_results": (
+        "StepResult",
+        "StepResults",
+    ),
+    "orchestrator.runtime.host.assignment": ("permissions_for",),
+    "orchestrator.runtime.host.batches": (
+        "Batch",
+        "Row",
+        "RowResult",
+    ),
+    "orchestrator.runtime.host.engine": ("Engine",),
+    "orchestrator.runtime.host.execution": (
+        "Execution",
+        "refuse_blocking",
+    ),
+    "orchestrator.runtime.host.follow": ("Follower",),
+    "orchestrator.runtime.host.options": ("Options",),
+    "orchestrator.runtime.host.portal": ("Portal",),
+    "orchestrator.runtime.host.run_errors": (
+        "refuse_if_waiting",
+        "verdict",
+    ),
+    "orchestrator.runtime.host.threads": ("in_thread",),
+    "orchestrator.runtime.run.model_access": ("merged",),
+    "orchestrator.runtime.run.model_services": ("ModelServices",),
+    "orchestrator.runtime.values.inputs": (
+        "Bound",
+        "bind",
+    ),
+    "orchestrator.runtime.values.redaction": ("Redactor",),
+}
+"""Each module with its names that the package has too."""
 
-__all__ = [
-    "Batch",
-    "Bound",
-    "Changes",
-    "Engine",
-    "Execution",
-    "Follower",
-    "ModelServices",
-    "Options",
-    "Portal",
-    "Redactor",
-    "Result",
-    "Row",
-    "RowResult",
-    "StepChange",
-    "StepResult",
-    "StepResults",
-    "bind",
-    "in_thread",
-    "merged",
-    "permissions_for",
-    "refuse_blocking",
-    "refuse_if_waiting",
-    "verdict",
-]
-
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "Batch": "host.batches",
-        "Bound": "values.inputs",
-        "Changes": "orchestrator.history.revision",
-        "Engine": "host.engine",
-        "Execution": "host.execution",
-        "Follower": "host.follow",
-        "ModelServices": "run.model_services",
-        "Options": "host.options",
-        "Portal": "host.portal",
-        "Redactor": "values.redaction",
-        "Result": "orchestrator.history.result",
-        "Row": "host.batches",
-        "RowResult": "host.batches",
-        "StepChange": "orchestrator.history.revision",
-        "StepResult": "orchestrator.history.step_results",
-        "StepResults": "orchestrator.history.step_results",
-        "bind": "values.inputs",
-        "in_thread": "host.threads",
-        "merged": "run.model_access",
-        "permissions_for": "host.assignment",
-        "refuse_blocking": "host.execution",
-        "refuse_if_waiting": "host.run_errors",
-        "verdict": "host.run_errors",
-    },
-)
+__getattr__ = lazy_exports(__name__, _EXPORTS)

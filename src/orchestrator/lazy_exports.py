@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def lazy_exports(package: str, exports: Mapping[str, Collection[str]]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package; `exports` has each module with its names that the package has too."""
+    """Return the `__getattr__` of a package, and make its names what `import *` takes.
+
+    `exports` has each module with its names that the package has too.
+    """
     modules = {name: module for module, names in exports.items() for name in names}
+    sys.modules[package].__dict__["__all__"] = sorted(modules)
 
     def load(name: str) -> Any:
         from importlib import import_module

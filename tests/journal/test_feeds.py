@@ -258,7 +258,7 @@ def test_a_reader_learns_that_a_run_was_released(store: Store, url: str):
 
 
 def test_a_reader_learns_that_the_owner_has_died(store: Store, url: str):
-    words = "import sys\nfrom orchestrator.journal import *\nfrom orchestrator.journal import Store\n"
+    words = "import sys\nfrom orchestrator.journal import Owner, Store\n"
     words += "Store.open(sys.argv[1]).acquire('one', Owner.current(), ttl=600)\nprint('taken', flush=True)\ninput()"
     store.release(create(store, "one"))
     with subprocess.Popen(

@@ -395,7 +395,21 @@ class RunJournal:
             EventTooLarge: `data` has more than `most` characters of JSON; nothing was recorded.
             TypeError, ValueError: `data` is not JSON data; nothing was recorded.
         """
-        data = data or _NOTHING
+        return self._append(type, path, attempt, data or _NOTHING, None, most)
+
+    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
+        """Record an event with a payload; see `record`."""
+        return self._append(payload.type, path, attempt, payload.to_data(), payload, most)
+
+    def _append(
+        self,
+        type: EventType,
+        path: str,
+        attempt: int,
+        data: Mapping[str, Any],
+        payload: Payload | None,
+        most: int | None,
+    ) -> Event:
         encoded = encode_parts(data) if data else "{}"
         self.last_size = len(encoded) if isinstance(encoded, str) else sum(map(len, encoded.values()))
         if most is not None and self.last_size > most:
@@ -404,7 +418,7 @@ class RunJournal:
         before = state.state
         path = storable(path)
         event = Event(self.lease.run_id, state.last_seq + 1, max(time.time(), state.last_at), type, path, attempt, data)
-        fold(state, event)
+        fold(state, event, payload)
         snapshot = self._snapshots.next(state, before=before)
         if self.error is None and not self.left:
             row = EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot)
@@ -412,10 +426,6 @@ class RunJournal:
                 row.spent, row.call = state.spending.spent, spending_of(data).spent
             self._journal.put(row)
         return event
-
-    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
-        """Record an event with a payload; see `record`."""
-        return self.record(payload.type, path, attempt, payload.to_data(), most=most)
 
     def bears(self, problem: StoreError) -> bool:
         """Whether the run continues although the store is unavailable: as long as its lease is known to hold.

@@ -77,7 +77,7 @@ class Payload:
     def __init__(self, **values: Any) -> None:
         if not values.keys() <= self.fields:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(values.keys() - self.fields))}")
-        vars(self).update(values)
+        object.__setattr__(self, "__dict__", values)  # a dictionary of its own: nothing is copied
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -101,7 +101,8 @@ class Payload:
         """Read the payload from JSON data; unknown keys are ignored."""
         payload = cls.__new__(cls)
         known = data.keys() <= cls.fields
-        vars(payload).update(data if known else {name: data[name] for name in data if name in cls.fields})
+        own = dict(data) if known else {name: data[name] for name in data if name in cls.fields}
+        object.__setattr__(payload, "__dict__", own)
         return payload
 
     def describe(self) -> list[str]:

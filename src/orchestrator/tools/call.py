@@ -22,7 +22,7 @@ from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_requirement
 from orchestrator.tools.functions.results import NotJson, json_result
-from orchestrator.tools.functions.task_guard import tool_call
+from orchestrator.tools.functions.task_guard import ToolCallGuard
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.functions.tracebacks import exception_message, innermost_line
 
@@ -52,7 +52,7 @@ async def call_action(action: Action, parameters: Mapping[str, Any], context: To
         values["context"] = context
     if prepared.is_ours:
         return await _called(action, values)
-    with tool_call():
+    with ToolCallGuard():
         return await _called(action, values)
 
 

@@ -52,13 +52,16 @@ STEP_STATES: tuple[StepState, ...] = (
 _WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its error handler", "judge": "its judge"}
 
 
-def fold(state: RunFold, event: Event) -> RunFold:
-    """Apply an event to `state`, in place, and return it. Unknown types change only `last_seq`."""
+def fold(state: RunFold, event: Event, payload: Payload | None = None) -> RunFold:
+    """Apply an event to `state`, in place, and return it. Unknown types change only `last_seq`.
+
+    `payload` is what the event records, if that is at hand.
+    """
     if not event.seq:  # it is not recorded
         return state
     change = _CHANGES.get(event.type)
     if change is not None:
-        change(state, event, event.payload)
+        change(state, event, event.payload if payload is None else payload)
         _set_clock(state, event.at)
     state.last_seq = event.seq
     state.last_at = event.at

@@ -284,7 +284,7 @@ class Scheduler:
         return not any(not node.frame.stopped for node in self._ready)
 
     def _run_of(self, node: StepNode) -> StepRun:
-        return StepRun(node, self._parts)
+        return StepRun(node, self._parts, self.context)
 
     # --- from ready to running
 

@@ -112,15 +112,11 @@ class RunParts(Struct, frozen=True):
 
 
 class StepRun(Struct, frozen=True):
-    """A step of a run."""
+    """A step of a run; `context` is what all steps of the run share."""
 
     node: StepNode
     parts: RunParts
-
-    @property
-    def context(self) -> RunContext:
-        """What all steps of the run share."""
-        return self.parts.context
+    context: RunContext
 
     @property
     def path(self) -> str:

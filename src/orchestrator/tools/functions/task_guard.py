@@ -7,40 +7,38 @@ task.cancel()` or `loop.stop()`, raises an error inside the tool, and so fails i
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
 T = TypeVar("T")
 
 
-class _ToolCall:
-    """A call of a custom tool, as long as it is `active`; `task` is the task that makes it."""
+class ToolCallGuard:
+    """Within it, the function of a custom tool runs: what it starts belongs to this call, as long as it is `active`.
 
-    __slots__ = ("active", "task")
+    `task` is the task that makes the call.
+    """
+
+    __slots__ = ("_token", "active", "task")
 
     def __init__(self) -> None:
         self.active = True
         self.task = asyncio.current_task()
 
+    def __enter__(self) -> None:
+        self._token = _call.set(self)
 
-_call: ContextVar[_ToolCall | None] = ContextVar("orchestrator_tool_call", default=None)
+    def __exit__(self, *exception: object) -> None:
+        self.active = False
+        _call.reset(self._token)
+
+
+_call: ContextVar[ToolCallGuard | None] = ContextVar("orchestrator_tool_call", default=None)
 """The call of a custom tool that code runs in: that of its tasks, threads, timers and callbacks, too."""
-
-
-@contextmanager
-def tool_call() -> Iterator[None]:
-    """Run the function of a custom tool. What it starts belongs to this call."""
-    call = _ToolCall()
-    token = _call.set(call)
-    try:
-        yield
-    finally:
-        call.active = False
-        _call.reset(token)
 
 
 class GuardedTask(asyncio.Task[T]):

@@ -102,10 +102,9 @@ _EXPORTS = {
 
 __version__ = VERSION
 
-__all__ = sorted(["__version__", *(name for names in _EXPORTS.values() for name in names)])
-
-
 __getattr__ = lazy_exports(__name__, _EXPORTS)
+
+__all__ = sorted(["__version__", *(name for names in _EXPORTS.values() for name in names)])
 
 
 def __dir__() -> list[str]:

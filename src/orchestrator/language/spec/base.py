@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -59,7 +59,8 @@ class Spec(BaseModel):
     def at(self, node: Mapping) -> None:
         """Store the part of the file that this was read from, and keep only the values that it has.
 
-        A step has more than forty keys, most of which are absent: their default values took 2 kB.
+        A step has more than forty keys, most of which are absent: their default values took 2 kB. Most steps of a file
+        have the same keys, so that their names are kept once.
         """
         written = self.model_fields_set
         kept = {
@@ -68,11 +69,18 @@ class Spec(BaseModel):
             if name in written or getattr(type(self), name, self) is not value
         }
         object.__setattr__(self, "__dict__", kept)
+        object.__setattr__(self, "__pydantic_fields_set__", _shared(frozenset(written)))
         private = self.__pydantic_private__
         if private is None:
             object.__setattr__(self, "__pydantic_private__", {"_node": node})
         else:
             private["_node"] = node
+
+
+@lru_cache(4096)
+def _shared(names: frozenset[str]) -> set[str]:
+    """Return one set for all specs with the same names. Nothing changes it: specs are frozen, and copies copy it."""
+    return set(names)
 
 
 @cache

@@ -19,14 +19,32 @@ LITERAL: Final = "literal"
 """The style of a scalar that is not in the file, and whose braces are plain text."""
 
 
+_BITS: Final = 30
+"""Offsets have fewer: a file has at most `limits.MAX_CHARACTERS`."""
+
+_MASK: Final = (1 << _BITS) - 1
+
+
 class _Placed:
-    """A part of the text, from offset `start` up to `end`. Its position in the file is computed on demand."""
+    """A part of the text, from offset `start` up to `end`. Its position in the file is computed on demand.
 
-    __slots__ = ("end", "layout", "start")
+    Both offsets are one number, `place`, as half of the memory of a large file would be its offsets.
+    """
 
-    start: int
-    end: int
+    __slots__ = ("layout", "place")
+
+    place: int
     layout: TextLayout
+
+    @property
+    def start(self) -> int:
+        """The offset of the first character."""
+        return self.place >> _BITS
+
+    @property
+    def end(self) -> int:
+        """The offset after the last character."""
+        return self.place & _MASK
 
     @property
     def span(self) -> Span:
@@ -46,8 +64,7 @@ class Scalar(_Placed):
         self.value = value
         self.text = text
         self.style = style
-        self.start = start
-        self.end = end
+        self.place = start << _BITS | end
         self.layout = layout
         self._offsets: ABCSequence[int] | None = None
 
@@ -120,8 +137,7 @@ class Sequence(_Placed):
 
     def __init__(self, items: list[Node], start: int, end: int, layout: TextLayout) -> None:
         self.items = items
-        self.start = start
-        self.end = end
+        self.place = start << _BITS | end
         self.layout = layout
 
     def __repr__(self) -> str:
@@ -145,8 +161,7 @@ class Mapping(_Placed):
 
     def __init__(self, table: dict[str, Entry], start: int, end: int, layout: TextLayout) -> None:
         self.table = table
-        self.start = start
-        self.end = end
+        self.place = start << _BITS | end
         self.layout = layout
 
     def __repr__(self) -> str:

@@ -12,6 +12,8 @@ END_BLOCKS = ("finally", "error_handlers")
 """The blocks that run at the end of a pipeline, again for every owner of the run."""
 
 
+_NUMBER = re.compile(r"\[\d+\]")
+
 _END_BLOCK = re.compile(rf"(?:.*?\.)??(?:{'|'.join(END_BLOCKS)})(?:\[\d+\])?(?=\.|$)")
 
 
@@ -43,6 +45,11 @@ def item_of(path: str) -> tuple[str, int] | None:
         return None
     loop, _, index = path[:-1].rpartition("[")
     return (loop, int(index)) if index.isdecimal() and index.isascii() else None
+
+
+def any_item(path: str) -> str:
+    """Return the path with `[*]` for each number: `loop[*].a` for `loop[2].a`, as in the paths of a plan."""
+    return _NUMBER.sub("[*]", path) if "[" in path else path
 
 
 def is_in_end_block(path: str) -> bool:

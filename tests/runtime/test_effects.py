@@ -19,7 +19,7 @@ import orchestrator as orc
 from orchestrator.journal.commit_thread import Journal
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.models.calls.gateway import ModelGateway
-from orchestrator.runtime.run import scheduler
+from orchestrator.runtime.queue.settled_steps import DEFERRED
 from orchestrator.tools.default_tools import builtin_registry
 from tests.runtime.support import PATIENCE
 
@@ -129,9 +129,9 @@ def test_a_bounded_number_of_steps_is_ahead_of_the_disk(client: orc.Orchestrator
         request(self, waiter)
 
     with mock.patch.object(Journal, "request", counted):
-        client.compile({"steps": chain(3 * scheduler._DEFERRED)}).run()
+        client.compile({"steps": chain(3 * DEFERRED)}).run()
     waits.append(len(world.computed))
-    assert max(late - early for early, late in pairwise(waits)) <= scheduler._DEFERRED + 1
+    assert max(late - early for early, late in pairwise(waits)) <= DEFERRED + 1
 
 
 @dataclass(frozen=True)

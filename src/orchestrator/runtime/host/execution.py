@@ -22,6 +22,8 @@ from orchestrator.journal.payloads import (
     RunSucceededPayload,
 )
 from orchestrator.models.budget import Budget, Ledger
+from orchestrator.runtime.queue.slots import Slots
+from orchestrator.runtime.queue.step_times import StepTimes
 from orchestrator.runtime.run.answer_stream import AnswerPublisher
 from orchestrator.runtime.run.failures import RecordedTraceback, error_data
 from orchestrator.runtime.run.model_access import THE_RUN, ModelAccess, merged
@@ -30,7 +32,6 @@ from orchestrator.runtime.run.run_context import RunContext
 from orchestrator.runtime.run.run_graph import Ending
 from orchestrator.runtime.run.run_loop import RunLoop
 from orchestrator.runtime.run.scheduler import Scheduler
-from orchestrator.runtime.run.slots import Slots
 from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun
@@ -286,6 +287,7 @@ class Execution:
             recorded=given.recorded,
             load=lambda seqs: self._store.values_at(self.run_id, seqs),
             answers=self.answers,
+            times=StepTimes(),
         )
         slots = Slots(given.max_parallel, context.loop)
         _, budget = self._budgets()

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.service import ModelService, RunGateway
     from orchestrator.models.messages import ModelName
     from orchestrator.remedies import Remedy
+    from orchestrator.runtime.queue.slots import Slots
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.runtime.run.run_context import RunContext
     from orchestrator.runtime.run.run_graph import StepNode
-    from orchestrator.runtime.run.slots import Slots
     from orchestrator.tools.mcp import McpServers
 
 THE_RUN: Final = "the run"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import Event, ResumeState
     from orchestrator.plan.model import Plan
+    from orchestrator.runtime.queue.step_times import StepTimes
     from orchestrator.runtime.run.answer_stream import AnswerPublisher
     from orchestrator.runtime.run.run_graph import StepFailure, StepNode
     from orchestrator.runtime.run.run_loop import RunLoop
@@ -77,6 +78,7 @@ class RunContext:
         recorded: ResumeState,
         load: Callable[[Sequence[int]], list[Any]],
         answers: AnswerPublisher,
+        times: StepTimes,
     ) -> None:
         """`recorded` is what earlier owners of the run achieved; `load` reads the outputs of end events.
 
@@ -94,6 +96,7 @@ class RunContext:
         self.chance = chance
         self.recorded = recorded
         self.answers = answers
+        self.times = times
         self.live: dict[str, StepNode] = {}
         """The steps that are being carried out, by path."""
         self.interrupted = False

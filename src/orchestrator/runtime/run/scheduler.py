@@ -1,4 +1,7 @@
-"""Decides what runs next: each step as soon as the steps that it depends on have ended and a slot is free."""
+"""Decides what runs next: each step as soon as the steps that it depends on have ended and a slot is free.
+
+Of steps that wait for slots, the one with the longest path to the end of the run comes first.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError
 from orchestrator.journal.payloads import StepReadyPayload, StepSkippedPayload, StepStartedPayload
 from orchestrator.plan.steps import StepPlan, ToolCall
+from orchestrator.runtime.queue.path_lengths import PathLengths
+from orchestrator.runtime.queue.ready_queue import ReadyQueue
+from orchestrator.runtime.queue.settled_steps import SettledSteps
 from orchestrator.runtime.run import resume as resumption
 from orchestrator.runtime.run.attempts import Attempts
 from orchestrator.runtime.run.pending_wait import PendingWait
@@ -20,22 +26,16 @@ from orchestrator.runtime.values import step_values
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from orchestrator.runtime.queue.slots import Slots
     from orchestrator.runtime.run.model_access import ModelAccess
     from orchestrator.runtime.run.result_cache import ResultCache
     from orchestrator.runtime.run.run_context import RunContext
-    from orchestrator.runtime.run.slots import Slots
     from orchestrator.runtime.run.step_run import Executors
     from orchestrator.runtime.values.scope import BlockScope
     from orchestrator.tools import ToolExecutor
 
 _STARTED_AT_ONCE = 100
 """Steps that are started before other work of the event loop, such as that of other runs, gets a turn."""
-
-_DEFERRED = 100
-"""Ends of steps without effects after which the run waits for a commit: as many are computed again after a crash."""
-
-_DEFERRED_SIZE = 1_000_000
-"""The same in characters of JSON, so that what is not written yet does not fill the memory."""
 
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
@@ -45,9 +45,9 @@ class Scheduler:
     """The steps of one run, on one event loop.
 
     The run is a tree of frames, one for each block that is being carried out. When an attempt has ended, its events are
-    recorded and its node joins `_settled`; the main loop commits all that have settled together, and only then frees
-    their slots and starts their successors. It does not wait for the commit where all that have settled are without
-    effects: then attempts with effects wait for it. Only attempts of tool calls take slots.
+    recorded and its node joins `_settled`; the main loop commits all that have settled together, and only then starts
+    their successors. It does not wait for the commit where all that have settled are without effects: then attempts
+    with effects wait for it. Only attempts of tool calls take slots.
     """
 
     def __init__(
@@ -75,13 +75,11 @@ class Scheduler:
         called = (spec for one in context.plan.pipelines.values() for spec in one.inputs.values())
         recorded = context.recorded
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
-        self._ready: deque[StepNode] = deque()
+        self._ready = ReadyQueue(PathLengths(context.live, context.times).of)
         self._fresh: list[StepNode] = []
-        self._settled: list[StepNode] = []
+        self._settled = SettledSteps(context, slots)
         self._closing: deque[Frame] = deque()
         self._closed = 0
-        self._deferred = 0
-        self._deferred_size = 0
         self._retrying = 0
         self._stop_all: Callable[[Ending], None] | None = None
         self._result: Ending | None = None
@@ -104,12 +102,14 @@ class Scheduler:
             if self._closing:
                 continue
             if self._settled:
-                await self._commit()
-                continue
+                ended = await self._settled.take(crowded=bool(self._ready) and not (more or self.paused))
+                if ended is not None:
+                    self._end_all(ended)
+                    continue
             if more:
                 await asyncio.sleep(0)
                 continue
-            if not self._slots.running:
+            if not self._slots.running and not self._settled:
                 if self._result is not None:
                     self.context.over = True
                     return self._result
@@ -214,6 +214,7 @@ class Scheduler:
         for node, record in restored:
             if record.state == "succeeded":
                 self._run_of(node).count_success()
+                self.context.times.note(node.path, record.duration)
             self._release(node)
         for node in frame.nodes.values():
             if node.waits_for == 0:
@@ -291,7 +292,7 @@ class Scheduler:
     def _make_ready(self, node: StepNode) -> None:
         if node.state == "pending":
             node.state = "ready"
-            self._ready.append(node)
+            self._ready.add(node)
             self._fresh.append(node)
 
     def _start_ready(self) -> bool:
@@ -303,10 +304,10 @@ class Scheduler:
         if not self.paused:
             slots.grant()
         started = 0
-        while ready and not self.paused and slots.is_free and self._loop.failure is None:
+        while ready and not self.paused and (free := slots.free) and self._loop.failure is None:
             if started == _STARTED_AT_ONCE:
                 return True
-            node = ready.popleft()
+            node = ready.take(free)
             if not node.frame.stopped:
                 self._start(node)
                 started += 1
@@ -422,7 +423,7 @@ class Scheduler:
         self._retrying -= 1
         node.timer = None
         node.state = "ready"
-        self._ready.append(node)
+        self._ready.add(node)
         self._loop.wake()
 
     def requeue(self, node: StepNode) -> None:
@@ -432,7 +433,7 @@ class Scheduler:
         node.state = "ready"
         self._slots.running.discard(node)
         node.frame.busy.discard(node)
-        self._ready.appendleft(node)
+        self._ready.put_back(node)
         self._loop.wake()
 
     def settle(self, node: StepNode) -> None:
@@ -443,17 +444,14 @@ class Scheduler:
         node.activity = None
         node.state = "settling"
         self.context.live.pop(node.path, None)
-        self._settled.append(node)
+        self._settled.add(node)
         self._loop.wake()
 
     # --- after a step
 
-    async def _commit(self) -> None:
-        """Make all ends that are recorded durable, and start what waited for them."""
-        batch, self._settled = self._settled, []
-        if not self._defer(batch):
-            await self.context.log.commit()
-        for node in batch:
+    def _end_all(self, ended: Iterable[StepNode]) -> None:
+        """End steps for good, and start what waited for them."""
+        for node in ended:
             frame = node.frame
             node.state = "ended"
             self._slots.running.discard(node)
@@ -462,22 +460,6 @@ class Scheduler:
             if not frame.stopped:
                 self._release(node)
             self._check(frame)
-
-    def _defer(self, batch: list[StepNode]) -> bool:
-        """Whether these ends can become durable with a later commit; a bounded number and size of them does."""
-        self._deferred += len(batch)
-        self._deferred_size += sum(node.end_size for node in batch)
-        if (
-            self._deferred > _DEFERRED
-            or self._deferred_size > _DEFERRED_SIZE
-            or not all(node.deferred for node in batch)
-        ):
-            self._deferred = self._deferred_size = 0
-            return False
-        self.context.defer()
-        for node in batch:
-            node.needs = node.end_seq
-        return True
 
     def _release(self, node: StepNode) -> None:
         """Start the successors of a step that has ended; first skip those that its jump skips."""

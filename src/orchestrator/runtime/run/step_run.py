@@ -23,13 +23,13 @@ from orchestrator.journal.payloads import (
 )
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.steps import Agent, ToolCall
+from orchestrator.runtime.queue.slots import Slots
 from orchestrator.runtime.run.branches import has_enough, is_tolerated
 from orchestrator.runtime.run.failures import error_data, traceback_data
 from orchestrator.runtime.run.model_access import ModelAccess
 from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
 from orchestrator.runtime.run.run_context import RunContext
 from orchestrator.runtime.run.run_graph import Activity, StepFailure, StepNode
-from orchestrator.runtime.run.slots import Slots
 from orchestrator.runtime.run.timeouts import step_timeout
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values import step_values
@@ -218,7 +218,8 @@ class StepRun(Struct, frozen=True):
     def record_success(self, end: StepSucceededPayload, entity: Entity, *, awaited: bool = False) -> None:
         """Record a success whose value has passed its check."""
         node, context = self.node, self.context
-        recorded = end.replace(duration=self.elapsed, **(node.cache or {}))
+        duration = self.elapsed
+        recorded = end.replace(duration=duration, **(node.cache or {}))
         try:
             event = self.record(recorded, most=context.sizes.recorded)
         except EventTooLarge:
@@ -226,6 +227,7 @@ class StepRun(Struct, frozen=True):
             output = context.redactor.scrub(end.output)
             self.fail(too_large(output, step=node.path, run_id=context.run_id, directory=directory, most=most))
             return
+        context.times.note(node.path, duration)
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
         # In a group that needs only some of its branches, the success stops others, which may have effects.

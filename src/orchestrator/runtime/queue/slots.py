@@ -23,9 +23,9 @@ class Slots:
         self._returning: deque[tuple[StepNode, asyncio.Future[None]]] = deque()
 
     @property
-    def is_free(self) -> bool:
-        """Whether another attempt may begin."""
-        return len(self.running) < self._count
+    def free(self) -> int:
+        """How many more attempts may begin."""
+        return max(0, self._count - len(self.running))
 
     @property
     def at_work(self) -> list[StepNode]:
@@ -59,7 +59,7 @@ class Slots:
 
     def grant(self) -> None:
         """Give free slots to the attempts that want theirs back."""
-        while self._returning and self.is_free:
+        while self._returning and self.free:
             node, granted = self._returning.popleft()
             if not granted.done():
                 self.put_back(node)

@@ -99,7 +99,10 @@ def compile_pipeline(
         files = _check(main)
         diagnostics = tuple(sort_diagnostics(diagnostic for file in files.values() for diagnostic in _found(file)))
         wrong = any(diagnostic.severity == "error" for diagnostic in diagnostics)
-        return Compilation(document, diagnostics, None if wrong else _plan(main, files))
+        plan = None if wrong else _plan(main, files)
+        for context in files:
+            context.close()
+        return Compilation(document, diagnostics, plan)
 
 
 def _check(main: CompilationContext) -> dict[CompilationContext, FileCompiler]:

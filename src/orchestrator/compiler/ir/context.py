@@ -114,6 +114,13 @@ class CompilationContext:
         self._inside: dict[str, list[SourceStep]] | None = None
         self._holders: dict[int, SourceStep] | None = None
 
+    def close(self) -> None:
+        """Let go of everything: its parts refer to each other, so they would wait for the garbage collector."""
+        for step in self.steps:
+            step.block.close()
+        self.scope.close()
+        vars(self).clear()
+
     @property
     def blocks(self) -> BlockPasses:
         """The passes over blocks, which must be set before a step is read."""

@@ -94,6 +94,13 @@ class NameScope(Environment):
             self.targets[id] = Target("step", id, block=block)
         self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a separate code
 
+    def close(self) -> None:
+        """Let go of the names, which refer to this scope and to its block."""
+        self.names.clear()
+        self.steps.clear()
+        self.targets.clear()
+        self.block = None
+
     def without(self, *names: str) -> NameScope:
         """Return this scope without some of its names."""
         other = NameScope(self.parent)
@@ -386,6 +393,13 @@ class SourceBlock(Struct, eq=False):
     flow: Flow = field(default_factory=Flow)
     conditions: dict[str, str | None] = field(default_factory=dict)
     """The steps that may be skipped, with the text of the condition, None if a jump skips the step."""
+
+    def close(self) -> None:
+        """Let go of the steps and their work, which refer to the block and to each other."""
+        for step in self.steps:
+            step.work = None
+        self.steps.clear()
+        self.scope.close()
 
     @property
     def last(self) -> SourceStep | None:

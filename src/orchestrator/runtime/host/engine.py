@@ -111,13 +111,14 @@ class Engine:
 
         It may be a row of a batch; `ledgers` hold what it may spend together with others.
         """
-        new, assignment = new_assignment(
-            plan, inputs, options, origin=self._origin, permissions=self.permissions, ledgers=ledgers, by=by
-        )
-        if batch is not None:
-            new = replace(new, batch=batch[0], row=batch[1])
-        journal = await self._journal.begin(new, self._owner)
-        return self._execute(assignment, journal)
+        with garbage.collected_less():
+            new, assignment = new_assignment(
+                plan, inputs, options, origin=self._origin, permissions=self.permissions, ledgers=ledgers, by=by
+            )
+            if batch is not None:
+                new = replace(new, batch=batch[0], row=batch[1])
+            journal = await self._journal.begin(new, self._owner)
+            return self._execute(assignment, journal)
 
     async def resume(
         self,

@@ -17,6 +17,9 @@ from orchestrator.cli.terminal.hints import Hints
 
 STEPS = 20
 
+OF_RUN = "id BETWEEN (?1 << 32) AND (?1 << 32) + 4294967295"
+"""The condition of the events of a run, from its key."""
+
 
 def client(directory: Path) -> orc.Orchestrator:
     """Return a client with a separate store."""
@@ -94,8 +97,8 @@ def copy_runs(path: Path, count: int) -> None:
     with sqlite3.connect(path) as store:
         store.row_factory = sqlite3.Row
         run = dict(store.execute("SELECT * FROM runs ORDER BY key DESC LIMIT 1").fetchone())
-        events = [tuple(row) for row in store.execute("SELECT * FROM events WHERE run = ?", (run["key"],))]
-        uses = [row[0] for row in store.execute("SELECT hash FROM blob_uses WHERE run = ?", (run["key"],))]
+        events = [tuple(row) for row in store.execute(f"SELECT * FROM events WHERE {OF_RUN}", (run["key"],))]
+        uses = [row[0] for row in store.execute("SELECT blob FROM blob_uses WHERE run = ?", (run["key"],))]
         marks = ", ".join("?" * len(run))
         for number in range(1, count + 1):
             key = run["key"] + number
@@ -103,8 +106,10 @@ def copy_runs(path: Path, count: int) -> None:
                 f"INSERT INTO runs VALUES ({marks})",
                 tuple((run | {"key": key, "run_id": f"{run['run_id']}-{number}"}).values()),
             )
-            store.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", ((key, *e[1:]) for e in events))
-            store.executemany("INSERT INTO blob_uses VALUES (?, ?)", ((key, digest) for digest in uses))
+            store.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", ((e[0] + (number << 32), *e[1:]) for e in events)
+            )
+            store.executemany("INSERT INTO blob_uses VALUES (?, ?)", ((key, blob) for blob in uses))
     store.close()
 
 
@@ -112,25 +117,25 @@ def copy_items(path: Path, count: int) -> None:
     """Give the loop of the newest run so many items, all like the first."""
     with sqlite3.connect(path) as store:
         key = store.execute("SELECT max(key) FROM runs").fetchone()[0]
-        events = store.execute("SELECT * FROM events WHERE run = ? ORDER BY seq", (key,)).fetchall()
-        inside = [event for event in events if event[4].startswith("each[")]
-        first = [event for event in inside if event[4].startswith("each[0]")]
+        events = store.execute(f"SELECT * FROM events WHERE {OF_RUN} ORDER BY id", (key,)).fetchall()
+        inside = [event for event in events if event[3].startswith("each[")]
+        first = [event for event in inside if event[3].startswith("each[0]")]
         begin, end = events.index(inside[0]), events.index(inside[-1]) + 1
 
         def rows() -> Iterator[tuple[Any, ...]]:
             yield from events[:begin]
             for item in range(count):
-                yield from ((*e[:4], e[4].replace("each[0]", f"each[{item}]"), *e[5:]) for e in first)
+                yield from ((*e[:3], e[3].replace("each[0]", f"each[{item}]"), *e[4:]) for e in first)
             for event in events[end:]:
-                data = json.loads(event[6])
+                data = json.loads(event[5])
                 if "items" in data:
                     data["items"] |= {"count": count, "succeeded": count}
-                yield (*event[:6], json.dumps(data))
+                yield (*event[:5], json.dumps(data))
 
-        store.execute("DELETE FROM events WHERE run = ?", (key,))
-        numbered = ((row[0], seq, *row[2:]) for seq, row in enumerate(rows(), 1))
-        store.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", numbered)
-        last = store.execute("SELECT max(seq) FROM events WHERE run = ?", (key,)).fetchone()[0]
+        store.execute(f"DELETE FROM events WHERE {OF_RUN}", (key,))
+        numbered = (((key << 32) + seq, *row[1:]) for seq, row in enumerate(rows(), 1))
+        store.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", numbered)
+        last = store.execute("SELECT max(id) FROM events").fetchone()[0] - (key << 32)
         snapshot = json.loads(store.execute("SELECT snapshot FROM runs WHERE key = ?", (key,)).fetchone()[0])
         snapshot["last_seq"] = last
         store.execute("UPDATE runs SET snapshot = ?, snapshot_seq = ? WHERE key = ?", (json.dumps(snapshot), last, key))

@@ -117,13 +117,13 @@ def test_an_intact_run_has_no_problem(waiting: tuple[Path, str]):
 @given(data=st.data())
 def test_a_field_of_the_wrong_type_is_an_error_with_a_code(waiting: tuple[Path, str], data: st.DataObject):
     with copied(waiting) as (path, run_id):
-        rows = read(path, "SELECT seq, data FROM events") + read(path, "SELECT 0, snapshot FROM runs")
+        rows = read(path, "SELECT id & 0xFFFFFFFF, data FROM events") + read(path, "SELECT 0, snapshot FROM runs")
         seq, text = data.draw(st.sampled_from(rows))
         fields = json.loads(text)
         places = [each for each in paths(fields) if each[:2] != ("items", "count")]  # as many values are then read
         text = json.dumps(changed(fields, data.draw(st.sampled_from(places)), data.draw(VALUES)))
         if seq:
-            change(path, "UPDATE events SET data = ? WHERE seq = ?", text, seq)
+            change(path, "UPDATE events SET data = ? WHERE id & 0xFFFFFFFF = ?", text, seq)
         else:
             change(path, "UPDATE runs SET snapshot = ?", text)
         problems(path, run_id)
@@ -134,7 +134,7 @@ def test_a_field_of_the_wrong_type_is_an_error_with_a_code(waiting: tuple[Path, 
 def test_data_that_are_no_object_are_named(waiting: tuple[Path, str], place: str, text: str):
     with copied(waiting) as (path, run_id):
         if place == "events":
-            change(path, "UPDATE events SET data = ? WHERE seq = 3", text)
+            change(path, "UPDATE events SET data = ? WHERE id & 0xFFFFFFFF = 3", text)
         else:
             change(path, "UPDATE runs SET snapshot = ?", text)
         found = problems(path, run_id)
@@ -145,10 +145,10 @@ def test_data_that_are_no_object_are_named(waiting: tuple[Path, str], place: str
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE events SET attempt = 'x' WHERE seq = 3",
-        "UPDATE events SET at = 'x' WHERE seq = 3",
-        "UPDATE events SET at = 9e999 WHERE seq = 3",
-        "DELETE FROM events WHERE seq = 1",
+        "UPDATE events SET attempt = 'x' WHERE id & 0xFFFFFFFF = 3",
+        "UPDATE events SET at = 'x' WHERE id & 0xFFFFFFFF = 3",
+        "UPDATE events SET at = 9e999 WHERE id & 0xFFFFFFFF = 3",
+        "DELETE FROM events WHERE id & 0xFFFFFFFF = 1",
         "UPDATE runs SET fence = 'x'",
         "UPDATE runs SET lease_until = 'x', owner = 'x'",
         "UPDATE runs SET lease_until = 1e12, owner = 'x'",
@@ -171,6 +171,6 @@ def test_a_later_version_may_record_further_fields_and_events(waiting: tuple[Pat
         ((snapshot,),) = read(path, "SELECT snapshot FROM runs")
         change(path, "UPDATE runs SET snapshot = ?", json.dumps({**json.loads(snapshot), "unknown": 1}))
         change(path, "UPDATE events SET data = json_set(data, '$.unknown', 1)")
-        ((last,),) = read(path, "SELECT max(seq) FROM events")
-        change(path, "INSERT INTO events VALUES (1, ?, 2e9, 'step.unknown', 'a', 1, '{}')", last + 1)
+        ((last,),) = read(path, "SELECT max(id) FROM events")
+        change(path, "INSERT INTO events VALUES (?, 2e9, 99, 'a', 1, '{}')", last + 1)
         assert problems(path, run_id) == []

@@ -45,12 +45,6 @@ def test_progress_counts_ended_steps_and_the_fractions_of_running_ones():
     assert running.elapsed == 1.0
 
 
-def test_a_step_that_waits_for_a_slot_is_ready_and_not_active():
-    status = at_end(story(("step.ready", "a"), ("step.ready", "b"), ("step.started", "a", 1)))
-    assert counts(status) == {"pending": 2, "ready": 1, "running": 1}
-    assert [step.path for step in status.active] == ["a"]
-
-
 def test_a_step_between_two_attempts_is_waiting_with_a_reason():
     facts = [
         ("step.started", "a", 1),
@@ -108,7 +102,7 @@ def test_resuming_resets_what_was_not_settled():
 
 
 def test_a_step_in_flight_at_a_crash_is_pending_after_resuming():
-    status = at_end(story(("step.started", "a", 1), ("step.ready", "b"), ("run.started", "", 0, {"resumed": True})))
+    status = at_end(story(("step.started", "a", 1), ("run.started", "", 0, {"resumed": True})))
     assert counts(status) == {"pending": 4}
 
 
@@ -189,7 +183,6 @@ _facts = st.one_of(
     st.tuples(
         st.sampled_from(
             [
-                "step.ready",
                 "step.started",
                 "step.succeeded",
                 "step.skipped",
@@ -310,7 +303,7 @@ def test_counts_equal_those_of_remembering_every_step(facts):
         elif name == "running":
             if states.get(e.path) == "waiting":
                 states[e.path] = "running"
-        elif name in ("ready", "waiting", "succeeded", "skipped", "cancelled", "failed", "started", "requeued"):
+        elif name in ("waiting", "succeeded", "skipped", "cancelled", "failed", "started", "requeued"):
             if name in ("succeeded", "skipped", "cancelled", "failed", "requeued") or (
                 name == "started" and not e.data.get("kind")
             ):

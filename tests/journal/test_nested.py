@@ -112,7 +112,6 @@ def test_a_run_that_cannot_continue_before_a_person_answers_is_waiting():
     assert at_end(story(sleep)).state == "running"
     assert at_end(story(question, work)).state == "running"
     assert at_end(story(question, work, retry)).state == "running"
-    assert at_end(story(question, ("step.ready", "work"))).state == "running"
     assert at_end(story(question, ("run.paused", "", 0, {"by": "ann"}))).state == "paused"
     assert at_end(story()).state == "running"
 

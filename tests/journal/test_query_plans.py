@@ -99,8 +99,8 @@ def test_the_hot_statements_find_their_rows_by_key(store: Store):
     assert len(lookups) >= 6
     for text in lookups:
         table = re.search(r"(?:FROM|UPDATE) (\w+)", text)
-        condition = re.search(r"WHERE (\w+)=", text)
+        condition = re.search(r"WHERE (\w+)(?:=| BETWEEN)", text)
         assert table is not None
         assert condition is not None
-        keys = {"runs": ("key", "run_id"), "events": ("run",), "blobs": ("hash",)}
+        keys = {"runs": ("key", "run_id"), "events": ("id",), "blobs": ("hash",)}
         assert condition[1] in keys[table[1]], text

@@ -162,7 +162,7 @@ def test_a_fork_starts_with_events_of_another_run_and_shares_their_large_values(
     assert forked.record("run.started", data={"owner": "me", "resumed": False}).seq == 4
     forked.flush()
     with store.database.read() as connection:
-        uses = connection.exec_driver_sql("SELECT count(*) FROM blob_uses GROUP BY hash").scalars().all()
+        uses = connection.exec_driver_sql("SELECT count(*) FROM blob_uses GROUP BY blob").scalars().all()
     assert sorted(uses) == [2, 2, 2, 2]  # the source, the plan and two outputs
 
 

@@ -8,14 +8,16 @@ import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RunError, RunNotFound
-from orchestrator.journal import Command, Journal, Owner, RunRecord, Store
+from orchestrator.journal import Command, EventType, Journal, Owner, RunRecord, Store
 from orchestrator.journal.store.blob_codec import LIMIT
+from orchestrator.journal.store.event_columns import NUMBERS, name_of, number_of
 from tests.journal.support import create, new_run, owner_elsewhere
 
 
@@ -230,6 +232,17 @@ def test_a_command_for_an_unknown_run_is_refused(store: Store):
         store.send("one", Command("pause"))
 
 
+def test_every_type_of_event_that_is_recorded_has_a_number():
+    assert set(NUMBERS) == set(get_args(EventType)) - {"step.partial"}
+    assert len(set(NUMBERS.values())) == len(NUMBERS)
+    assert all(name_of(number_of(name)) == name for name in NUMBERS)
+
+
+def test_an_event_of_a_later_version_is_read_and_copied_under_its_number():
+    assert name_of(99) == "unknown.99"
+    assert number_of("unknown.99") == 99
+
+
 # --- large values
 
 
@@ -266,7 +279,7 @@ def test_uses_of_blobs_can_be_counted_for_each_run(store: Store, journal: Journa
         run.record("step.succeeded", "a", 1, {"output": "x" * 2 * LIMIT})
         run.flush()
     with store.database.read() as connection:
-        uses = connection.exec_driver_sql("SELECT count(*) FROM blob_uses GROUP BY hash").scalars().all()
+        uses = connection.exec_driver_sql("SELECT count(*) FROM blob_uses GROUP BY blob").scalars().all()
     assert sorted(uses) == [2, 2, 2]  # the source, the plan and the output
 
 

@@ -18,6 +18,7 @@ from orchestrator.journal import Command, EventType, Journal, Owner, Store
 from orchestrator.journal.records import RunFilter, label_key
 from orchestrator.journal.store import retention
 from orchestrator.journal.store.blob_codec import LIMIT
+from orchestrator.journal.store.event_columns import event_id, last_id
 from orchestrator.journal.store.queries import event_pages
 from orchestrator.journal.turns import PAUSE_SECONDS, Portion, Turns
 from tests.journal.support import Statement, create, new_run, recorded
@@ -47,8 +48,9 @@ def end(store: Store, journal: Journal, name: str, state: str = "succeeded", out
 def age(store: Store, name: str, seconds: float) -> None:
     """Make a run look older."""
     key = f"(SELECT key FROM runs WHERE run_id = '{name}')"
+    run = f"id BETWEEN {event_id(1, 0)} * {key} AND {event_id(1, 0)} * {key} + {last_id(0)}"
     with store.database.write() as connection:
-        connection.exec_driver_sql(f"UPDATE events SET at = at - {seconds} WHERE run = {key}")
+        connection.exec_driver_sql(f"UPDATE events SET at = at - {seconds} WHERE {run}")
         connection.exec_driver_sql(f"UPDATE runs SET created_at = created_at - {seconds} WHERE run_id = '{name}'")
 
 

@@ -61,8 +61,8 @@ class World:
     def durable(self, run_id: str) -> set[str]:
         """The paths that are recorded as ended, as another process sees them."""
         query = """
-            SELECT path FROM events JOIN runs ON runs.key = events.run
-            WHERE run_id = ? AND type IN ('step.succeeded', 'step.failed')
+            SELECT path FROM events JOIN runs ON runs.key = events.id >> 32
+            WHERE run_id = ? AND type IN (28, 29) -- step.succeeded, step.failed
         """
         connection = sqlite3.connect(self.file)
         try:

@@ -42,10 +42,10 @@ def test_max_parallel_holds_exactly(client: orc.Orchestrator, bench: Bench) -> N
     assert bench.most_running == 3
 
 
-def test_a_step_that_must_wait_for_a_place_is_ready(client: orc.Orchestrator, bench: Bench) -> None:
+def test_a_step_that_must_wait_for_a_place_is_pending(client: orc.Orchestrator, bench: Bench) -> None:
     run = client.compile(pipeline(step("a", "gate"), step("b"))).with_options(max_parallel=1).start()
     bench.wait_for("a")
-    assert run.status().counts["ready"] == 1
+    assert run.status().counts["pending"] == 1
     bench.open("a")
     assert run.result().steps["b"].state == "succeeded"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\[(\d+)\])?")
 _LOOPS: Final = ("for_each", "while", "until", "agent")
 _ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step.cancelled", "step.requeued"})
-_PASSING: Final = frozenset({"step.ready", "step.progress", "step.model"})
+_PASSING: Final = frozenset({"step.progress", "step.model"})
 
 
 def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> tuple[str, ...]:

@@ -184,12 +184,10 @@ class _Story(Struct):
 
     def told(self, status: RunStatus) -> list[Reason]:
         """Return the reasons; the last one of a step that is not running says what it waits for."""
-        if self.state == "pending" or (self.state == "ready" and status.state not in ("running", "interrupted")):
+        if self.state == "pending":
             self.reasons.append(Reason("pending", self._not_started(status)))
-        elif status.state == "interrupted" and self.state in ("ready", "running"):
+        elif status.state == "interrupted" and self.state == "running":
             self.reasons.append(Reason("pending", "the process that ran it has ended; resume the run to continue"))
-        elif self.state == "ready":
-            self.reasons.append(Reason("pending", "it waits for a free slot: `max_parallel` steps are running"))
         return self.reasons
 
     def _add(self, kind: ReasonKind, text: str, event: Event) -> None:
@@ -237,7 +235,7 @@ class _Story(Struct):
         record = self.record
         if is_in_end_block(self.path):
             self.cause = "the run was resumed, and the steps of `finally` and `error_handlers` run each time"
-        elif record.state in ("running", "ready") or (record.state == "waiting" and self.cause):
+        elif record.state == "running" or (record.state == "waiting" and self.cause):
             self.cause = "the process that ran it ended before it did"
         elif record.state == "failed" and record.handled == "fail":
             self.cause = "it had failed, and the run was resumed"
@@ -298,7 +296,13 @@ class _Story(Struct):
         open_ = [path for path in self._dependencies if self._state_of(path) not in ("succeeded", "skipped", "failed")]
         if open_:
             return f"{again}it waits for {word_list(f'`{path}`' for path in open_)}"
-        return f"{again}the run is paused" if status.state == "paused" else f"{again}it starts next"
+        if status.state == "paused":
+            return f"{again}the run is paused"
+        if status.state == "interrupted":
+            return f"{again}the process that executed the run has ended; resume the run to continue"
+        if any(step.state == "running" and not step.kind for step in status.active):
+            return f"{again}it is ready, and waits for a free slot: `max_parallel` steps are running"
+        return f"{again}it starts next"
 
     def _state_of(self, path: str) -> StepState:
         record = self.others.get(path)

@@ -17,7 +17,7 @@ from orchestrator.journal.payloads import PAYLOADS, Payload
 from orchestrator.journal.payloads import EventType as EventType
 
 RunState = Literal["running", "waiting", "paused", "succeeded", "failed", "cancelled", "interrupted"]
-StepState = Literal["pending", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
+StepState = Literal["pending", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
 
 ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
 """The events after which nothing more happens unless the run is resumed."""

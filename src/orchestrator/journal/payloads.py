@@ -23,7 +23,6 @@ EventType = Literal[
     "run.failed",
     "run.cancelled",
     "run.warning",
-    "step.ready",
     "step.started",
     "step.progress",
     "step.log",
@@ -255,14 +254,8 @@ class RunWarningPayload(Payload):
         return _said(self.message)
 
 
-class StepReadyPayload(Payload):
-    """The step must wait for a free slot."""
-
-    type: ClassVar[EventType] = "step.ready"
-
-
 class StepStartedPayload(Payload):
-    """An attempt starts: of a `tool`, or with a `kind` of a composite step, each time an owner starts or continues it.
+    """An attempt starts, or with a `kind` a composite step, each time an owner starts or continues it.
 
     What error handlers below it have recorded is forgotten. `of` is the number of its items or steps, where that is
     known, `done` how many of them have ended already, `failed` how many of those failed. `mark` is the digest of the
@@ -270,8 +263,6 @@ class StepStartedPayload(Payload):
     """
 
     type: ClassVar[EventType] = "step.started"
-    tool: str | None = None
-    action: str | None = None
     kind: CompositeKind | None = None
     of: int | None = None
     done: int = 0
@@ -470,7 +461,6 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
         RunFailedPayload,
         RunCancelledPayload,
         RunWarningPayload,
-        StepReadyPayload,
         StepStartedPayload,
         StepProgressPayload,
         StepLogPayload,

@@ -330,7 +330,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "run.failed": ("step", "error"),
     "run.cancelled": ("reason", "by"),
     "run.warning": ("code", "message"),
-    "step.started": ("tool", "action", "kind", "of", "done", "case"),
+    "step.started": ("kind", "of", "done", "case"),
     "step.progress": ("fraction", "message"),
     "step.log": ("level", "message"),
     "step.warning": ("code", "message"),

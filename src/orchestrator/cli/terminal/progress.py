@@ -41,7 +41,6 @@ TENTHS_FROM = 20
 
 MARKS = {
     "pending": ("·", "dim"),
-    "ready": ("·", "dim"),
     "running": ("▸", "cyan"),
     "waiting": ("…", "yellow"),
     "succeeded": ("✓", "green"),

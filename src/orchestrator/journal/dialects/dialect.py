@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from orchestrator.journal.dialects import problems
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import ColumnElement, Table
@@ -113,6 +114,11 @@ class Dialect(ABC):
     @abstractmethod
     def insert(table: Table) -> Insert:
         """Return an insert with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+
+    def insert_rows(self, cursor: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows with a value for every column, on a cursor of the driver."""
+        values = ", ".join([self.mark] * len(rows[0]))
+        cursor.executemany(f"INSERT INTO {table} VALUES ({values})", rows)  # noqa: S608 - the names are ours
 
     def begin(self, cursor: Any) -> None:
         """Begin a transaction that writes, on a cursor of the driver."""

@@ -57,6 +57,12 @@ def removed(url: str) -> StoreUnavailable:
     return problem
 
 
+def older(url: str, revision: str) -> StoreUnavailable:
+    """Return the error of a store from before the first release, which cannot be upgraded."""
+    message = f"the store {url} was written before the first release of Orchestrator (schema {revision})"
+    return unusable(url, message, "choose another store")
+
+
 def newer(url: str, revision: str) -> StoreUnavailable:
     """Return the error of a store that a later version of Orchestrator wrote."""
     message = f"the store {url} was written by a newer Orchestrator (schema {revision})"

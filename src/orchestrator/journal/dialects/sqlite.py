@@ -10,6 +10,8 @@ import tempfile
 import threading
 import time
 from contextlib import closing, suppress
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +31,8 @@ from orchestrator.journal.turns import Portion
 from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.dialects.sqlite import Insert
     from sqlalchemy.pool import PoolProxiedConnection
 
@@ -38,6 +42,9 @@ APPLICATION_ID = 0x4F524331
 """SQLite's mark of the application that a file belongs to (`ORC1`)."""
 
 _PAGES_AT_ONCE = 500
+
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+"""The rows of one statement: few sizes, as each is another statement, which is prepared once."""
 
 
 class SqliteDialect(Dialect):
@@ -154,6 +161,18 @@ class SqliteDialect(Dialect):
         """Return SQLite's insert."""
         return sqlite.insert(table)
 
+    def insert_rows(self, cursor: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert many rows with each statement.
+
+        `executemany` would release the interpreter and wait for it again at every row, while runs keep it busy.
+        """
+        start = 0
+        for size in _ROWS_AT_ONCE:
+            while start + size <= len(rows):
+                some = rows[start : start + size]
+                cursor.execute(_insert_statement(table, len(rows[0]), size), list(chain.from_iterable(some)))
+                start += size
+
     def begin(self, cursor: Any) -> None:
         """Take the lock for writing at once."""
         cursor.execute("BEGIN IMMEDIATE")
@@ -245,6 +264,12 @@ class SqliteDialect(Dialect):
             return shutil.disk_usage(self.path.parent).free < 1 << 20
         except OSError:
             return False
+
+
+@cache
+def _insert_statement(table: str, columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"INSERT INTO {table} VALUES {', '.join([row] * rows)}"  # noqa: S608 - the names are ours
 
 
 def _in_memory(url: URL) -> bool:

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.event_columns import seq_of
+from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.tables import events, runs
 
 if TYPE_CHECKING:
@@ -39,13 +41,13 @@ class RunHead(Struct, frozen=True):
 def run_heads(database: Database, keys: Sequence[int]) -> Iterator[tuple[int, RunHead]]:
     """Yield the heads of the runs with these keys; removed ones are left out."""
     # A subquery for each run reads one entry of the index; grouping would read all events of the runs.
-    newest = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
+    newest = sa.select(sa.func.max(events.c.id)).where(of_run(runs.c.key)).scalar_subquery()
     query = sa.select(
-        runs.c.key, newest.label("seq"), runs.c.fence, runs.c.owner, runs.c.lease_until, database.clock().label("now")
+        runs.c.key, newest.label("last"), runs.c.fence, runs.c.owner, runs.c.lease_until, database.clock().label("now")
     )
     for some in chunks(keys):
         with database.read() as connection:
             rows = connection.execute(query.where(runs.c.key.in_(some))).all()
         for row in rows:
             left = 0.0 if row.lease_until is None else row.lease_until - row.now
-            yield row.key, RunHead(row.seq or 0, row.fence, row.owner if left > 0 else None, left)
+            yield row.key, RunHead(seq_of(row.last or 0), row.fence, row.owner if left > 0 else None, left)

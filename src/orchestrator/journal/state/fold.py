@@ -23,7 +23,6 @@ from orchestrator.journal.payloads import (
     StepFailedPayload,
     StepModelPayload,
     StepProgressPayload,
-    StepReadyPayload,
     StepRequeuedPayload,
     StepRunningPayload,
     StepSkippedPayload,
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 STEP_STATES: tuple[StepState, ...] = (
     "pending",
-    "ready",
     "running",
     "waiting",
     "succeeded",
@@ -136,7 +134,6 @@ def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int
     for step in active:
         if is_top_level(step.path):
             counts[step.state] += 1
-    counts["ready"] = len(state.ready)
     counts["succeeded"] = state.succeeded
     counts["skipped"] = state.skipped
     counts["failed"] = len(state.failed) + state.continued
@@ -237,7 +234,7 @@ def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> No
 
     for path in list(filter(is_forgotten, state.active)):
         state.leave(path)
-    for paths in (state.ready, state.failed, state.handled, state.cancelled):
+    for paths in (state.failed, state.handled, state.cancelled):
         for path in list(filter(is_forgotten, paths)):
             del paths[path]
     state.state = "running"  # what is forgotten remains to be done, even if no owner gets to it
@@ -271,7 +268,7 @@ def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> No
         for path, step in list(state.active.items()):
             if is_in_end_block(path) or is_in_handler(path) or not step.outlives_owner:
                 state.leave(path)
-        for unfinished in (state.ready, state.failed, state.cancelled):
+        for unfinished in (state.failed, state.cancelled):
             unfinished.clear()
 
 
@@ -314,14 +311,6 @@ def _run_warning(state: RunFold, event: Event, warning: RunWarningPayload) -> No
 @_on(StepModelPayload)
 def _step_model(state: RunFold, event: Event, call: StepModelPayload) -> None:
     state.spending += call.spending
-
-
-@_on(StepReadyPayload)
-def _step_ready(state: RunFold, event: Event, _: StepReadyPayload) -> None:
-    _begin(state, event.path)
-    state.leave(event.path)
-    if is_top_level(event.path):
-        state.ready[event.path] = None
 
 
 @_on(StepStartedPayload)
@@ -426,8 +415,6 @@ def _step_requeued(state: RunFold, event: Event, _: StepRequeuedPayload) -> None
 
 def _begin(state: RunFold, path: str) -> None:
     """Remove a step from the sets of steps that do not work."""
-    if state.ready:
-        state.ready.pop(path, None)
     if state.failed:
         state.failed.pop(path, None)
     if state.cancelled:

@@ -115,7 +115,6 @@ class RunFold(Struct):
     skipped: Count = 0
     continued: Count = 0
     revised: Count = 0
-    ready: dict[str, None] = field(default_factory=dict)
     active: dict[str, ActiveState] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
     handled: dict[str, None] = field(default_factory=dict)
@@ -132,7 +131,7 @@ class RunFold(Struct):
     @property
     def size(self) -> int:
         """The size of a snapshot, as a number of paths."""
-        paths = len(self.ready) + len(self.failed) + len(self.handled) + len(self.cancelled)
+        paths = len(self.failed) + len(self.handled) + len(self.cancelled)
         return self.weight + paths + len(self.warnings)
 
     @property
@@ -144,7 +143,7 @@ class RunFold(Struct):
     def is_waiting(self) -> bool:
         """Whether nothing can continue before a person answers or a time comes."""
         modes = self.modes
-        if self.ready or modes["running"] or modes["moment"]:
+        if modes["running"] or modes["moment"]:
             return False
         return modes["person"] + modes["time"] > 0
 
@@ -187,39 +186,15 @@ class RunFold(Struct):
         return step
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON data."""
-        data = {
-            "run_id": self.run_id,
-            "pipeline": self.pipeline,
-            "name": self.name,
-            "state": self.state,
-            "total": self.total,
-            "created_at": self.created_at,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
-            "spent": self.spent,
-            "since": self.since,
-            "last_seq": self.last_seq,
-            "last_at": self.last_at,
-            "error": self.error,
-            "paused_by": self.paused_by,
-            "reason": self.reason,
-            "succeeded": self.succeeded,
-            "skipped": self.skipped,
-            "continued": self.continued,
-            "revised": self.revised,
-            "ready": list(self.ready),
-            "active": {path: _compact(step) for path, step in self.active.items()},
-            "failed": list(self.failed),
-            "handled": list(self.handled),
-            "cancelled": list(self.cancelled),
-            "metadata": self.metadata,
-        }
+        """Return the state as JSON data, without what is as at the beginning: this is written often."""
+        data = {name: value for name in _WRITTEN if (value := getattr(self, name)) != getattr(_BEGINNING, name)}
+        if self.active:
+            data["active"] = {path: _compact(step) for path, step in self.active.items()}
+        for name in _PATHS:
+            if paths := getattr(self, name):
+                data[name] = list(paths)
         if self.spending:
             data["spending"] = self.spending.to_dict()
-        for name in ("budget", "allowed", "warnings", "before"):  # most runs have none, and this is written often
-            if getattr(self, name):
-                data[name] = getattr(self, name)
         return data
 
     @classmethod
@@ -231,7 +206,7 @@ class RunFold(Struct):
         """
         fields = dict(data)
         active = convert(fields.pop("active", {}), dict[str, ActiveState])
-        for name in ("ready", "failed", "handled", "cancelled"):
+        for name in _PATHS:
             fields[name] = dict.fromkeys(convert(fields.get(name, ()), list[str]))
         if "spending" in fields:
             fields["spending"] = Spending.from_dict(fields["spending"])
@@ -240,6 +215,11 @@ class RunFold(Struct):
             state.enter(path, step)
         return state
 
+
+_BEGINNING = RunFold()
+_PATHS = ("failed", "handled", "cancelled")
+_OF_STEPS = (*_PATHS, "active", "spending", "modes", "below", "weight")
+_WRITTEN = tuple(name for name in RunFold.__struct_fields__ if name not in _OF_STEPS)
 
 _ALWAYS = ("state", "attempt", "since")
 _UNSAID = asdict(ActiveState("running", 0, 0.0))

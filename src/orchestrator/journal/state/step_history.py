@@ -15,7 +15,6 @@ from orchestrator.journal.payloads import (
     StepCancelledPayload,
     StepFailedPayload,
     StepModelPayload,
-    StepReadyPayload,
     StepRequeuedPayload,
     StepRunningPayload,
     StepSkippedPayload,
@@ -180,8 +179,6 @@ def apply(record: StepRecord, event: Event) -> None:
     """Apply one of the step's own events to its record."""
     payload = event.payload
     match payload:
-        case StepReadyPayload():
-            record.state = "ready"
         case StepStartedPayload():
             record.state = "running"
             record.attempts = max(event.attempt, record.attempts)

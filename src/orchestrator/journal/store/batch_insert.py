@@ -13,6 +13,7 @@ from msgspec import Struct
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, storable
+from orchestrator.journal.store.event_columns import event_id, last_id, number_of, seq_of
 from orchestrator.journal.store.queries.usage import day_of
 from orchestrator.journal.store.snapshots import Snapshot
 from orchestrator.models.budget import Spent
@@ -60,10 +61,9 @@ class Appender:
         lock = self._dialect.row_lock  # no owner may change while its events are written
         ignore = "ON CONFLICT DO NOTHING"
         self._fence = f"SELECT fence FROM runs WHERE key={mark}{lock}"  # noqa: S608 - only parameter marks are interpolated
-        self._last = f"SELECT coalesce(max(seq), 0) FROM events WHERE run={mark}"  # noqa: S608
-        self._insert = f"INSERT INTO events VALUES ({', '.join([mark] * 7)})"  # noqa: S608
-        self._blob = f"INSERT INTO blobs VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
-        self._use = f"INSERT INTO blob_uses VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
+        self._last = f"SELECT coalesce(max(id), 0) FROM events WHERE id BETWEEN {mark} AND {mark}"  # noqa: S608
+        self._blob = f"INSERT INTO blobs (hash, encoding, size, content) VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
+        self._use = f"INSERT INTO blob_uses SELECT {mark}, key FROM blobs WHERE hash={mark} {ignore}"  # noqa: S608
         self._snapshot = f"UPDATE runs SET state={mark}, snapshot_seq={mark}, snapshot={mark} WHERE key={mark}"  # noqa: S608
         amounts = ", ".join(f"{column}={mark}" for column in _AMOUNTS)
         self._spent = f"UPDATE runs SET {amounts} WHERE key={mark}"  # noqa: S608
@@ -149,7 +149,7 @@ class Appender:
         if creation.shared:
             self._dialect.keep_blobs(cursor)
         for digest in sorted(creation.shared):
-            if cursor.execute(self._known, (digest,)).fetchone() is None:
+            if cursor.execute(self._known, (bytes.fromhex(digest),)).fetchone() is None:
                 raise RunNotFound(
                     "results that the new run copies from another run were removed",
                     run_id=(new.forked_from or {}).get("run_id", ""),
@@ -176,21 +176,21 @@ class Appender:
             creation.key = None
             return
         key = creation.key = row[0]
-        content.events += [(key, *event) for event in creation.events]
+        content.events += [(event_id(key, seq), at, number_of(type), *rest) for seq, at, type, *rest in creation.events]
         content.labels += [(storable(label), key) for label in new.labels]
         content.blobs.update(creation.blobs)
         content.uses.update((key, digest) for digest in (*creation.blobs, *creation.shared))
 
     def _write(self, cursor: Any, content: _Content) -> None:
         if content.events:
-            cursor.executemany(self._insert, content.events)
+            self._dialect.insert_rows(cursor, "events", content.events)
         if content.labels:
             cursor.executemany(self._label, content.labels)
         if content.blobs:  # in one order everywhere, so that two processes cannot deadlock
             ordered = sorted(content.blobs.values(), key=lambda blob: blob.hash)
-            cursor.executemany(self._blob, [(b.hash, b.encoding, b.size, b.content) for b in ordered])
+            cursor.executemany(self._blob, [(b.digest, b.encoding, b.size, b.content) for b in ordered])
         if content.uses:
-            cursor.executemany(self._use, sorted(content.uses))
+            cursor.executemany(self._use, [(key, bytes.fromhex(hash)) for key, hash in sorted(content.uses)])
         for key, snapshot in content.snapshots.items():
             cursor.execute(self._snapshot, (snapshot.state, snapshot.seq, snapshot.text, key))
         for key, spent in content.spent.items():
@@ -206,7 +206,7 @@ class Appender:
         """Skip what an earlier attempt with unknown outcome has stored."""
         last = {}
         for key in {row.lease.key for row in rows}:
-            last[key] = cursor.execute(self._last, (key,)).fetchone()[0]
+            last[key] = seq_of(cursor.execute(self._last, (event_id(key, 0), last_id(key))).fetchone()[0])
         return [row for row in rows if row.seq > last[row.lease.key]]
 
     def _abandon(self) -> None:
@@ -240,7 +240,7 @@ class _Content:
                 for blob in found:
                     self.blobs[blob.hash] = blob
                     self.uses.add((key, blob.hash))
-            self.events.append((key, row.seq, row.at, row.type, row.path, row.attempt, data))
+            self.events.append((event_id(key, row.seq), row.at, number_of(row.type), row.path, row.attempt, data))
             if row.snapshot is not None:
                 self.snapshots[key] = row.snapshot
             if row.spent is not None:

@@ -45,6 +45,11 @@ class Blob(Struct, frozen=True):
         return cls(digest, "json", len(text), plain)
 
     @property
+    def digest(self) -> bytes:
+        """The hash as the store has it."""
+        return bytes.fromhex(self.hash)
+
+    @property
     def reference(self) -> str:
         """The JSON of the reference to the value in an event."""
         return f'{{"$blob":"{self.hash}","size":{self.size}}}'

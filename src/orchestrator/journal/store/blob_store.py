@@ -53,7 +53,7 @@ def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -
 
 def keep_blobs(connection: Connection, large: Iterable[Blob]) -> None:
     """Write the blobs that are not stored yet."""
-    rows = [{"hash": b.hash, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
+    rows = [{"hash": b.digest, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
     if rows:
         connection.execute(upsert(connection, blobs).on_conflict_do_nothing(), rows)
 
@@ -64,8 +64,8 @@ def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
     with database.read() as connection:
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
-            for row in connection.execute(query.where(blobs.c.hash.in_(some))):
-                found[row.hash] = stored_blob(database.url, row.hash, row.encoding, row.content)
+            for row in connection.execute(query.where(blobs.c.hash.in_([bytes.fromhex(digest) for digest in some]))):
+                found[row.hash.hex()] = stored_blob(database.url, row.hash, row.encoding, row.content)
     missing = [digest for digest in digests if digest not in found]
     if missing:
         raise StoreUnavailable(

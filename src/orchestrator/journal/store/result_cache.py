@@ -22,8 +22,8 @@ def get_result(database: Database, key: str, newer_than: float | None) -> CacheE
     """Return the cached result of a key, unless it is older than `newer_than` (seconds since the epoch)."""
     # With its content in one statement: an entry may be pruned at any moment.
     query = (
-        sa.select(cache, blobs.c.encoding, blobs.c.content)
-        .outerjoin(blobs, blobs.c.hash == cache.c.hash)
+        sa.select(cache, blobs.c.hash, blobs.c.encoding, blobs.c.content)
+        .outerjoin(blobs, blobs.c.key == cache.c.blob)
         .where(cache.c.key == key)
     )
     if newer_than is not None:
@@ -32,7 +32,7 @@ def get_result(database: Database, key: str, newer_than: float | None) -> CacheE
         row = connection.execute(query).first()
     if row is None:
         return None
-    if row.hash is None:
+    if row.blob is None:
         output = stored_value(database.url, row.output, f"the cached result {key[:12]}")
     else:
         output = stored_blob(database.url, row.hash, row.encoding, row.content)
@@ -48,7 +48,7 @@ def put_result(database: Database, key: str, run_id: str, path: str, output: Any
         "run_id": storable(run_id),
         "path": storable(path),
         "at": time.time(),
-        "hash": blob.hash if blob is not None else None,
+        "blob": None if blob is None else sa.select(blobs.c.key).where(blobs.c.hash == blob.digest).scalar_subquery(),
         "output": None if blob is not None else text,
     }
     with database.write() as connection:

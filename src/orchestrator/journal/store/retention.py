@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
+from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.event_columns import event_id, seq_of
 from orchestrator.journal.store.queries import batches
+from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.queries.statuses import running_states
 from orchestrator.journal.store.tables import REMOVED, blob_uses, blobs, cache, commands, events, labels, runs
 from orchestrator.journal.turns import Portion, Turns
@@ -59,8 +62,8 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
     unwanted = sa.select(runs.c.key).where(sa.literal(limited), runs.c.key.in_(sa.select(named.c.key)), _free(database))
     old = cache.c.at < older_than if older_than is not None else sa.false()
     used = sa.or_(
-        sa.exists().where(blob_uses.c.hash == blobs.c.hash, blob_uses.c.run.not_in(unwanted)),
-        sa.exists().where(cache.c.hash == blobs.c.hash, sa.not_(old)),
+        sa.exists().where(blob_uses.c.blob == blobs.c.key, blob_uses.c.run.not_in(unwanted)),
+        sa.exists().where(cache.c.blob == blobs.c.key, sa.not_(old)),
     )
     unused = sa.select(sa.func.count(), sa.func.sum(sa.func.length(blobs.c.content))).where(~used)
     with database.read() as connection:
@@ -72,11 +75,13 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
 
 def store_stats(database: Database) -> StoreStats:
     """Return the content and the size of the store."""
-    last_seq = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
+    last_id = sa.select(sa.func.max(events.c.id)).where(of_run(runs.c.key)).scalar_subquery()
     with database.read() as connection:
         by_state = sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)
         counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
-        recorded = connection.execute(sa.select(sa.func.sum(last_seq)).select_from(runs)).scalar()
+        recorded = connection.execute(
+            sa.select(sa.func.sum(last_id - event_id(runs.c.key, 0))).select_from(runs)
+        ).scalar()
         large, stored = connection.execute(
             sa.select(sa.func.count(), sa.func.sum(sa.func.length(blobs.c.content))).select_from(blobs)
         ).one()
@@ -127,8 +132,9 @@ def _remove_ended(work: _Pruning, older_than: float | None, keep: int | None) ->
                 hidden = {"state": REMOVED, "fence": runs.c.fence + 1, "batch": None, "batch_row": None}
                 connection.execute(runs.update().where(runs.c.key.in_(found)).values(hidden))
             else:
-                for table in (events, blob_uses):
-                    connection.execute(table.delete().where(table.c.run.in_(found)))
+                for some in chunks(found):
+                    connection.execute(events.delete().where(sa.or_(*map(of_run, some))))
+                connection.execute(blob_uses.delete().where(blob_uses.c.run.in_(found)))
                 connection.execute(runs.delete().where(runs.c.key.in_(found)))
         removed += len(found)
         if are_long:
@@ -159,7 +165,7 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
 
     Its columns are the number of the run and that of its last snapshot, which is written when a run ends.
     """
-    ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
+    ended_at = sa.select(events.c.at).where(of_run(runs.c.key)).order_by(events.c.id.desc()).limit(1)
     ends = (
         sa.select(runs.c.key, runs.c.snapshot_seq, ended_at.scalar_subquery().label("ended_at"))
         .where(runs.c.state.in_(_ENDED))
@@ -205,17 +211,17 @@ def _finish(work: _Pruning, key: int) -> None:
     The newest events go first: callers that read it meanwhile see an early end, never a gap.
     """
     with work.database.read() as connection:
-        last = connection.execute(sa.select(sa.func.max(events.c.seq)).where(events.c.run == key)).scalar() or 0
+        last = seq_of(connection.execute(sa.select(sa.func.max(events.c.id)).where(of_run(key))).scalar() or 0)
     while last > 0:
         last -= work.events.size
         with work.transaction(work.events) as connection:
-            connection.execute(events.delete().where(events.c.run == key, events.c.seq > last))
-    some = sa.select(blob_uses.c.hash).where(blob_uses.c.run == key).limit(ENTRIES_AT_ONCE)
+            connection.execute(events.delete().where(of_run(key, after=last)))
+    some = sa.select(blob_uses.c.blob).where(blob_uses.c.run == key).limit(ENTRIES_AT_ONCE)
     gone = ENTRIES_AT_ONCE
     while gone == ENTRIES_AT_ONCE:
         with work.transaction(work.entries) as connection:
             gone = connection.execute(
-                blob_uses.delete().where(blob_uses.c.run == key, blob_uses.c.hash.in_(some))
+                blob_uses.delete().where(blob_uses.c.run == key, blob_uses.c.blob.in_(some))
             ).rowcount
     with work.transaction(work.entries) as connection:
         connection.execute(runs.delete().where(runs.c.key == key, runs.c.state == REMOVED))
@@ -244,42 +250,42 @@ def _remove_cached(work: _Pruning, older_than: float) -> int:
 def _remove_blobs(work: _Pruning) -> tuple[int, int]:
     """Remove the blobs that no run and no cached result uses; return how many, and how many bytes."""
     count = size = 0
-    for hashes in _unused_blobs(work.database):
+    for keys in _unused_blobs(work.database):
         with work.transaction(work.entries) as connection:
             # A writer that finds a blob does not write it, and refers to it a moment later: it must not be removed.
             work.database.dialect.claim_blobs(connection)
-            still = sa.select(blobs.c.hash, sa.func.length(blobs.c.content)).where(blobs.c.hash.in_(hashes), ~_USED)
+            still = sa.select(blobs.c.key, sa.func.length(blobs.c.content)).where(blobs.c.key.in_(keys), ~_USED)
             rows = connection.execute(still).all()
             if rows:
-                connection.execute(blobs.delete().where(blobs.c.hash.in_([row[0] for row in rows])))
+                connection.execute(blobs.delete().where(blobs.c.key.in_([row[0] for row in rows])))
         count += len(rows)
         size += sum(row[1] for row in rows)
     return count, size
 
 
 _USED = sa.or_(
-    sa.exists().where(blob_uses.c.hash == blobs.c.hash),
-    sa.exists().where(cache.c.hash == blobs.c.hash),
+    sa.exists().where(blob_uses.c.blob == blobs.c.key),
+    sa.exists().where(cache.c.blob == blobs.c.key),
 )
 
 
-def _unused_blobs(database: Database) -> Iterator[list[str]]:
-    """Yield the hashes of blobs that seem to be unused, as many at a time as a transaction removes."""
-    after = ""
+def _unused_blobs(database: Database) -> Iterator[list[int]]:
+    """Yield the keys of blobs that seem to be unused, as many at a time as a transaction removes."""
+    after = 0
     length = sa.func.length(blobs.c.content)
-    page = sa.select(blobs.c.hash, length.label("size"), (~_USED).label("unused")).order_by(blobs.c.hash)
+    page = sa.select(blobs.c.key, length.label("size"), (~_USED).label("unused")).order_by(blobs.c.key)
     while True:
         with database.read() as connection:
-            rows = connection.execute(page.where(blobs.c.hash > after).limit(_BLOBS_READ_AT_ONCE)).all()
-        some: list[str] = []
+            rows = connection.execute(page.where(blobs.c.key > after).limit(_BLOBS_READ_AT_ONCE)).all()
+        some: list[int] = []
         size = 0
-        for hash, each, unused in rows:
+        for key, each, unused in rows:
             if not unused:
                 continue
             if some and (len(some) == ENTRIES_AT_ONCE or size + each > _BYTES_AT_ONCE):
                 yield some
                 some, size = [], 0
-            some.append(hash)
+            some.append(key)
             size += each
         if some:
             yield some

@@ -24,7 +24,7 @@ def prepare(dialect: Dialect, read: Lend, write: Lend) -> None:
     """Create the tables in an empty database, or upgrade those of an older version.
 
     Raises:
-        StoreUnavailable: The database holds something else, or a newer version wrote it.
+        StoreUnavailable: The database holds something else, or another version wrote it.
     """
     foreign = dialect.find_foreign()
     if foreign is not None:
@@ -37,7 +37,8 @@ def prepare(dialect: Dialect, read: Lend, write: Lend) -> None:
             _create(dialect, connection)
     elif revision != REVISIONS[-1]:
         if revision not in REVISIONS:
-            raise problems.newer(dialect.url, revision)
+            other = problems.older if revision < REVISIONS[0] else problems.newer
+            raise other(dialect.url, revision)
         with write() as connection:
             _upgrade(dialect, connection)
 

@@ -23,8 +23,9 @@ from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.chunks import chunks
 from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
+from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.stored_data import stored_object
-from orchestrator.journal.store.tables import commands, events, runs
+from orchestrator.journal.store.tables import commands, runs
 
 if TYPE_CHECKING:
     import builtins
@@ -257,7 +258,7 @@ class Store:
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """Wait at most `timeout` seconds for an event newer than `after`; return whether there is one."""
         deadline = time.monotonic() + timeout
-        query = sa.select(sa.literal(1)).where(events.c.run == self._key(run_id), events.c.seq > after).limit(1)
+        query = sa.select(sa.literal(1)).where(of_run(self._key(run_id), after=after)).limit(1)
         reader = self.reader(run_id) if timeout > 0 else None
         while True:
             seen = reader.version() if reader is not None else (0, 0)

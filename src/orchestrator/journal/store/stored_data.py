@@ -20,6 +20,7 @@ from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import storable
+from orchestrator.journal.store.event_columns import seq_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,12 +49,12 @@ def stored_object(url: str, text: str, what: str) -> dict[str, Any]:
     return value
 
 
-def stored_blob(url: str, hash: str, encoding: str, content: bytes) -> Any:
+def stored_blob(url: str, hash: bytes, encoding: str, content: bytes) -> Any:
     """Return the value of a blob, whose hash is that of its JSON."""
-    what = f"the value {hash[:12]}"
+    what = f"the value {hash.hex()[:12]}"
     try:
         plain = zlib.decompress(content) if encoding == "zlib" else content
-        intact = hashlib.sha256(plain).hexdigest() == hash
+        intact = hashlib.sha256(plain).digest() == hash
     except (zlib.error, TypeError) as error:
         raise damaged(url, f"{what} cannot be read") from error
     if not intact:
@@ -93,8 +94,9 @@ def stored_lease_end(url: str, run_id: str, value: object) -> float:
 
 
 def stored_event(url: str, run_id: str, row: Sequence[Any], data: Mapping[str, Any]) -> Event:
-    """Return an event; the row has its number, time, type, path and attempt."""
-    seq, at, type, path, attempt = row[:5]
+    """Return an event; the row has its id, time, type, path and attempt."""
+    id, at, type, path, attempt = row[:5]
+    seq = seq_of(id)
     if not (
         isinstance(at, int | float) and abs(at) < END_OF_TIME and isinstance(path, str) and isinstance(attempt, int)
     ):

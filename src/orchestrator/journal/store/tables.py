@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 
 from orchestrator.journal.dialects.registry import id_type, key_type
+from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0004",)
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"
@@ -74,20 +75,19 @@ Index(None, labels.c.run)
 events = Table(
     "events",
     metadata,
-    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
-    Column("seq", BigInteger, nullable=False),
+    Column("id", _Key, primary_key=True, autoincrement=False),  # the run and the number: see `event_columns`
     Column("at", Double, nullable=False),
-    Column("type", Text, nullable=False),
+    Column("type", EventTypeColumn, nullable=False),
     Column("path", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("data", Text, nullable=False),
-    PrimaryKeyConstraint("run", "seq"),
 )
 
 blobs = Table(
     "blobs",
     metadata,
-    Column("hash", Text, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of the JSON
     Column("encoding", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("content", LargeBinary, nullable=False),
@@ -97,10 +97,11 @@ blob_uses = Table(
     "blob_uses",
     metadata,
     Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
-    Column("hash", Text, ForeignKey("blobs.hash"), nullable=False),
-    PrimaryKeyConstraint("run", "hash"),
+    Column("blob", _Key, ForeignKey("blobs.key"), nullable=False),
+    PrimaryKeyConstraint("run", "blob"),
+    sqlite_with_rowid=False,
 )
-Index(None, blob_uses.c.hash)
+Index(None, blob_uses.c.blob)
 
 commands = Table(
     "commands",
@@ -122,11 +123,11 @@ cache = Table(
     Column("run_id", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("at", Double, nullable=False),
-    Column("hash", Text, ForeignKey("blobs.hash")),  # of a large result; else it is in `output`
+    Column("blob", _Key, ForeignKey("blobs.key")),  # of a large result; else it is in `output`
     Column("output", Text),
 )
 Index(None, cache.c.at)
-Index(None, cache.c.hash)
+Index(None, cache.c.blob)
 
 batches = Table(
     "batches",

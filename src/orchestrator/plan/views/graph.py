@@ -78,7 +78,7 @@ class Graph(Struct, frozen=True):
 States = Mapping[str, Mapping[str, int]]
 """The number of steps of a run in each state, by path; `[*]` means all items of a loop."""
 
-STATES: Final = ("failed", "running", "waiting", "cancelled", "ready", "pending", "skipped", "succeeded")
+STATES: Final = ("failed", "running", "waiting", "cancelled", "pending", "skipped", "succeeded")
 """The states of steps, the most important one first."""
 
 

@@ -99,7 +99,6 @@ class StepNode:
 
     __slots__ = (
         "activity",
-        "announced",
         "attempt",
         "cache",
         "context",
@@ -135,7 +134,6 @@ class StepNode:
         self.state: Literal["pending", "ready", "running", "waiting", "busy", "settling", "ended"] = "pending"
         self.attempt = 0
         self.jump: Literal["on_success", "on_false", "on_failure"] | None = None
-        self.announced = False
         self.started = 0.0
         self.context: StepContext | None = None
         self.models: AttemptModels | None = None

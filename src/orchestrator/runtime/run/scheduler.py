@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError
-from orchestrator.journal.payloads import StepReadyPayload, StepSkippedPayload, StepStartedPayload
+from orchestrator.journal.payloads import StepSkippedPayload, StepStartedPayload
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.queue.path_lengths import PathLengths
 from orchestrator.runtime.queue.ready_queue import ReadyQueue
@@ -39,6 +39,10 @@ _STARTED_AT_ONCE = 100
 
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
+
+
+_STARTED = StepStartedPayload()
+"""What is recorded of the start of an attempt: which tool it calls is in the plan."""
 
 
 class Scheduler:
@@ -76,7 +80,6 @@ class Scheduler:
         recorded = context.recorded
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
         self._ready = ReadyQueue(PathLengths(context.live, context.times).of)
-        self._fresh: list[StepNode] = []
         self._settled = SettledSteps(context, slots)
         self._closing: deque[Frame] = deque()
         self._closed = 0
@@ -293,7 +296,6 @@ class Scheduler:
         if node.state == "pending":
             node.state = "ready"
             self._ready.add(node)
-            self._fresh.append(node)
 
     def _start_ready(self) -> bool:
         """Fill free slots, and return whether more could be filled.
@@ -311,13 +313,6 @@ class Scheduler:
             if not node.frame.stopped:
                 self._start(node)
                 started += 1
-        if self._fresh:
-            if ready:
-                for node in self._fresh:
-                    if node.state == "ready" and not node.announced and not node.frame.stopped:
-                        node.announced = True
-                        self.context.record(StepReadyPayload(), node)
-            self._fresh.clear()
         return False
 
     def _start(self, node: StepNode) -> None:
@@ -372,12 +367,7 @@ class Scheduler:
         node.frame.busy.add(node)
         self._slots.running.add(node)
         self.context.live[node.path] = node
-        work = node.step.work
-        if isinstance(work, ToolCall):
-            started = StepStartedPayload(tool=work.tool.name, action=work.action.name)
-        else:
-            started = StepStartedPayload()
-        self.context.log.record_payload(started, node.path, node.attempt)
+        self.context.log.record_payload(_STARTED, node.path, node.attempt)
 
     def _execute(self, run: StepRun) -> None:
         """Begin work that is not a tool call. It takes no slot, since what it waits for may need one."""

@@ -130,8 +130,8 @@ class StepRun(Struct, frozen=True):
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the step, or its latest attempt, began."""
-        return self.context.loop.time() - self.node.started
+        """Seconds since the step, or its latest attempt, began, to the microsecond: more digits would be recorded."""
+        return round(self.context.loop.time() - self.node.started, 6)
 
     # --- at work
 

@@ -10,6 +10,8 @@ from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.chunks import AT_ONCE, chunks
+from orchestrator.journal.store.event_columns import event_id, seq_of
+from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.queries.statuses import folds, run_head
 from orchestrator.journal.store.stored_data import check_data, damaged, event_name, stored_event, stored_object
 from orchestrator.journal.store.tables import events
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.store.database import Database
 
-_COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
+_COLUMNS = (events.c.id, events.c.at, events.c.type, events.c.path, events.c.attempt)
 
 _VALUES = ("output", "values", "accumulators", "question", "answer", "error", "cache", "cached")
 _REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "steps", "inputs")
@@ -31,12 +33,7 @@ def page(
     database: Database, run_id: str, key: int, after: int, limit: int, *, paths: Collection[str] | None, whole: bool
 ) -> list[Event]:
     """Return up to `limit` events after the one numbered `after`; `whole` replaces references by large values."""
-    query = (
-        sa.select(*_COLUMNS, events.c.data)
-        .where(events.c.run == key, events.c.seq > after)
-        .order_by(events.c.seq)
-        .limit(limit)
-    )
+    query = sa.select(*_COLUMNS, events.c.data).where(of_run(key, after=after)).order_by(events.c.id).limit(limit)
     if paths is None:
         return _read(database, run_id, query, whole=whole)
     found: list[Event] = []
@@ -63,8 +60,8 @@ def outline_page(
     ]
     query = (
         sa.select(*_COLUMNS, events.c.data)
-        .where(events.c.run == key, events.c.seq > after, sa.or_(*wanted))
-        .order_by(events.c.seq)
+        .where(of_run(key, after=after), sa.or_(*wanted))
+        .order_by(events.c.id)
         .limit(limit)
     )
     return _read(database, run_id, query, whole=False)
@@ -74,7 +71,7 @@ def _read(database: Database, run_id: str, query: sa.Select[Any], *, whole: bool
     with database.read() as connection:
         rows = connection.execute(query).all()
     many: Sequence[Mapping[str, Any]] = [
-        stored_object(database.url, row[5], event_name(run_id, row[0])) for row in rows
+        stored_object(database.url, row[5], event_name(run_id, seq_of(row[0]))) for row in rows
     ]
     if whole:
         many = resolve_all_blobs(database, many)
@@ -86,11 +83,11 @@ def failed_later_items(database: Database, key: int) -> Iterator[str]:
     query = (
         sa.select(events.c.path)
         .where(
-            events.c.run == key,
+            of_run(key),
             events.c.type.in_(("step.failed", "step.cancelled")),
             database.dialect.in_later_items(events.c.path),
         )
-        .order_by(events.c.seq)
+        .order_by(events.c.id)
     )
     with database.read() as connection:
         yield from connection.execution_options(yield_per=AT_ONCE).execute(query).scalars()
@@ -103,7 +100,7 @@ def count_items(database: Database, key: int, loop: str) -> dict[str, int]:
     query = (
         sa.select(events.c.type, sa.func.count(path.distinct()))
         .where(
-            events.c.run == key,
+            of_run(key),
             events.c.type.in_(("step.succeeded", "step.failed", "step.skipped", "step.cancelled")),
             path.like(below, escape="\\"),
             path.not_like(f"{below}.%", escape="\\"),
@@ -157,11 +154,11 @@ def put_values(database: Database, found: ResumeState) -> ResumeState:
 
 def _data_at(database: Database, run_id: str, key: int, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the data of the events with these numbers, with large values in place."""
-    query = sa.select(events.c.seq, events.c.type, events.c.data).where(events.c.run == key)
+    query = sa.select(events.c.id, events.c.type, events.c.data)
     for some in chunks(seqs):
         with database.read() as connection:
-            rows = connection.execute(query.where(events.c.seq.in_(some))).all()
-        stored = [stored_object(database.url, row.data, event_name(run_id, row.seq)) for row in rows]
+            rows = connection.execute(query.where(events.c.id.in_([event_id(key, seq) for seq in some]))).all()
+        stored = [stored_object(database.url, row.data, event_name(run_id, seq_of(row.id))) for row in rows]
         for row, data in zip(rows, resolve_all_blobs(database, stored), strict=True):
-            check_data(database.url, run_id, row.seq, row.type, data)
-            yield row.seq, data
+            check_data(database.url, run_id, seq_of(row.id), row.type, data)
+            yield seq_of(row.id), data

@@ -11,7 +11,9 @@ from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.event_columns import run_of, seq_of
 from orchestrator.journal.store.leases import holder, lease_lost
+from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.stored_data import (
     event_name,
@@ -177,16 +179,16 @@ def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]])
     """Return the folds of the runs of these rows."""
     url = database.url
     states = {row.key: stored_fold(url, row.run_id, row.snapshot) for row in heads}
-    query = sa.select(
-        events.c.run, events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA
-    ).order_by(events.c.run, events.c.seq)
+    query = sa.select(events.c.id, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA).order_by(
+        events.c.id
+    )
     for some in chunks(heads):
         # By the numbers of the snapshots just read: a newer one may have been written since.
-        tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in some]
+        tails = [of_run(row.key, after=row.snapshot_seq) for row in some]
         for row in connection.execute(query.where(sa.or_(*tails))):
-            state = states[row[0]]
-            data = stored_object(url, row[6], event_name(state.run_id, row[1]))
-            if row[3] == "step.waiting":  # a question may be large, and it is part of the status
+            state = states[run_of(row[0])]
+            data = stored_object(url, row[5], event_name(state.run_id, seq_of(row[0])))
+            if row[2] == "step.waiting":  # a question may be large, and it is part of the status
                 data = resolve_blobs(database, data)
-            fold(state, stored_event(url, state.run_id, row[1:6], data))
+            fold(state, stored_event(url, state.run_id, row, data))
     return [states[row.key] for row in heads]

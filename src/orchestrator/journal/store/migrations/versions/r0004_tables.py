@@ -7,7 +7,7 @@ from alembic import op
 
 from orchestrator.journal.dialects.registry import id_type, key_type
 
-revision = "0001"
+revision = "0004"
 down_revision = None
 
 _Key = key_type()
@@ -33,43 +33,50 @@ def upgrade() -> None:
         sa.Column("usd", sa.Double()),
         sa.Column("tokens", sa.BigInteger()),
         sa.Column("requests", sa.BigInteger()),
-        sa.Column("spent_at", sa.Double()),
         sa.PrimaryKeyConstraint("key", name="pk_runs"),
         sa.UniqueConstraint("run_id", name="uq_runs_run_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_runs_state_key", "runs", ["state", "key"])
     op.create_index("ix_runs_batch_batch_row_key", "runs", ["batch", "batch_row", "key"])
-    op.create_index("ix_runs_spent_at", "runs", ["spent_at"])
+    op.create_table(
+        "labels",
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("run", _Key, nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.key"], name="fk_labels_run", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("label", "run", name="pk_labels"),
+    )
+    op.create_index("ix_labels_run", "labels", ["run"])
     op.create_table(
         "events",
-        sa.Column("run", _Key, nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("id", _Key, autoincrement=False, nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("type", sa.SmallInteger(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["run"], ["runs.key"], name="fk_events_run", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run", "seq", name="pk_events"),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
     op.create_table(
         "blobs",
-        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("key", _Key, nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("encoding", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_blobs"),
+        sa.PrimaryKeyConstraint("key", name="pk_blobs"),
+        sa.UniqueConstraint("hash", name="uq_blobs_hash"),
     )
     op.create_table(
         "blob_uses",
         sa.Column("run", _Key, nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("blob", _Key, nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.key"], name="fk_blob_uses_run", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["hash"], ["blobs.hash"], name="fk_blob_uses_hash"),
-        sa.PrimaryKeyConstraint("run", "hash", name="pk_blob_uses"),
+        sa.ForeignKeyConstraint(["blob"], ["blobs.key"], name="fk_blob_uses_blob"),
+        sa.PrimaryKeyConstraint("run", "blob", name="pk_blob_uses"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_blob_uses_hash", "blob_uses", ["hash"])
+    op.create_index("ix_blob_uses_blob", "blob_uses", ["blob"])
     op.create_table(
         "commands",
         sa.Column("id", _Key, nullable=False),
@@ -89,13 +96,13 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("hash", sa.Text()),
+        sa.Column("blob", _Key),
         sa.Column("output", sa.Text()),
-        sa.ForeignKeyConstraint(["hash"], ["blobs.hash"], name="fk_cache_hash"),
+        sa.ForeignKeyConstraint(["blob"], ["blobs.key"], name="fk_cache_blob"),
         sa.PrimaryKeyConstraint("key", name="pk_cache"),
     )
     op.create_index("ix_cache_at", "cache", ["at"])
-    op.create_index("ix_cache_hash", "cache", ["hash"])
+    op.create_index("ix_cache_blob", "cache", ["blob"])
     op.create_table(
         "batches",
         sa.Column("batch", sa.Text(), nullable=False),
@@ -113,10 +120,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider", name="pk_limits"),
     )
     op.create_table(
-        "pruned_spending",
+        "spending",
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("usd", sa.Double(), nullable=False),
         sa.Column("tokens", sa.BigInteger(), nullable=False),
         sa.Column("requests", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("day", name="pk_pruned_spending"),
+        sa.PrimaryKeyConstraint("day", name="pk_spending"),
     )

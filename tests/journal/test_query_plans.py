@@ -51,6 +51,7 @@ def use_everything(store: Store, journal: Journal) -> None:
     store.wait("one", 0, 0.0)
     store.spent_by_batch("b")
     store.spent_since(0.0)
+    store.step_durations("p")
     store.cache_put("k", "one", "a", "x" * 50_000)
     store.cache_get("k", newer_than=0.0)
     store.send("one", Command("pause"))
@@ -102,5 +103,5 @@ def test_the_hot_statements_find_their_rows_by_key(store: Store):
         condition = re.search(r"WHERE (\w+)(?:=| BETWEEN)", text)
         assert table is not None
         assert condition is not None
-        keys = {"runs": ("key", "run_id"), "events": ("id",), "blobs": ("hash",)}
+        keys = {"runs": ("key", "run_id"), "events": ("id",), "blobs": ("hash",), "durations": ("pipeline",)}
         assert condition[1] in keys[table[1]], text

@@ -32,11 +32,14 @@ class Calls:
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.failing: set[str] = set()
 
     def tool(self) -> Any:
         @orc.tool(effects="none")
         async def compute(context: orc.ToolContext, value: Any = None) -> Any:
             self.steps.append(context.step)
+            if context.step in self.failing:
+                raise orc.StepError("it broke", retryable=False)
             await asyncio.sleep(self.seconds.get(context.step, 0.0))
             return value
 
@@ -102,6 +105,56 @@ def test_a_block_counts_as_the_steps_on_the_longest_path_through_it(computer: or
     group = block("g", compute("a"), compute("b", "a"), compute("c", "b"), after=("start",))
     steps = (compute("x"), compute("y", "x"), compute("start"), group)
     assert order(computer, calls, *steps)[:2] == ["start", "g.a"]
+
+
+LONGER = 0.05
+"""Seconds by which a step takes longer than others."""
+
+
+def test_the_next_run_knows_how_long_the_steps_took(computer: orc.Orchestrator, calls: Calls) -> None:
+    steps = tuple(compute(f"s{number}") for number in range(4))
+    calls.seconds["s2"] = LONGER
+    assert order(computer, calls, *steps) == ["s0", "s1", "s2", "s3"]
+    assert order(computer, calls, *steps)[0] == "s2"
+
+
+def test_another_process_knows_it_too_also_when_it_resumes_a_run(calls: Calls, tmp_path: Path) -> None:
+    steps = tuple(compute(f"s{number}") for number in range(4))
+    calls.seconds["s2"] = LONGER
+
+    def client() -> orc.Orchestrator:
+        return orc.Orchestrator(directory=tmp_path, tools=[calls.tool()], max_parallel=1)
+
+    with client() as first:
+        assert order(first, calls, *steps)[0] == "s0"
+    calls.failing.add("s2")
+    with client() as second, pytest.raises(orc.RunFailed) as failed:
+        order(second, calls, *steps)
+    assert calls.steps == ["s2"]
+    calls.failing.clear()
+    with client() as third:
+        third.resume(failed.value.run_id).result()
+    assert calls.steps[:2] == ["s2", "s2"]
+
+
+def test_durations_belong_to_a_pipeline(computer: orc.Orchestrator, calls: Calls) -> None:
+    steps = [compute(f"s{number}") for number in range(4)]
+    calls.seconds["s2"] = LONGER
+    computer.compile(pipeline(*steps)).run()
+    calls.steps.clear()
+    computer.compile({**pipeline(*steps), "id": "other"}).run()
+    assert calls.steps[0] == "s0"
+
+
+def test_old_durations_are_removed_with_old_runs(computer: orc.Orchestrator, calls: Calls) -> None:
+    steps = tuple(compute(f"s{number}") for number in range(4))
+    calls.seconds["s2"] = LONGER
+    order(computer, calls, *steps)
+    store = computer.backend.engine.store
+    store.prune(older_than=1.0)
+    assert store.step_durations("test") is not None
+    store.prune(older_than=time.time() + 60)
+    assert store.step_durations("test") is None
 
 
 def test_the_order_does_not_change_results(client: orc.Orchestrator) -> None:

@@ -131,17 +131,21 @@ class Journal:
         self._closing = False
         self._closed = False
 
-    async def begin(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> RunJournal:
+    async def begin(
+        self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, durations: bool = False
+    ) -> RunJournal:
         """Create a run and start recording its events. Runs that start at the same time are created in one transaction.
 
-        Returns when the run is durable. Release it with `RunJournal.leave`. If the caller is cancelled before that, the
-        run is recorded as cancelled and released, because no process would execute it.
+        With `durations`, it reads what earlier runs of the pipeline left of its steps' durations. Returns when the run
+        is durable. Release it with `RunJournal.leave`. If the caller is cancelled before that, the run is recorded as
+        cancelled and released, because no process would execute it.
 
         Raises:
             RunError: the id is taken (ORC802).
             StoreUnavailable: the store cannot write.
         """
         creation = RunCreation.of(new, owner, ttl=ttl)
+        creation.reads_durations = durations
         self._start()
         waiter = _CreationWaiter(creation)
         self.request(waiter)
@@ -154,7 +158,9 @@ class Journal:
             if written:
                 self._give_up(creation)
             raise
-        return self.attach(creation.lease, creation.state)
+        journal = self.attach(creation.lease, creation.state)
+        journal.past_durations = creation.durations
+        return journal
 
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
         """Start recording events of a run that this process owns, after those in the store.
@@ -279,7 +285,8 @@ class Journal:
         if rows or creations or left:
             try:
                 leases = [journal.lease for journal in left]
-                lost = self._appender.append(rows, creations=creations, releases=leases)
+                durations = dict(journal.durations for journal in left if journal.durations is not None)
+                lost = self._appender.append(rows, creations=creations, releases=leases, durations=durations)
             except StoreError as error:
                 self.error = problem = error
                 self._retry_seconds = min(retry.LONGEST_PAUSE, self._retry_seconds * 2)
@@ -362,6 +369,10 @@ class RunJournal:
         """Until when the lease is known to hold, by this process's monotonic clock."""
         self.last_size = 0
         """The size of the newest event's data, in characters of JSON."""
+        self.past_durations: str | None = None
+        """What an earlier run of the pipeline left of its steps' durations, if that was read."""
+        self.durations: tuple[str, str] | None = None
+        """What this run leaves: its pipeline, and the durations of its steps."""
         self._journal = journal
         self._state = state
         self._owner = str(lease.owner)
@@ -460,6 +471,14 @@ class RunJournal:
         waiter = _LoopWaiter(_Commit(self, self._state.last_seq, leave=True))
         self._journal.request(waiter)
         await waiter.future
+
+    def read_durations(self, pipeline: str) -> None:
+        """Read what earlier runs of a pipeline left. Not on an event loop."""
+        self.past_durations = self._journal.store.step_durations(pipeline)
+
+    def leave_durations(self, pipeline: str, text: str) -> None:
+        """Have the durations of the run's steps be written when it is released, for later runs of its pipeline."""
+        self.durations = (pipeline, text)
 
     def flush(self, timeout: float | None = None) -> None:
         """As `commit`, without an event loop; wait at most `timeout` seconds.

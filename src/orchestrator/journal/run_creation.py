@@ -25,6 +25,7 @@ class RunCreation(Struct):
 
     An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
     are in the store already. Writing it sets `key`, the store's number for the run; None means that the id is taken.
+    If it `reads_durations`, it also sets the `durations` that earlier runs of the pipeline left.
     """
 
     new: NewRun
@@ -35,6 +36,8 @@ class RunCreation(Struct):
     blobs: dict[str, Blob] = field(default_factory=dict)
     shared: set[str] = field(default_factory=set)
     key: int | None = None
+    reads_durations: bool = False
+    durations: str | None = None
 
     @classmethod
     def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> RunCreation:

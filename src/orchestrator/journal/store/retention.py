@@ -16,7 +16,17 @@ from orchestrator.journal.store.event_columns import event_id, seq_of
 from orchestrator.journal.store.queries import batches
 from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.queries.statuses import running_states
-from orchestrator.journal.store.tables import REMOVED, blob_uses, blobs, cache, commands, events, labels, runs
+from orchestrator.journal.store.tables import (
+    REMOVED,
+    blob_uses,
+    blobs,
+    cache,
+    commands,
+    durations,
+    events,
+    labels,
+    runs,
+)
 from orchestrator.journal.turns import Portion, Turns
 
 if TYPE_CHECKING:
@@ -49,6 +59,8 @@ def prune_runs(database: Database, *, older_than: float | None, keep: int | None
         removed = _remove_ended(work, older_than, keep)
     if older_than is not None:
         entries = _remove_cached(work, older_than)
+        with work.transaction(work.entries) as connection:
+            connection.execute(durations.delete().where(durations.c.at < older_than))
     gone, size = _remove_blobs(work)
     with suppress(StoreUnavailable), database.errors():  # a busy store is not shrunk
         database.dialect.shrink(work.turns)

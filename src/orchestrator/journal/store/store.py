@@ -25,7 +25,7 @@ from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
 from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.stored_data import stored_object
-from orchestrator.journal.store.tables import commands, runs
+from orchestrator.journal.store.tables import commands, durations, runs
 
 if TYPE_CHECKING:
     import builtins
@@ -323,6 +323,15 @@ class Store:
         """
         return usage.spent_since(self.database, at)
 
+    # --- durations of steps
+
+    @patient(locks=True)
+    def step_durations(self, pipeline: str) -> str | None:
+        """Return what the last runs of a pipeline left of its steps' durations, for `StepTimes`."""
+        query = sa.select(durations.c.seconds).where(durations.c.pipeline == storable(pipeline))
+        with self.database.read() as connection:
+            return connection.execute(query).scalar()
+
     # --- cached results
 
     @patient(locks=True)
@@ -341,9 +350,9 @@ class Store:
         """Remove runs that have ended, and then large values without a reference.
 
         A run is removed if it ended before `older_than` (seconds since the epoch) and is not among the `keep` that
-        ended last; a criterion that is not given is ignored; without both, no run is removed. Cached results from
-        before `older_than` are removed. Runs that a process executes are kept. Other processes may write at the same
-        time. With `dry_run`, nothing is removed.
+        ended last; a criterion that is not given is ignored; without both, no run is removed. Cached results and
+        durations of steps from before `older_than` are removed. Runs that a process executes are kept. Other processes
+        may write at the same time. With `dry_run`, nothing is removed.
         """
         if dry_run:
             return retention.prunable(self.database, older_than=older_than, keep=keep)

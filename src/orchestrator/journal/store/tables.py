@@ -20,7 +20,7 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0004",)
+REVISIONS = ("0004", "0005")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"
@@ -138,6 +138,14 @@ batches = Table(
     Column("rows", BigInteger, nullable=False),  # read from the input so far
     Column("complete", Boolean, nullable=False),  # the end of the input was reached
     Column("invalid", BigInteger, nullable=False),  # rows with invalid inputs, which have no run
+)
+
+durations = Table(
+    "durations",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("seconds", Text, nullable=False),  # of its steps, in its last runs in which steps waited for slots
 )
 
 limits = Table(

@@ -19,6 +19,7 @@ from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.model import Plan
 from orchestrator.plan.serialization import plan_data, shared_plan_data
+from orchestrator.plan.steps import ToolCall
 from orchestrator.remedies import Resume
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
@@ -67,6 +68,12 @@ class Assignment(Struct, frozen=True):
     earlier: Mapping[str, Spent] = field(default_factory=dict)
     sizes: ResultSizes = USUAL
     by: str = ""
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether steps may have to wait for slots, so that it matters how long they took before."""
+        steps = self.plan.steps
+        return len(steps) > self.max_parallel or any(not isinstance(step.work, ToolCall) for step in steps)
 
 
 def new_run(

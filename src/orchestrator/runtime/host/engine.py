@@ -117,7 +117,7 @@ class Engine:
             )
             if batch is not None:
                 new = replace(new, batch=batch[0], row=batch[1])
-            journal = await self._journal.begin(new, self._owner)
+            journal = await self._journal.begin(new, self._owner, durations=assignment.may_wait)
             return self._execute(assignment, journal)
 
     async def resume(
@@ -170,6 +170,7 @@ class Engine:
                     # A retried step must not take its result from the cache.
                     refresh = assignment.refresh | ({again} if again is not None else set())
                     assignment = replace(assignment, recorded=read_recorded(self.store, run_id), refresh=refresh)
+                journal.read_durations(assignment.plan.id)
                 self._commands.discard(run_id)
                 return assignment, journal
             except BaseException:
@@ -223,6 +224,7 @@ class Engine:
             found = read_recorded(self.store, new.run_id)
             for message in stale_steps(record, new, found):
                 journal.record_payload(RunWarningPayload(message=message))
+            journal.read_durations(plan.id)
             assignment = assign(
                 plan,
                 inputs,

@@ -287,7 +287,7 @@ class Execution:
             recorded=given.recorded,
             load=lambda seqs: self._store.values_at(self.run_id, seqs),
             answers=self.answers,
-            times=StepTimes(),
+            times=StepTimes(self.journal.past_durations),
         )
         slots = Slots(given.max_parallel, context.loop)
         _, budget = self._budgets()
@@ -313,6 +313,9 @@ class Execution:
             case "succeeded":
                 recorded = {name: redactor.scrub(value) for name, value in ending.outputs.items()}
                 end = record(RunSucceededPayload(outputs=recorded))
+                durations = self._scheduler.context.times.left_for_later() if self._scheduler is not None else None
+                if durations is not None:
+                    self.journal.leave_durations(self._assignment.plan.id, durations)
             case "failed":
                 cause = redactor.scrub_fields(ending.error or {})
                 self.cause = self._raised(str(cause.get("step")))

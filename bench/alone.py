@@ -15,6 +15,7 @@ from large_store import pruned, shown
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import load_engine, noop
 from readers import readings
+from workflow_runs import workflows
 
 import orchestrator as orc
 
@@ -159,6 +160,7 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         Measured(f"p95 of a small run, and next to pruning {count:,} of {2 * count:,} runs", "run", count, pruned)
         for count in ([20] if quick else [50_000])
     ],
+    "workflows": lambda quick: [Measured(*each) for each in workflows(quick)],
     "readers": lambda quick: [Measured(*each) for each in readings(quick)],
     "contended": lambda quick: [
         Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))

@@ -9,10 +9,12 @@ def markdown(results: dict[str, Any]) -> str:
     parts = []
     if results["jobs"]:
         parts.append(_table(_JOBS, [row for job in results["jobs"].values() for row in _job_rows(job)]))
-    if sizes := [found for name, found in results.get("alone", {}).items() if name not in ("contended", "prune")]:
+    if sizes := [found for name, found in results.get("alone", {}).items() if name not in SEPARATE]:
         parts.append(_table(_SIZES, [_size_row(found) for each in sizes for found in each]))
     if contended := [found for name in ("contended", "prune") for found in results.get("alone", {}).get(name, ())]:
         parts.append(_table(_CONTENDED, [_contended_row(found) for found in contended]))
+    if ordered := results.get("alone", {}).get("workflows"):
+        parts.append(_table(_ORDERED, [_ordered_row(found) for found in ordered]))
     if results["compile"]:
         parts.append(_table(_COMPILE, list(_compile_rows(results["compile"]))))
     if results["import"]:
@@ -21,9 +23,13 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+SEPARATE = ("contended", "prune", "workflows")
+"""Measurements of this project alone with separate tables."""
+
 _JOBS = ("work", "contender", "median", "best", "best per step", "CPU per step", "× floor", "peak memory", "load")
 _SIZES = ("work", "median", "best", "best each", "CPU each", "peak memory", "before", "load")
 _CONTENDED = ("work", "alone", "contended", "worst", "load")
+_ORDERED = ("work, × ideal schedule", "ideal", "no schedule below", "FIFO", "without history", "with history", "load")
 _COMPILE = ("steps compiled", "median", "best", "best per step", "peak memory", "before", "load")
 
 
@@ -75,6 +81,11 @@ def _size_row(found: dict[str, Any]) -> Sequence[str]:
 def _contended_row(found: dict[str, Any]) -> Sequence[str]:
     figures = [_milliseconds(found[name]) for name in ("alone", "latency", "worst")]
     return (found["title"], *figures, _load(found["load"]))
+
+
+def _ordered_row(found: dict[str, Any]) -> Sequence[str]:
+    ratios = [f"{found[name]:.3f}" for name in ("bound", "fifo", "first", "second")]
+    return (found["title"], f"{found['ideal']:.3f} s", *ratios, _load(found["load"]))
 
 
 def _load(loads: Sequence[float]) -> str:

@@ -20,7 +20,17 @@ def test_the_benchmark_measures_every_kind_of_work(tmp_path: Path) -> None:
     for job in results["jobs"].values():
         assert set(job["contenders"]) == {"floor", "orchestrator"}
         assert job["title"] in done.stdout
-    assert set(results["alone"]) == {"loop", "batch", "models", "control", "show", "prune", "readers", "contended"}
+    assert set(results["alone"]) == {
+        "loop",
+        "batch",
+        "models",
+        "control",
+        "show",
+        "prune",
+        "workflows",
+        "readers",
+        "contended",
+    }
     assert all(found["title"] in done.stdout for each in results["alone"].values() for found in each)
     assert results["compile"]
     assert {"orchestrator", "pydantic"} <= set(results["import"])

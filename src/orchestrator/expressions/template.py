@@ -132,7 +132,7 @@ class Template:
         """
         if self.is_constant:
             return Inference(STRING)
-        from orchestrator.expressions.inference.inferrer import infer
+        from orchestrator.expressions.inference.statement_inferrer import infer
 
         try:
             return infer(self._body, self._expression, env)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct, field
 
 from orchestrator import codes
-from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
+from orchestrator.compiler.auto.lock_answers import LockAnswers, varies
 from orchestrator.compiler.auto.places import (
     TEXT,
     AutoPlace,
@@ -28,17 +28,14 @@ from orchestrator.compiler.auto.places import (
 )
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.passes.calls import CallChecker
-from orchestrator.compiler.passes.library import lock_of
 from orchestrator.compiler.passes.models import default_model
-from orchestrator.diagnostics import Diagnostic, Related, Source, Span
 from orchestrator.expressions import parse_template
 from orchestrator.language.spec.pipeline import OnFailureSpec, StepSpec
 from orchestrator.language.syntax.quotes import line_end, quote_value
 from orchestrator.language.values.auto_markup import END, Auto, MarkupProblem, Path, autos_of, tagged
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain_data, text_at
-from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
+from orchestrator.models.calls.lock_entries import KeptAnswer
 from orchestrator.plan.auto_values import AutoValue, auto_id
-from orchestrator.remedies import UpdateLock
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -46,6 +43,7 @@ if TYPE_CHECKING:
 
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import BlockKind, SourceStep
+    from orchestrator.diagnostics import Diagnostic, Span
     from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
@@ -91,13 +89,22 @@ class FileAutos:
     def __init__(self, context: CompilationContext) -> None:
         self._context = context
         self.values: list[AutoValue] = []
-        self.lock: tuple[str, str] | None = None
         self._settled: set[int] = set()
-        self._wrong: list[Scalar] = []
+        self._misplaced: list[Scalar] = []
         self._rests: list[Scalar] = []
         self._places: set[str] = set()
-        self._about_lock: list[Diagnostic] = []
+        self._answers = LockAnswers(context)
         self._from_lock: list[Scalar] = []
+
+    @property
+    def lock(self) -> tuple[str, str] | None:
+        """The key and the text of the lock; None if it does not exist."""
+        return self._answers.content
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """The diagnostics of the lock."""
+        return self._answers.diagnostics
 
     # --- before the steps are read
 
@@ -193,8 +200,8 @@ class FileAutos:
             number += 1
             at = f"{base}#{number}"
         self._places.add(at)
-        secret = _varies(node.text) and _reads_any(parse_template(node.text), self._secrets)
-        kept = self._kept(at, node.text, schema, auto_place.scalar.span_of(auto.start, auto.end), secret=secret)
+        secret = varies(node.text) and _reads_any(parse_template(node.text), self._secrets)
+        kept = self._answers.find(at, node.text, schema, auto_place.scalar.span_of(auto.start, auto.end), secret=secret)
         return _Question(node, schema, auto_place.purpose, at, secret, kept)
 
     @cached_property
@@ -208,18 +215,18 @@ class FileAutos:
 
     @staticmethod
     def _constant(question: _Question) -> KeptAnswer | None:
-        return question.kept[0] if question.kept and not _varies(question.node.text) else None
+        return question.kept[0] if question.kept and not varies(question.node.text) else None
 
     def _enter(
         self, question: _Question, name: str, locked: KeptAnswer | None, asks: dict[str, Any] | None = None
     ) -> None:
         text = question.node.text
         asks = None if locked is not None else asks
-        self.values.append(AutoValue(question.at, text, question.schema, _varies(text), asks, locked, question.secret))
+        self.values.append(AutoValue(question.at, text, question.schema, varies(text), asks, locked, question.secret))
 
     def _asks(self, spec: StepSpec, name: str, question: _Question) -> dict[str, Any] | None:
         """Return the parameters of a call that asks for one value alone, None if they are known only during a run."""
-        if _varies(question.node.text):
+        if varies(question.node.text):
             return None
         node = self._model(spec) or default_model(self._context, "model", "auto")
         model = {} if node is None else {"model": plain_data(node)}
@@ -280,101 +287,10 @@ class FileAutos:
         made.at(Mapping(body, place.start, place.end, place.layout))
         return made
 
-    # --- the lock
-
-    @cached_property
-    def _lock(self) -> Lock:
-        """The lock of the file; empty if it does not exist or cannot be read."""
-        name = self._context.document.source.name
-        try:
-            self.lock = lock_of(self._context)
-        except (OSError, ValueError) as error:
-            source = Source.of(f"{name}.lock", "")
-            reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
-            help = "check its permissions, or remove it"
-            message = f"the lock `{source.name}` cannot be read: {reason}"
-            self._about_lock.append(
-                Diagnostic(codes.LOCK_MISMATCH, message, source, Span.at(1, 1), severity="error", help=help)
-            )
-            return Lock(source)
-        if self.lock is None:
-            return Lock(Source.of(f"{name}.lock", ""))
-        lock = read_lock(self.lock[1], f"{name}.lock")
-        self._about_lock += lock.problems
-        return lock
-
-    def _kept(self, at: str, text: str, schema: Schema, span: Span, *, secret: bool) -> tuple[KeptAnswer, ...]:
-        """Return the answers that the lock has for a question, and report those that are invalid."""
-        found = self._lock.values.get(at)
-        if found is None:
-            return ()
-        if secret:
-            message = "this question reads a secret, so its answer is not stored and a model is asked in every run"
-            self._stale(span, message, found, "reads a secret", "remove the answer from the lock")
-            return ()
-        if found.text != text or found.schema != schema:
-            what = "question" if found.text != text else "type of answer"
-            self._stale(
-                span, f"the lock has an answer for a different {what} here, so a model is asked in every run", found
-            )
-            return ()
-        if not _varies(text):
-            answer = found.find(question_digest(text, schema))
-            if answer is None:
-                self._stale(span, "the lock has no answer to this question, so a model is asked in every run", found)
-                return ()
-            return (answer,) if self._fits(answer, schema, found) else ()
-        return tuple(answer for answer in found.answers if self._fits(answer, schema, found))
-
-    def _fits(self, answer: KeptAnswer, schema: Schema, found: LockedValue) -> bool:
-        reasons = answer_problems(answer.answer, schema)
-        what, label = f"does not have the expected type: {'; '.join(reasons)}", "wrong type"
-        marked = has_mark(answer.answer)
-        if marked:
-            what, label = "contains the redaction mark of a secret instead of the secret", "no value"
-        if reasons or marked:
-            source = self._lock.source
-            self._about_lock.append(
-                Diagnostic(
-                    codes.LOCK_MISMATCH,
-                    f"the answer for `{found.at}` in the lock {what}",
-                    source,
-                    found.span,
-                    severity="error",
-                    label=label,
-                    help="fix it, or remove it and ask again",
-                    remedies=(UpdateLock(source.name.removesuffix(".lock")),),
-                )
-            )
-        return not reasons and not marked
-
-    def _stale(
-        self,
-        span: Span,
-        message: str,
-        found: LockedValue,
-        label: str = "not in the lock",
-        help: str = "ask a model, and store its answer",
-    ) -> None:
-        self._context.diagnostics.add(
-            codes.LOCK_MISMATCH,
-            span,
-            message,
-            label=label,
-            help=help,
-            remedies=(UpdateLock(self._context.document.source.name),),
-            related=[Related("the answer is here", self._lock.source, found.span)],
-        )
-
-    @property
-    def diagnostics(self) -> list[Diagnostic]:
-        """The diagnostics of the lock file."""
-        return self._about_lock
-
     # --- after all steps have been checked
 
     def _refuse(self, scalar: Scalar, span: Span, message: str, help: str, label: str = _NO_VALUE) -> None:
-        self._wrong.append(scalar)
+        self._misplaced.append(scalar)
         self._context.diagnostics.unreadable = True
         self._context.diagnostics.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
 
@@ -408,24 +324,11 @@ class FileAutos:
             message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
             first = found if isinstance(found, MarkupProblem) else found[0]
             self._refuse(scalar, scalar.span_of(first.start, first.end), message, written_instead(path))
-        for scalar in self._wrong:
+        for scalar in self._misplaced:
             diagnostics.keep_only(codes.MISPLACED_AUTO, scalar.span)
         for cut in self._rests:
             diagnostics.keep_only(codes.MISPLACED_AUTO, cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
-        for value in self._lock.values.values():
-            if value.at not in self._places:
-                self._about_lock.append(
-                    Diagnostic(
-                        codes.LOCK_MISMATCH,
-                        f"the lock has an answer for `{value.at}`, but the file has no question there",
-                        self._lock.source,
-                        value.span,
-                        severity="warning",
-                        label="no longer asked",
-                        help="remove it from the lock",
-                        remedies=(UpdateLock(context.document.source.name),),
-                    )
-                )
+        self._answers.report_unasked(self._places)
 
 
 def _constants(context: CompilationContext, spec: StepSpec, questions: dict[str, _Question]) -> dict[str, Any]:
@@ -478,10 +381,6 @@ def _cut_off(scalar: Scalar) -> str | None:
     line = text[scalar.start : line_end(text, scalar.end)]
     end = line.find(END, scalar.end - scalar.start)
     return None if end < 0 else line[: end + len(END)]
-
-
-def _varies(text: str) -> bool:
-    return "{{" in text or "{%" in text
 
 
 def _without_value(path: Path) -> Path:

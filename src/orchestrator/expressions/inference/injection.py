@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions.inference.inferrer import infer
+from orchestrator.expressions.inference.statement_inferrer import infer
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, references_of
 from orchestrator.expressions.types.operators import alternatives

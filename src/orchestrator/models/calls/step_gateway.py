@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -17,42 +16,29 @@ from orchestrator.errors import (
     ModelMissing,
     ModelRateLimited,
     ModelRefused,
-    ModelRejected,
     ModelUnavailable,
-    OrchestratorError,
-    RecordingMissing,
 )
-from orchestrator.models.budget import Spent, reserve_all, settle_all
-from orchestrator.models.calls.gateway import ModelAnswer, ModelCall
-from orchestrator.models.calls.token_estimate import (
-    answer_tokens,
-    estimate_of,
-    estimate_of_embedding,
-    output_tokens,
-    prompt_tokens,
-    tokens_of,
-)
-from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, current_sending, current_step
+from orchestrator.models.calls.gateway import ModelAnswer
+from orchestrator.models.calls.gateway_call import GatewayCall
+from orchestrator.models.calls.token_estimate import estimate_of, estimate_of_embedding, output_tokens, prompt_tokens
+from orchestrator.models.messages import Embeddings, Message, ModelReply
 from orchestrator.models.output.texts import empty_answer
 from orchestrator.models.recordings.format import embedding_request_data, request_data
 from orchestrator.models.selection.candidates import Candidate, Needs, needs_of
 from orchestrator.remedies import ListModels
-from orchestrator.text.words import bounded, shorten
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from orchestrator.models.budget import Estimate, Ledger, Reservation
+    from orchestrator.models.budget import Estimate, Ledger
     from orchestrator.models.calls.answer_memo import Describe, Entry, Kept
     from orchestrator.models.calls.gateway import CallHost, ModelChoice
     from orchestrator.models.catalog.entries import Catalogue, ModelCard
-    from orchestrator.models.limits import Limits, Turn
+    from orchestrator.models.limits import Limits
     from orchestrator.models.messages import ModelClient, ModelName, ModelRequest
 
 T = TypeVar("T")
-Replied = TypeVar("Replied", ModelReply, Embeddings)
-
-_LONGEST_MESSAGE: Final = 10_000  # characters of an error that are recorded
 
 _WANT_A_LIMIT: Final = ("anthropic",)
 """Kinds of providers that answer no request without `max_tokens`."""
@@ -129,9 +115,9 @@ class StepGateway:
 
         async def made(candidate: Candidate, why: str) -> tuple[Embeddings, ModelAnswer]:
             name = candidate.name
-            call = _GatewayCall(self, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
-            vectors = await call.made(lambda: client.embed(name, texts))
-            cost = call.end(vectors, keeping=keeping)
+            call = self._call(name, why, estimate_of_embedding(name, texts, catalogue))
+            vectors = await call.made(lambda: client.embed(name, texts), await self.ledgers())
+            cost = call.end(vectors, kept=keeping.entry(name, vectors))
             return vectors, _of_vectors(vectors, name, why, cost)
 
         return await self._first(found, made)
@@ -193,11 +179,9 @@ class StepGateway:
         request = _with_limit(request, name, card, ledgers, catalogue)
         sent = prompt_tokens(request)
         expected = sent + (request.max_tokens or _USUAL_OUTPUT)
-        call = _GatewayCall(self, catalogue, name, why, estimate_of(name, request, catalogue), sent, expected)
+        call = self._call(name, why, estimate_of(name, request, catalogue), sent, expected)
         streams = keeping.final and (card is None or not card.lacks("streaming"))
-        reply = await call.made(
-            lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
-        )
+        reply = await call.made(lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers)
         try:
             value = _value(reply, request, accept, name)
         except ModelAnswerInvalid as error:
@@ -208,22 +192,20 @@ class StepGateway:
         except BaseException as error:
             call.end(reply, error)
             raise
-        return ModelAnswer(reply, value, name, why, call.end(reply, keeping=keeping))
+        return ModelAnswer(reply, value, name, why, call.end(reply, kept=keeping.entry(name, reply)))
+
+    def _call(
+        self, name: ModelName, why: str, estimate: Estimate, sent: int | None = None, expected: int | None = None
+    ) -> GatewayCall:
+        source = self._source
+        return GatewayCall(
+            self._host, self._label, source.limits, source.catalogue, name, why, estimate, sent, expected
+        )
 
     @property
     def host(self) -> CallHost:
         """The attempt that asks."""
         return self._host
-
-    @property
-    def label(self) -> str:
-        """The path of the step that asks."""
-        return self._label
-
-    @property
-    def limits(self) -> Limits | None:
-        """What decides when a call may be made."""
-        return self._source.limits
 
     async def ledgers(self) -> tuple[Ledger, ...]:
         """Return every ledger that a call has to fit in."""
@@ -252,155 +234,6 @@ class _Keeping:
         if self._place is None:
             return None
         return self._place.entry(self._place.digest(self._describe(name)), reply)
-
-
-class _GatewayCall:
-    """One call: kept within budgets, made in its turn, settled for and recorded exactly once, however it ends."""
-
-    def __init__(
-        self,
-        step: StepGateway,
-        catalogue: Catalogue,
-        name: ModelName,
-        why: str,
-        estimate: Estimate,
-        sent: int | None = None,
-        expected: int | None = None,
-    ) -> None:
-        self._step = step
-        self._catalogue = catalogue
-        self._name = name
-        self._why = why
-        self._estimate = estimate
-        self._sent = estimate.tokens if sent is None else sent
-        self._expected = estimate.tokens if expected is None else expected
-        self._received: list[str] = []
-        self._sending = Sending()
-        self._held: list[tuple[Ledger, Reservation]] = []
-        self._turn: Turn | None = None
-        self._began = 0.0
-
-    def piece(self, text: str) -> None:
-        """Take note of a piece of the answer, and show it."""
-        self._received.append(text)
-        self._step.host.partial(text)
-
-    async def made(self, send: Callable[[], Awaitable[Replied]], *, ledgers: Sequence[Ledger] | None = None) -> Replied:
-        """Make the call. What it gives has to be given to `end`; if it fails, that is recorded here."""
-        begun = False
-        try:
-            await self._reserve(await self._step.ledgers() if ledgers is None else ledgers)
-            limits = self._step.limits
-            turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
-            async with turn as self._turn:
-                begun, self._began = True, time.perf_counter()
-                label, noting = current_step.set(self._step.label), current_sending.set(self._sending)
-                try:
-                    reply = await send()
-                finally:
-                    current_step.reset(label)
-                    current_sending.reset(noting)
-            if limits is not None:
-                limits.told(self._name, reply.limits)
-            return self._counted(reply)
-        except BaseException as error:
-            if begun:
-                self._failed(error)
-            else:
-                settle_all(self._held, Spent())
-            raise
-
-    async def _reserve(self, ledgers: Sequence[Ledger]) -> None:
-        """Reserve in all ledgers. In-flight calls often reserve too much: wait for them if there is no room."""
-        full = self._full(ledgers)
-        if full is None:
-            return
-        async with self._step.host.waiting(f"the budget of {full.scope} is reserved for in-flight calls", None):
-            again = False
-            while full is not None:
-                await full.changed(again=again)
-                before = full
-                try:
-                    full = self._full(ledgers)
-                except BudgetExceeded:
-                    before.pass_on()
-                    raise
-                again = full is before
-                if not again:
-                    before.pass_on()
-
-    def _full(self, ledgers: Sequence[Ledger]) -> Ledger | None:
-        """Reserve in all ledgers and return None, or return one that has no room until an in-flight call ends.
-
-        Raises:
-            BudgetExceeded: There will be no room then either.
-        """
-        while True:
-            try:
-                self._held = reserve_all(ledgers, self._estimate)
-                return None
-            except BudgetExceeded:
-                if not all(ledger.could_fit(self._estimate) for ledger in ledgers):
-                    raise
-            full = next((each for each in ledgers if each.is_full_for(self._estimate)), None)
-            if full is not None:
-                return full
-
-    def _counted(self, reply: Replied) -> Replied:
-        """Return a reply with its usage, estimated from its size if the provider does not report it."""
-        usage, said = reply.usage, answer_tokens(reply) if isinstance(reply, ModelReply) else 0
-        return replace(reply, usage=replace(usage, input=usage.input or self._sent, output=usage.output or said))
-
-    def end(
-        self,
-        reply: ModelReply | Embeddings,
-        error: BaseException | None = None,
-        *,
-        keeping: _Keeping | None = None,
-    ) -> float | None:
-        """Settle and record a call that was answered, and return its cost."""
-        usage = replace(reply.usage, requests=max(reply.usage.requests, 1))
-        cost = self._catalogue.cost(self._name, usage)
-        finish = reply.finish if isinstance(reply, ModelReply) else "stop"
-        kept = None if keeping is None else keeping.entry(self._name, reply)
-        self._close(usage, cost, error, reply.latency, finish, kept)
-        return cost
-
-    def _failed(self, error: BaseException) -> None:
-        if isinstance(error, ModelError) and (limits := self._step.limits) is not None:
-            # Waiting does not help with permanent errors.
-            if error.retryable and (isinstance(error, ModelRateLimited) or error.retry_after is not None):
-                limits.refused(self._name, error.retry_after, error.limits)
-            else:
-                limits.told(self._name, error.limits)
-            limits.bound(error)
-        if isinstance(error, ModelError) and error.reply is not None:
-            self.end(self._counted(error.reply), error)
-            return
-        if not self._received and (self._sending.sent is False or isinstance(error, ModelMissing | RecordingMissing)):
-            self._close(Usage(), 0.0, error)
-        elif not self._received and _is_turned_down(error):
-            self._close(Usage(requests=1), 0.0, error)  # this is not billed
-        else:  # one that was broken off may have been read, and is paid for as far as it came
-            usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)
-            self._close(usage, self._catalogue.cost(self._name, usage), error)
-
-    def _close(
-        self,
-        usage: Usage,
-        cost: float | None,
-        error: BaseException | None,
-        latency: float | None = None,
-        finish: str = "",
-        kept: Entry | None = None,
-    ) -> None:
-        spent = Spent(cost or 0.0, usage.input + usage.output, usage.requests)
-        settle_all(self._held, spent)
-        if self._turn is not None and spent.tokens:
-            self._turn.used(spent.tokens)
-        told = _told(error) if error is not None else None
-        latency = time.perf_counter() - self._began if latency is None else latency
-        self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told, kept))
 
 
 # --- what has come
@@ -513,14 +346,3 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
     found.longest_wait = max((error.longest_wait for error in again), default=found.longest_wait)
     found.__cause__ = lead
     return found
-
-
-def _is_turned_down(error: BaseException) -> bool:
-    return isinstance(error, ModelRejected) or (isinstance(error, ModelError) and error.status is not None)
-
-
-def _told(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, OrchestratorError):
-        message = bounded(error.message, _LONGEST_MESSAGE)
-        return {"code": error.code, "type": type(error).__name__, "message": message}
-    return {"code": None, "type": type(error).__name__, "message": str(error) or "the call was cancelled"}

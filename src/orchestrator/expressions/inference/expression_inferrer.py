@@ -1,4 +1,4 @@
-"""Infers the type of a template's value from the types of the names it reads, and finds what is sure to fail.
+"""Infers the types of expressions from the types of the names that they read, and finds what is sure to fail.
 
 It reports only what can never work: a field that the value is declared not to have, an operation that the types do not
 support. In doubt a value is `any`, which supports everything.
@@ -14,10 +14,9 @@ from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
-from orchestrator.expressions.evaluation.scope import LOOP_FIELDS
 from orchestrator.expressions.inference.comparisons import never_equal
 from orchestrator.expressions.inference.operand_help import operand_help
-from orchestrator.expressions.problem import Inference, Problem, near
+from orchestrator.expressions.problem import Problem, near
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.messages import REFUSED_NAMES, missing_field
 from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, DEFINITION_TESTS, assigned_members, path_of
@@ -48,8 +47,6 @@ _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "meth
 _MOST_NAMES: Final = 12
 """How many known names are listed for an unknown one."""
 _SIZED: Final = frozenset({"string", "array", "object"})
-_OTHER_LOOP_FIELDS: Final = {"first": BOOLEAN, "last": BOOLEAN, "previtem": ANY, "nextitem": ANY}
-_LOOP: Final = object_of({name: _OTHER_LOOP_FIELDS.get(name, INTEGER) for name in LOOP_FIELDS})
 _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER, type(None): NULL}
 
 
@@ -59,23 +56,13 @@ def _names_here(names: tuple[str, ...]) -> str:
     return f"the defined names are {quoted_list(names, most=_MOST_NAMES)}"
 
 
-def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
-    """Infer the type of a template; `expression` is its only expression, if it consists of nothing else."""
-    inferrer = _Inferrer(body, env)
-    if expression is not None:
-        type_ = inferrer.type(expression, {})
-    else:
-        inferrer.statements(body, {})
-        type_ = STRING
-    return Inference(type_, tuple(inferrer.problems))
-
-
-def _describe(type_: Type) -> str:
+def value_description(type_: Type) -> str:
+    """Describe the type of a value in words."""
     return describe_type(without_attributes(type_))
 
 
-class _Inferrer:
-    """Walks a template with the types of the names.
+class ExpressionInferrer:
+    """Walks the expressions of a template with the types of the names.
 
     `quiet` counts the enclosing constructs that handle a missing value, `asked` those that test whether it is defined.
     """
@@ -88,96 +75,8 @@ class _Inferrer:
         self.asked = 0
 
     def report(self, code: str, message: str, node: Expression, help: str | None = None, label: str = "") -> None:
+        """Add a problem at the place of an expression."""
         self.problems.append(Problem(code, message, node.start, node.end, help, label))
-
-    # --- statements
-
-    def statements(self, body: list[Statement], local: dict[str, Type]) -> None:
-        for statement in body:
-            match statement:
-                case nodes.Output():
-                    self.type(statement.expression, local)
-                case nodes.Declare():
-                    local.update(dict.fromkeys(statement.names, ANY))
-                case nodes.Assign():
-                    value = self.type(statement.value, local)
-                    if statement.member is None:
-                        single = len(statement.targets) == 1 and not statement.unpacked
-                        local.update(dict.fromkeys(statement.targets, value if single else ANY))
-                        if statement.unpacked and self._never(value, ("array",)):
-                            self._not_unpacked(value, statement.targets, statement.value, "use a list of values")
-                case nodes.Capture():
-                    self.statements(statement.body, dict(local))
-                    inside = {**local, statement.placeholder: STRING}
-                    local[statement.name] = self.type(statement.filters, inside) if statement.filters else STRING
-                case nodes.If():
-                    self._if(statement, local)
-                case nodes.For():
-                    self._for(statement, local)
-                case nodes.Text():
-                    pass
-
-    def _if(self, statement: nodes.If, local: dict[str, Type]) -> None:
-        outcomes = []
-        for test, body in statement.branches:
-            self.type(test, local)
-            inner = dict(local)
-            self.statements(body, inner)
-            outcomes.append(inner)
-        inner = dict(local)
-        self.statements(statement.otherwise or [], inner)
-        outcomes.append(inner)
-        for name in {name for outcome in outcomes for name in outcome}:
-            kinds = [outcome.get(name) or self.env.get(name) or ANY for outcome in outcomes]
-            local[name] = (
-                kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(without_attributes, kinds))
-            )
-
-    def _for(self, statement: nodes.For, local: dict[str, Type]) -> None:
-        source = self.type(statement.iterable, local)
-        item = self.item_type(source, statement.iterable)
-        inner = dict(local)
-        if statement.unpacked:
-            inner.update(dict.fromkeys(statement.targets, ANY))
-            if self._never(item, ("array",)):
-                help = "each item must be a list; use a single name, and read the fields of the item"
-                if source.kind == "object":
-                    help = "a loop over an object yields its field names; for pairs with the values use `.items()`"
-                self._not_unpacked(item, statement.targets, statement.iterable, help)
-        else:
-            inner[statement.targets[0] if statement.targets else ""] = item
-        if statement.condition is not None:
-            self.type(statement.condition, inner)
-        inner["loop"] = _LOOP
-        self.statements(statement.body, inner)
-        self.statements(statement.otherwise or [], dict(local))
-
-    def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
-        message = f"{_describe(value)} cannot be unpacked into {quoted_list(targets, most=8)}"
-        self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "incompatible types")
-
-    def item_type(self, source: Type, node: Expression) -> Type:
-        """Return the type of the items of a loop over the source."""
-        items = []
-        for option in alternatives(source):
-            if option.kind == "any":
-                return ANY
-            if option.kind == "array":
-                items.append(option.items or ANY)
-            elif option.kind in ("string", "object"):
-                items.append(STRING)
-        if not items:
-            self.report(
-                codes.INCOMPATIBLE_TYPES,
-                f"cannot loop over {describe_type(source)}",
-                node,
-                "loop over a list, an object or a string",
-                "not a list",
-            )
-            return ANY
-        return union_of(items)
-
-    # --- expressions
 
     def type(self, node: Expression, local: dict[str, Type]) -> Type:
         """Return the type of an expression, and report its problems."""
@@ -263,7 +162,7 @@ class _Inferrer:
                 else "read one of these, or add the field where the value is created"
             )
         else:
-            message = f"{what} is {_describe(source)}, so it has no field `{name}`"
+            message = f"{what} is {value_description(source)}, so it has no field `{name}`"
             written = what.strip("`") if place else "value"
             if isinstance(target, nodes.Call) and target.name == "now":
                 written = "now()"
@@ -290,7 +189,7 @@ class _Inferrer:
             elif option.kind in ("any", "object"):
                 return ANY
         if not items and not self.quiet:
-            message = f"{_describe(source)} has no items"
+            message = f"{value_description(source)} has no items"
             self.report(
                 codes.INCOMPATIBLE_TYPES,
                 message,
@@ -312,7 +211,7 @@ class _Inferrer:
         if self._never(source, ("string", "array")):
             self.report(
                 codes.INCOMPATIBLE_TYPES,
-                f"{_describe(source)} cannot be sliced",
+                f"{value_description(source)} cannot be sliced",
                 node,
                 "slice a list or a string",
             )
@@ -325,7 +224,7 @@ class _Inferrer:
             return BOOLEAN
         operand = self.type(node.operand, local)
         if self._never(operand, NUMERIC):
-            message = f"{_describe(operand)} cannot be negated"
+            message = f"{value_description(operand)} cannot be negated"
             self.report(codes.INCOMPATIBLE_TYPES, message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
@@ -350,7 +249,7 @@ class _Inferrer:
                     help = "format text with the filter: `'%s of %s' | format(a, b)`"
             self.report(
                 codes.INCOMPATIBLE_TYPES,
-                f"`{node.operator}` does not work on {_describe(left)} and {_describe(right)}",
+                f"`{node.operator}` does not work on {value_description(left)} and {value_description(right)}",
                 node,
                 help,
                 "incompatible types",
@@ -403,7 +302,7 @@ class _Inferrer:
             self.problems.extend(never_equal(left_node, left, sign, operand, right))
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
-                    message = f"`in` does not work on {_describe(right)}"
+                    message = f"`in` does not work on {value_description(right)}"
                     self.report(
                         codes.INCOMPATIBLE_TYPES,
                         message,
@@ -415,7 +314,7 @@ class _Inferrer:
                 self.problems.append(
                     Problem(
                         codes.INCOMPATIBLE_TYPES,
-                        f"{_describe(left)} and {_describe(right)} cannot be ordered",
+                        f"{value_description(left)} and {value_description(right)} cannot be ordered",
                         left_node.start,
                         operand.end,
                         "convert the string with `| int` or `| float`"
@@ -499,29 +398,29 @@ class _Inferrer:
             place = path_of(node.target)
             written = "" if place is None else ".".join([place[0].name, *map(str, place[1])])
             wanted = " or ".join(describe_type(Type(kind)) for kind in entry.accepts if kind != "boolean")
-            message = f"the {node.kind} `{node.name}` works on {wanted}, not on {_describe(target)}"
+            message = f"the {node.kind} `{node.name}` works on {wanted}, not on {value_description(target)}"
             if node.kind == "method":
-                message = f"{_describe(target)} has no method `{node.name}`"
+                message = f"{value_description(target)} has no method `{node.name}`"
             help = operand_help(node.kind, entry, without_attributes(target), written)
             self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "incompatible types")
             return ANY
         return entry.result_type(without_attributes(target), positional)
 
 
-_RULES: Final[dict[type, Callable[[_Inferrer, Any, dict[str, Type]], Type]]] = {
-    nodes.Literal: _Inferrer._literal,
-    nodes.Name: _Inferrer._name,
-    nodes.Attribute: _Inferrer._attribute,
-    nodes.Item: _Inferrer._item,
-    nodes.Slice: _Inferrer._slice,
-    nodes.Unary: _Inferrer._unary,
-    nodes.Binary: _Inferrer._binary,
-    nodes.Concat: _Inferrer._concat,
-    nodes.Compare: _Inferrer._compare,
-    nodes.Logic: _Inferrer._logic,
-    nodes.Conditional: _Inferrer._conditional,
-    nodes.ListOf: _Inferrer._list,
-    nodes.DictOf: _Inferrer._dict,
-    nodes.Call: _Inferrer._call,
-    nodes.Bad: _Inferrer._bad,
+_RULES: Final[dict[type, Callable[[ExpressionInferrer, Any, dict[str, Type]], Type]]] = {
+    nodes.Literal: ExpressionInferrer._literal,
+    nodes.Name: ExpressionInferrer._name,
+    nodes.Attribute: ExpressionInferrer._attribute,
+    nodes.Item: ExpressionInferrer._item,
+    nodes.Slice: ExpressionInferrer._slice,
+    nodes.Unary: ExpressionInferrer._unary,
+    nodes.Binary: ExpressionInferrer._binary,
+    nodes.Concat: ExpressionInferrer._concat,
+    nodes.Compare: ExpressionInferrer._compare,
+    nodes.Logic: ExpressionInferrer._logic,
+    nodes.Conditional: ExpressionInferrer._conditional,
+    nodes.ListOf: ExpressionInferrer._list,
+    nodes.DictOf: ExpressionInferrer._dict,
+    nodes.Call: ExpressionInferrer._call,
+    nodes.Bad: ExpressionInferrer._bad,
 }

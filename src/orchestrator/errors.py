@@ -476,11 +476,13 @@ class StoreUnavailable(StoreError):
     """The store cannot be opened, is locked by another program, is not ours, or its disk is full.
 
     `passing` says whether that is likely to pass by itself: a lock, or a connection that was lost. `removed`: its file
-    was removed or replaced while it was in use, and with it all that was recorded.
+    was removed or replaced while it was in use, and with it all that was recorded. `damaged`: only one record cannot be
+    read; other runs can.
     """
 
     passing = False
     removed = False
+    damaged = False
 
 
 class LeaseLost(StoreError):

@@ -20,6 +20,10 @@ _END_BLOCK = re.compile(rf"(?:.*?\.)??(?:{'|'.join(END_BLOCKS)})(?:\[\d+\])?(?=\
 _HANDLER_IN = re.compile(r"(?:^|\.)(?:on_error|error_handlers)\[\d+\](?:\.|$)")
 
 
+_MOST_DIGITS = 15
+"""No loop has more items than a number of so many digits counts."""
+
+
 def is_top_level(path: str) -> bool:
     """Return whether the path is that of a top-level step."""
     return "." not in path and "[" not in path
@@ -44,7 +48,7 @@ def item_of(path: str) -> tuple[str, int] | None:
     if not path.endswith("]"):
         return None
     loop, _, index = path[:-1].rpartition("[")
-    return (loop, int(index)) if index.isdecimal() and index.isascii() else None
+    return (loop, int(index)) if index.isdecimal() and index.isascii() and len(index) <= _MOST_DIGITS else None
 
 
 def any_item(path: str) -> str:

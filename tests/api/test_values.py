@@ -201,6 +201,35 @@ def test_a_status_and_a_report_can_be_pickled(client: orc.Orchestrator) -> None:
     assert pickle.loads(pickle.dumps(report)) == report
 
 
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_handle_cannot_be_pickled_and_says_what_can(client: orc.Orchestrator, duplicate: Any) -> None:
+    compiled = client.compile(SIMPLE)
+    run = compiled.start()
+    run.wait()
+    with compiled.map([{"topic": ["moon"]}]) as results:
+        handles = {
+            client: "create one in the other process",
+            run: "pickle its `id`, and call `get_run(id)`",
+            results: "pickle the results that it yields",
+            compiled.amap([]): "pickle the results that it yields",
+        }
+        for handle, help in handles.items():
+            with pytest.raises(ConfigurationError, match="cannot be pickled or copied") as caught:
+                duplicate(handle)
+            assert caught.value.code == "ORC902"
+            assert help in (caught.value.help or "")
+    assert client.get_run(pickle.loads(pickle.dumps(run.id))).status().state == "succeeded"
+
+
+def test_what_is_about_a_run_names_it_run_id_and_only_the_run_itself_has_an_id(client: orc.Orchestrator) -> None:
+    run = client.compile(SIMPLE).start()
+    result = run.result()
+    about = [run.status(), result, next(iter(run.events(follow=False))), run.record(), orc.RunPaused("", run_id=run.id)]
+    assert {each.run_id for each in about} == {run.id}
+    assert [type(each) for each in about if hasattr(each, "id")] == []
+    assert not hasattr(run, "run_id")
+
+
 IN_ANOTHER_PROCESS = """
 import pickle
 import sys

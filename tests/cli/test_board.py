@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from rich.console import Console
 from wcwidth import wcswidth
 
-from orchestrator.cli.inspect.runs import describe_event, status_text
+from orchestrator.cli.inspect.runs import SHOWN, describe_event, status_text
 from orchestrator.cli.terminal.hints import Hints
 from orchestrator.cli.terminal.live import ProgressTable
 from orchestrator.cli.terminal.output import printable, seconds, table
 from orchestrator.cli.terminal.progress import Board, error_text, line_for
 from orchestrator.cli.terminal.progress_tree import nested
 from orchestrator.journal.events import Event
+from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.journal.state.fold import fold_all, status_of
 from orchestrator.journal.state.status import ActiveStep
 from orchestrator.paths import parent_of
@@ -333,3 +334,7 @@ def test_a_small_terminal_shows_the_counts_what_runs_and_what_failed() -> None:
 
 def test_who_is_asked_here_is_shown_no_command_that_answers() -> None:
     assert not any("orchestrator answer" in line for line in narrow_table(answered_here=True))
+
+
+def test_what_a_line_shows_of_an_event_is_a_field_of_its_payload() -> None:
+    assert [name for type, names in SHOWN.items() for name in names if name not in PAYLOADS[type].fields] == []

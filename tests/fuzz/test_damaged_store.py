@@ -120,7 +120,7 @@ def test_a_field_of_the_wrong_type_is_an_error_with_a_code(waiting: tuple[Path, 
         rows = read(path, "SELECT id & 0xFFFFFFFF, data FROM events") + read(path, "SELECT 0, snapshot FROM runs")
         seq, text = data.draw(st.sampled_from(rows))
         fields = json.loads(text)
-        places = [each for each in paths(fields) if each[:2] != ("items", "count")]  # as many values are then read
+        places = list(paths(fields))
         text = json.dumps(changed(fields, data.draw(st.sampled_from(places)), data.draw(VALUES)))
         if seq:
             change(path, "UPDATE events SET data = ? WHERE id & 0xFFFFFFFF = ?", text, seq)
@@ -164,6 +164,55 @@ def test_what_is_damaged_is_named_with_a_way_out(waiting: tuple[Path, str], stat
         damage = [each for each in problems(path, run_id) if each.code == "ORC811"]
         assert damage
         assert all(each.help and "restore a backup" in each.help for each in damage)
+
+
+@pytest.mark.parametrize("count", [-1, 10**9, 2**53])
+def test_a_loop_has_no_more_values_than_events(waiting: tuple[Path, str], count: int):
+    with copied(waiting) as (path, run_id):
+        change(path, "UPDATE events SET data = json_set(data, '$.items.count', ?) WHERE path = 'l'", count)
+        with orc.Orchestrator(store=f"sqlite:///{path}", directory=path.parent) as client:
+            run = client.get_run(run_id)
+            assert len(run.snapshot().steps["l"].output) <= run.status().last_seq
+        problems(path, run_id)
+
+
+@pytest.mark.parametrize("index", [10**7, 10**14, 10**30])
+def test_an_item_that_cannot_have_ended_takes_no_memory(waiting: tuple[Path, str], index: int):
+    with copied(waiting) as (path, run_id):
+        change(path, "UPDATE events SET path = ? WHERE path = 'l[1]'", f"l[{index}]")
+        problems(path, run_id)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET snapshot = 'x' WHERE key = 1",
+        "UPDATE runs SET snapshot = '{}' WHERE key = 1",
+        "UPDATE runs SET lease_until = 'x' WHERE key = 1",
+        "UPDATE runs SET snapshot_seq = 1 WHERE key = 1; UPDATE events SET data = 'x' WHERE run = 1 AND seq = 3",
+    ],
+)
+def test_a_damaged_run_hides_no_other_in_lists(waiting: tuple[Path, str], statement: str):
+    with copied(waiting) as (path, run_id):
+        with orc.Orchestrator(store=f"sqlite:///{path}", directory=path.parent) as client:
+            others = [client.compile(PIPELINE).start() for _ in range(4)]
+            for other in others:
+                other.wait()
+        for each in statement.split("; "):
+            change(path, each)
+        with orc.Orchestrator(store=f"sqlite:///{path}", directory=path.parent) as client:
+            *found, damaged = client.list_runs()
+            assert [status.run_id for status in found] == [other.id for other in reversed(others)]
+            assert {(status.state, status.damage) for status in found} == {("waiting", "")}
+            assert (damaged.run_id, damaged.pipeline) == (run_id, "story")
+            assert "is damaged" in damaged.damage
+            assert damaged.to_dict()["damage"] == damaged.damage
+            assert [status.run_id for status in client.list_runs(limit=2)] == [
+                other.id for other in reversed(others[2:])
+            ]
+            assert sum(client.store_stats().runs.values()) == 5
+            with pytest.raises(orc.StoreUnavailable, match="is damaged"):
+                client.get_run(run_id).status()
 
 
 def test_a_later_version_may_record_further_fields_and_events(waiting: tuple[Path, str]):

@@ -76,6 +76,11 @@ def validate_budget(budget: Budget | None) -> Budget | None:
     return budget
 
 
+def not_picklable(what: str, help: str) -> ConfigurationError:
+    """Return the error of pickling or copying a handle; `help` says what can be pickled instead."""
+    return ConfigurationError(f"{what} cannot be pickled or copied: it has threads and connections", help=help)
+
+
 def inputs_of(given: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs of a run: a mapping, keyword arguments, or both.
 

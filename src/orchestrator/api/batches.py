@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
+from orchestrator.api.arguments import not_picklable
 from orchestrator.runtime.host.batches import Batch, Row, RowResult
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class BatchResults(Iterator[RowResult]):
 
     def __repr__(self) -> str:
         return f"BatchResults({self.batch!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise not_picklable("a `BatchResults`", "pickle the results that it yields")
 
     def __next__(self) -> RowResult:
         """Wait for the next result."""
@@ -81,6 +85,9 @@ class AsyncBatchResults(AsyncIterator[RowResult]):
 
     def __repr__(self) -> str:
         return f"AsyncBatchResults({self.batch!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise not_picklable("a `AsyncBatchResults`", "pickle the results that it yields")
 
     async def __anext__(self) -> RowResult:
         """Wait for the next result."""

@@ -6,10 +6,10 @@ import os
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
 
 from orchestrator import runtime
-from orchestrator.api.arguments import flag, instance, positive, several, validate_budget, word_among
+from orchestrator.api.arguments import flag, instance, not_picklable, positive, several, validate_budget, word_among
 from orchestrator.api.backend import Backend, Configuration, plan_of
 from orchestrator.api.control import aresume_run, fork_run, resume_run, retry_step
 from orchestrator.api.pipeline import Pipeline, Report
@@ -101,6 +101,9 @@ class Orchestrator:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise not_picklable("an `Orchestrator`", "create one in the other process, with the same arguments")
 
     @property
     def directory(self) -> Path:

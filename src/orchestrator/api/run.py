@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from orchestrator import runtime
-from orchestrator.api.arguments import word_among
+from orchestrator.api.arguments import not_picklable, word_among
 from orchestrator.api.control import aresume_run, asend, command, giver, resume_run, send
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise not_picklable("a `Run`", "pickle its `id`, and call `get_run(id)` in the other process")
 
     @property
     def follower(self) -> Follower:

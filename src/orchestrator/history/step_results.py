@@ -240,7 +240,7 @@ class StepResults(Mapping[str, StepResult]):
             if item is not None and item.seq:
                 seqs[index] = item.seq
         values = dict(zip(seqs, self._values(list(seqs.values())), strict=True))
-        count = (loop.items or {}).get("count", len(values))
+        count = min((loop.items or {}).get("count", len(values)), self.last_seq)  # each item was recorded
         return [values.get(index) for index in range(count)]
 
     def _values(self, seqs: Sequence[int]) -> list[Any]:

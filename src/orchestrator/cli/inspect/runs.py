@@ -100,13 +100,20 @@ def runs(
             paid = any(s.spending for s in found)
             rows = [
                 (
-                    *(s.run_id, s.name or s.pipeline, s.state, f"{s.progress:.0%}"),
-                    *(moment(s.created_at), seconds(s.elapsed), *(_paid(s.spending) if paid else ())),
+                    *(
+                        s.run_id,
+                        s.name or s.pipeline,
+                        *(("damaged", "") if s.damage else (s.state, f"{s.progress:.0%}")),
+                    ),
+                    moment(s.created_at),
+                    *("" if s.damage else seconds(s.elapsed), *(_paid(s.spending) if paid else ())),
                 )
                 for s in found
             ]
             headers = ("RUN", "PIPELINE", "STATE", "DONE", "CREATED", "ELAPSED", *(("TOKENS", "COST") if paid else ()))
             emit(table(headers, rows))
+            for damaged in (s for s in found if s.damage):
+                say(f"run {damaged.run_id} cannot be read: {damaged.damage}", "yellow")
 
 
 def batches(
@@ -312,15 +319,16 @@ def describe_event(event: "Event") -> str:
     words = [f"{event.seq:>5}", moment(event.at), f"{event.type:<14}"]
     if event.path:
         words.append(printable(event.path) + attempt)
-    for name in _SHOWN.get(event.type, ()):
-        value = event.data.get(name)
+    given = event.payload.to_data()
+    for name in SHOWN.get(event.type, ()):
+        value = given.get(name)
         if value not in (None, "", {}, []):
             text = value if isinstance(value, str) else dumps(value, ensure_ascii=False, default=str)
             words.append(f"{name}={printable(text[:200] + ('…' if len(text) > 200 else ''))}")
     return "  ".join(words).rstrip()
 
 
-_SHOWN: dict[str, tuple[str, ...]] = {
+SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "run.created": ("pipeline", "inputs", "steps", "forked_from", "batch"),
     "run.revised": ("reason", "by", "forget"),
     "run.started": ("owner", "resumed"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, field
 
 from orchestrator import codes
+from orchestrator.errors import StoreError
 from orchestrator.journal.payloads import (
     Payload,
     RunRevisedPayload,
@@ -36,6 +37,9 @@ ItemState = Literal["", "succeeded", "failed", "skipped"]
 _STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
 _TOO_FEW_BRANCHES = codes.TOO_FEW_BRANCHES
 _ROUNDS = ("while", "until")
+_MOST_IN_FLIGHT = 1_000_000
+"""How many items of a loop can be in flight: the others end in their order."""
+
 _BEYOND_ATTEMPT = ("retry", "human", "time", "handler")
 
 
@@ -57,6 +61,13 @@ class ItemEnds:
     def set(self, index: int, state: ItemState, seq: int) -> None:
         """Record that the item has ended; with the state "", that it has not."""
         missing = index + 1 - len(self._states)
+        if missing > 0 and not state:
+            return
+        if missing > _MOST_IN_FLIGHT:
+            raise StoreError(
+                f"the store is damaged: item {index:,} of a loop has ended, but none of the {missing - 1:,} before it",
+                help="restore a backup; other runs can still be read",
+            )
         if missing > 0:
             self._states.extend(bytes(missing))
             self._seqs.extend([0] * missing)

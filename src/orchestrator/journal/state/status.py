@@ -79,7 +79,8 @@ class RunStatus(Struct, frozen=True):
     without pauses (which start when the last running step has ended), waits for people only, and the time between a
     crash or an end and the resume. `owner` holds the lease. `spending` is the usage and cost of all model calls, over
     all owners, `budget` their limits: `{usd, tokens, requests}`, without unlimited ones. `warnings` are the first
-    twenty about the run as a whole.
+    twenty about the run as a whole. `damage` is why the store cannot read the run: in a list of runs, such a run has
+    only its `run_id`, `pipeline`, `created_at` and the `state` that was stored last.
     """
 
     run_id: str
@@ -104,6 +105,7 @@ class RunStatus(Struct, frozen=True):
     spending: Spending = NOTHING
     budget: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
+    damage: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -157,4 +159,5 @@ class RunStatus(Struct, frozen=True):
             **self.spending.to_dict(),
             "budget": dict(self.budget) if self.budget is not None else None,
             "warnings": list(self.warnings),
+            "damage": self.damage,
         }

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 def damaged(url: str, what: str) -> StoreUnavailable:
     """Return the error of a store in which a record cannot be read; `what` names it and says why."""
-    return unusable(url, f"the store {url} is damaged: {what}", "restore a backup; other runs can still be read")
+    problem = unusable(url, f"the store {url} is damaged: {what}", "restore a backup; other runs can still be read")
+    problem.damaged = True
+    return problem
 
 
 def stored_value(url: str, text: str | bytes, what: str) -> Any:

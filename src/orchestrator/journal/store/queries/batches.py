@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import BatchStatus
 from orchestrator.journal.store.blob_codec import storable
-from orchestrator.journal.store.queries.statuses import select_heads, statuses_of
+from orchestrator.journal.store.queries.statuses import listed_statuses, select_heads
 from orchestrator.journal.store.tables import batches, runs
 from orchestrator.models.budget import Spent
 
@@ -100,7 +100,7 @@ def batch_rows(database: Database, batch_id: str) -> Iterator[tuple[int, str, Ru
             rest = query.where(sa.tuple_(runs.c.batch_row, runs.c.key) > sa.tuple_(*after))
             heads = connection.execute(rest).all()
             unclear = [row for row in heads if row.state == "running"]
-            states = {s.run_id: s.state for s in statuses_of(database, connection, unclear)} if unclear else {}
+            states = {s.run_id: s.state for s in listed_statuses(database, connection, unclear)} if unclear else {}
         for row in heads:
             if last is not None and last[0] != row.batch_row:
                 yield last

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.state.fold import fold, status_of
+from orchestrator.errors import StoreUnavailable
+from orchestrator.journal.state.fold import STEP_STATES, fold, status_of
+from orchestrator.journal.state.status import RunStatus
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.chunks import chunks
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease, RunFilter
     from orchestrator.journal.state.run_state import RunFold
-    from orchestrator.journal.state.status import RunStatus
     from orchestrator.journal.store.database import Database
 
 SETTLING_SECONDS = 0.25
@@ -98,7 +99,7 @@ def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunSt
             if not heads:
                 break
             before = heads[-1].key
-            found += [s for s in statuses_of(database, connection, heads) if state is None or s.state == state]
+            found += [s for s in listed_statuses(database, connection, heads) if state is None or s.state == state]
             if len(heads) < size:
                 break
     return found[:limit]
@@ -126,7 +127,7 @@ def running_states(database: Database) -> dict[str, int]:
     while True:
         with database.read() as connection:
             heads = connection.execute(query.where(runs.c.key > after)).all()
-            for found in statuses_of(database, connection, heads) if heads else ():
+            for found in listed_statuses(database, connection, heads) if heads else ():
                 counts[found.state] = counts.get(found.state, 0) + 1
         if len(heads) < _PAGE:
             return counts
@@ -149,6 +150,27 @@ def load_fold(database: Database, lease: Lease) -> RunFold:
 def select_heads(database: Database) -> sa.Select[Any]:
     """Return the query of the rows of runs, without those that are being removed."""
     return sa.select(*_HEAD, database.clock().label("now")).where(runs.c.state != REMOVED)
+
+
+def listed_statuses(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunStatus]:
+    """As `statuses_of`; a run that cannot be read has a `damage`, so that it does not hide the others."""
+    try:
+        return statuses_of(database, connection, heads)
+    except StoreUnavailable as error:
+        if not error.damaged:
+            raise
+        if len(heads) == 1:
+            return [_damaged_status(connection, heads[0], error.message)]
+    half = len(heads) // 2
+    return [each for part in (heads[:half], heads[half:]) for each in listed_statuses(database, connection, part)]
+
+
+def _damaged_status(connection: Connection, head: Row[Any], damage: str) -> RunStatus:
+    """Return what the row of a run says of it."""
+    query = sa.select(runs.c.pipeline, runs.c.created_at).where(runs.c.key == head.key)
+    pipeline, created_at = connection.execute(query).one()
+    counts = dict.fromkeys(STEP_STATES, 0)
+    return RunStatus(head.run_id, pipeline, head.state, 0.0, counts, created_at=created_at, damage=damage)
 
 
 def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunStatus]:

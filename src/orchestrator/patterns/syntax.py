@@ -93,7 +93,7 @@ class _PatternReader(Struct):
     closed: set[int] = field(default_factory=set)
     unsupported: PatternError | None = None
 
-    def wrong(self, message: str, place: int) -> PatternError:
+    def error_at(self, message: str, place: int) -> PatternError:
         return PatternError(message, place)
 
     def refuse(self, what: str, place: int, help: str = "") -> None:
@@ -118,7 +118,7 @@ class _PatternReader(Struct):
 
     def branches(self, flags: _Flags, depth: int) -> tuple[tuple[PatternNode, ...], ...]:
         if depth > _DEEPEST:
-            raise self.wrong(f"groups are nested more than {_DEEPEST} deep", self.at)
+            raise self.error_at(f"groups are nested more than {_DEEPEST} deep", self.at)
         found: list[tuple[PatternNode, ...]] = []
         branch: list[PatternNode] = []
         while self.at < len(self.text) and self.text[self.at] != ")":
@@ -144,7 +144,7 @@ class _PatternReader(Struct):
         place = self.at
         char = self.text[place]
         if char in "*+?" or (char == "{" and self._bounds() is not None):
-            raise self.wrong("nothing to repeat", place)
+            raise self.error_at("nothing to repeat", place)
         node: PatternNode | None
         if char == "(":
             node = self._group(flags, depth)
@@ -179,11 +179,11 @@ class _PatternReader(Struct):
             return node
         least, most, self.at = bounds
         if isinstance(node, Assertion):
-            raise self.wrong("nothing to repeat", place)
+            raise self.error_at("nothing to repeat", place)
         if most is not None and least > most:
-            raise self.wrong("the least of a repeat is greater than its most", place)
+            raise self.error_at("the least of a repeat is greater than its most", place)
         if max(least, most or 0) > _MOST_REPEATS:
-            raise self.wrong("a part is repeated too often", place)
+            raise self.error_at("a part is repeated too often", place)
         greedy = True
         if self.starts("?"):
             greedy = False
@@ -192,7 +192,7 @@ class _PatternReader(Struct):
             self.at += 1
             self.refuse("a possessive repeat", place, "leave out its `+`: no repeat here takes more than linear time")
         if self._bounds() is not None:
-            raise self.wrong("multiple repeat", self.at)
+            raise self.error_at("multiple repeat", self.at)
         return RepeatNode(node, least, most, greedy)
 
     def _bounds(self) -> tuple[int, int | None, int] | None:
@@ -209,7 +209,7 @@ class _PatternReader(Struct):
         if not low and (self.dialect == "ecma" or not (comma or high)):
             return None
         if max(len(low), len(high)) > len(str(_MOST_REPEATS)):
-            raise self.wrong("a part is repeated too often", self.at)
+            raise self.error_at("a part is repeated too often", self.at)
         least = int(low or 0)
         return least, (int(high) if high else None) if comma else least, end + 1
 
@@ -219,7 +219,7 @@ class _PatternReader(Struct):
         if self.starts("(?#") and self.dialect == "python":
             end = self.text.find(")", self.at)
             if end < 0:
-                raise self.wrong("missing ), unterminated comment", place)
+                raise self.error_at("missing ), unterminated comment", place)
             self.at = end + 1
             return None
         for look in _LOOKS:
@@ -253,14 +253,14 @@ class _PatternReader(Struct):
 
     def _close(self, place: int) -> None:
         if not self.starts(")"):
-            raise self.wrong("missing ), unterminated subpattern", place)
+            raise self.error_at("missing ), unterminated subpattern", place)
         self.at += 1
 
     def _named(self, name: str, place: int) -> int:
         if not name.isidentifier():
-            raise self.wrong(f"bad character in group name {name!r}", place)
+            raise self.error_at(f"bad character in group name {name!r}", place)
         if name in self.names:
-            raise self.wrong(f"there are two groups of the name {name!r}", place)
+            raise self.error_at(f"there are two groups of the name {name!r}", place)
         self.groups += 1
         self.names[name] = self.groups
         return self.groups
@@ -268,7 +268,7 @@ class _PatternReader(Struct):
     def _name(self, end: str) -> str:
         stop = self.text.find(end, self.at)
         if stop < 0:
-            raise self.wrong(f"missing {end}, unterminated name", self.at)
+            raise self.error_at(f"missing {end}, unterminated name", self.at)
         name, self.at = self.text[self.at : stop], stop + 1
         return name
 
@@ -281,7 +281,7 @@ class _PatternReader(Struct):
         if set(on + off) - known or (minus and not off):
             rest = self.text[self.at + 2 : self.at + 4]
             flags_here = rest[:1] in _FLAGS and rest[:1] != ""
-            raise self.wrong(
+            raise self.error_at(
                 "flags for the whole pattern stand at its start" if flags_here else f"unknown extension ?{rest[:1]}",
                 place,
             )
@@ -316,7 +316,7 @@ class _PatternReader(Struct):
 
     def _reference(self, number: int, end: int) -> PatternNode:
         if self.dialect == "python" and number not in self.closed:
-            raise self.wrong(f"invalid group reference {number}", self.at)
+            raise self.error_at(f"invalid group reference {number}", self.at)
         self.refuse(
             f"the reference `\\{number}` back to a group", self.at, "compare the groups of the match afterwards"
         )
@@ -328,7 +328,7 @@ class _PatternReader(Struct):
         self.at += len(opening)
         name = self._name(closing)
         if name not in self.names:
-            raise self.wrong(f"unknown group name {name!r}", place)
+            raise self.error_at(f"unknown group name {name!r}", place)
         self.refuse(f"the reference back to the group `{name}`", place, "compare the groups of the match afterwards")
         return GroupNode(((),))
 
@@ -347,12 +347,12 @@ class _PatternReader(Struct):
             place = self.at
             self.at += 2
             if not self.starts("{"):
-                raise self.wrong(f"bad escape \\{letter}", place)
+                raise self.error_at(f"bad escape \\{letter}", place)
             self.at += 1
             name = self._name("}")
             kind = property_kind(name, letter == "P")
             if kind is None:
-                raise self.wrong(f"unknown property of characters {name!r}", place)
+                raise self.error_at(f"unknown property of characters {name!r}", place)
             return kind
         return None
 
@@ -361,7 +361,7 @@ class _PatternReader(Struct):
         place = self.at
         letter = self.text[place + 1 : place + 2]
         if not letter:
-            raise self.wrong("bad escape (end of pattern)", place)
+            raise self.error_at("bad escape (end of pattern)", place)
         self.at += 2
         if letter in _CONTROLS and (letter != "a" or self.dialect == "python"):
             return ord(_CONTROLS[letter])
@@ -381,12 +381,12 @@ class _PatternReader(Struct):
             try:
                 return ord(unicodedata.lookup(name))
             except (KeyError, TypeError):
-                raise self.wrong(f"undefined character name {name!r}", place) from None
+                raise self.error_at(f"undefined character name {name!r}", place) from None
         if letter == "c" and self.dialect == "ecma" and self.text[self.at : self.at + 1].isalpha():
             self.at += 1
             return ord(self.text[self.at - 1]) % 32
         if letter.isascii() and letter.isalnum():
-            raise self.wrong(f"bad escape \\{letter}", place)
+            raise self.error_at(f"bad escape \\{letter}", place)
         return ord(letter)
 
     def _octal(self, letter: str, place: int, in_class: bool) -> int:
@@ -395,13 +395,13 @@ class _PatternReader(Struct):
             digits += self.text[self.at]
             self.at += 1
         if (letter != "0" and len(digits) < 3 and not in_class) or int(digits, 8) > 0o377:
-            raise self.wrong(f"bad escape \\{digits}", place)
+            raise self.error_at(f"bad escape \\{digits}", place)
         return int(digits, 8)
 
     def _hexadecimal(self, length: int, place: int) -> int:
         digits = self.text[self.at : self.at + length]
         if len(digits) < length or not set(digits) <= _HEX or int(digits, 16) > 0x10FFFF:
-            raise self.wrong(f"incomplete escape \\{self.text[place + 1]}{digits}", place)
+            raise self.error_at(f"incomplete escape \\{self.text[place + 1]}{digits}", place)
         self.at += length
         return int(digits, 16)
 
@@ -410,7 +410,7 @@ class _PatternReader(Struct):
             self.at += 1
             digits = self._name("}")
             if not digits or not set(digits) <= _HEX or int(digits, 16) > 0x10FFFF:
-                raise self.wrong("incomplete escape \\u", place)
+                raise self.error_at("incomplete escape \\u", place)
             return int(digits, 16)
         code = self._hexadecimal(4, place)
         if 0xD800 <= code < 0xDC00 and self.starts("\\u") and self.text[self.at + 2 : self.at + 3] in ("d", "D"):
@@ -431,7 +431,7 @@ class _PatternReader(Struct):
         first = self.dialect == "python"  # where a `]` is taken as it stands
         while first or not self.starts("]"):
             if self.at >= len(self.text):
-                raise self.wrong("unterminated character set", place)
+                raise self.error_at("unterminated character set", place)
             first = False
             start = self.at
             low = self._member(kinds, flags)
@@ -441,7 +441,7 @@ class _PatternReader(Struct):
             self.at += 1
             high = self._member(kinds, flags)
             if low is None or high is None or high < low:
-                raise self.wrong(f"bad character range {self.text[start : self.at]}", start)
+                raise self.error_at(f"bad character range {self.text[start : self.at]}", start)
             ranges.append((low, high))
         self.at += 1
         return Characters(tuple(sorted(set(ranges))), tuple(dict.fromkeys(kinds)), negated, flags.ignorecase)

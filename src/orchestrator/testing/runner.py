@@ -20,6 +20,7 @@ from orchestrator.api.pipeline import Pipeline
 from orchestrator.config.project_file import project_directory
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort_diagnostics
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
+from orchestrator.journal.payloads import StepWaitingPayload
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.plan.walk import without_brackets
@@ -293,7 +294,7 @@ class _Answers:
         """Answer each question as it is asked: a parallel step, such as a wait, may keep the run from becoming idle."""
         try:
             for event in self._run.events():
-                asks = event.type == "step.waiting" and event.data.get("question")
+                asks = event.type == "step.waiting" and StepWaitingPayload.from_data(event.data).question
                 if asks and _is_answered(event.path, self._case):
                     self.give(event.path, may_be_late=True)
         except OrchestratorError as error:

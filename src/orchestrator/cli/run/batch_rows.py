@@ -104,7 +104,7 @@ class Rows:
     def _json_rows(self) -> Iterator[Row]:
         for line in self._lines():
             if isinstance(line, BadRecord):
-                yield self._wrong(line.line, line.reason, line.help)
+                yield self._bad_line(line.line, line.reason, line.help)
             elif line.strip():
                 yield self._json_row(line)
 
@@ -113,17 +113,17 @@ class Rows:
             value = read_json(line)
         except ValueError as error:
             help = "write one JSON object with the inputs on each line"
-            return self._wrong(self._line, f"is not JSON: {error}", help)
+            return self._bad_line(self._line, f"is not JSON: {error}", help)
         if not isinstance(value, dict):
             help = 'write one object with the inputs on each line: {"name": "value"}'
-            return self._wrong(self._line, "is not a JSON object", help)
+            return self._bad_line(self._line, "is not a JSON object", help)
         return value
 
     def _csv_rows(self) -> Iterator[Row]:
         names: list[str] | None = None
         for record in csv_table(self._lines(), self._delimiter):
             if isinstance(record, BadRecord):
-                yield self._wrong(record.line, record.reason, record.help)
+                yield self._bad_line(record.line, record.reason, record.help)
             elif names is None:
                 names = [(cell or "").strip() for cell in record.cells]
             else:
@@ -141,7 +141,9 @@ class Rows:
             except ValueError as error:
                 hide = Redactor({name: cell} if spec is not None and spec.secret else {}, "hidden")
                 said = hide.text(str(error).removeprefix("it "))
-                return self._wrong(line, f"is wrong: `{name}` {said}", "write the value as its input's type asks for")
+                return self._bad_line(
+                    line, f"is wrong: `{name}` {said}", "write the value as its input's type asks for"
+                )
         return values
 
     def _lines(self) -> Iterator[str | BadRecord]:
@@ -171,7 +173,7 @@ class Rows:
                 f"{self._name} cannot be read: {wrong}", help=f"{wrong.help}, with `--encoding`"
             ) from error
 
-    def _wrong(self, line: int, problem: str, help: str) -> InputError:
+    def _bad_line(self, line: int, problem: str, help: str) -> InputError:
         return InputError(f"line {line} of {self._name} {problem}", help=help)
 
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
 from orchestrator.cli.terminal.output import printable, seconds
 from orchestrator.cli.terminal.progress_tree import waiting_words
 from orchestrator.journal.events import Event, StepState
+from orchestrator.journal.payloads import (
+    Handling,
+    RunWarningPayload,
+    StepAnsweredPayload,
+    StepCancelledPayload,
+    StepEndPayload,
+    StepFailedPayload,
+    StepLogPayload,
+    StepPartialPayload,
+    StepSkippedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+    StepWarningPayload,
+)
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.state.step_history import StepHistory, StepRecord
 from orchestrator.paths import is_top_level, item_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.journal.state.status import RunStatus
 
@@ -120,7 +134,7 @@ class Board(Struct):
     def hear(self, event: Event) -> None:
         """Take in a piece of an answer."""
         path, before = self.heard or ("", "")
-        text = str(event.data.get("text") or "")
+        text = StepPartialPayload.from_data(event.data).text
         self.heard = (event.path, ((before if path == event.path else "") + text)[-MOST_HEARD:])
 
     def apply(self, event: Event) -> None:
@@ -145,30 +159,35 @@ def error_text(error: Any) -> str:
 
 def waiting_text(event: Event, now: float) -> str:
     """Describe what a waiting step waits for, and for how long."""
-    question = event.data.get("question")
-    if isinstance(question, dict):
-        return f"asks: {question.get('prompt') or ''}"
-    cause = error_text(event.data.get("error"))
-    words = waiting_words(str(event.data.get("reason") or ""), event.data.get("until"), now)
+    waits = StepWaitingPayload.from_data(event.data)
+    if waits.question is not None:
+        return f"asks: {waits.question.get('prompt') or ''}"
+    cause = error_text(waits.error)
+    words = waiting_words(waits.reason or "", waits.until, now)
     return words + (f": {cause}" if cause else "")
 
 
 def ended_text(event: Event) -> str:
     """Describe how a step ended, in addition to its state."""
-    kind = event.type.removeprefix("step.")
-    if kind == "failed":
-        handled = {"continue": " (the run continues)", "value": " (its fallback value is used)"}
-        handled["jump"] = f" (the run continues at `{event.data.get('target')}`)"
-        return error_text(event.data.get("error")) + handled.get(str(event.data.get("handled")), "")
-    if kind == "skipped":
-        by = event.data.get("by")
-        return f"jump from `{by}`" if event.data.get("reason") == "jump" and by else "condition is false"
-    if isinstance(cached := event.data.get("cached"), dict):
-        return f"taken from the cache, where run {cached.get('run_id')} put it"
-    items = event.data.get("items")
-    if isinstance(items, dict) and items.get("failed"):
-        return f"{items['failed']} of {items.get('count')} failed"
-    return str(event.data.get("reason") or "")
+    match event.payload:
+        case StepFailedPayload() as end:
+            return error_text(end.error) + _HANDLED.get(end.handled, "").format(target=end.target)
+        case StepSkippedPayload() as end:
+            return f"jump from `{end.by}`" if end.reason == "jump" and end.by else "condition is false"
+        case StepSucceededPayload() as end if end.cached is not None:
+            return f"taken from the cache, where run {end.cached.get('run_id')} put it"
+        case StepSucceededPayload() as end if end.items is not None and end.items.get("failed"):
+            return f"{end.items['failed']} of {end.items.get('count')} failed"
+        case StepCancelledPayload() as end:
+            return end.reason or ""
+    return ""
+
+
+_HANDLED: Final[Mapping[Handling, str]] = {
+    "continue": " (the run continues)",
+    "value": " (its fallback value is used)",
+    "jump": " (the run continues at `{target}`)",
+}
 
 
 def line_for(event: Event, board: Board) -> tuple[str, str] | None:
@@ -176,43 +195,38 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
 
     Of events in the items of a loop only failures and questions are shown, and the progress of the loop.
     """
-    kind = event.type.removeprefix("step.")
-    if not event.path:
-        if event.type == "run.warning":
-            return f"! {printable(str(event.data.get('message', '')))}", "yellow"
-        return None
-    if kind in ENDED and (kind == "failed" or "[" not in _HANDLER.sub("", event.path)):
-        return _end_line(event, board.row(event.path) if is_top_level(event.path) else None)
-    if kind in ENDED:
-        return _loop_line(event, board.run)
-    if kind == "waiting":
-        asks = event.data.get("question") is not None
-        if event.data.get("reason") not in _TOLD and ("[" in event.path or _is_short(event)):
-            return None
-        text = waiting_text(event, event.at)
-        return printable(f"? {event.path} {text}" if asks else f"… {event.path} waits, {text}"), "yellow"
-    if kind == "answered":
-        return printable(f"! {event.path} was answered by {event.data.get('by') or 'a user'}"), ""
-    if kind == "warning":
-        return printable(f"! {event.path}: {event.data.get('message', '')}"), "yellow"
-    if kind == "log" and event.data.get("level") != "debug":
-        return printable(f"  {event.path}: {event.data.get('message', '')}"), ""
+    match event.payload:
+        case RunWarningPayload() as warning:
+            return f"! {printable(warning.message)}", "yellow"
+        case StepEndPayload() as end:
+            if isinstance(end, StepFailedPayload) or "[" not in _HANDLER.sub("", event.path):
+                return _end_line(event, end, board.row(event.path) if is_top_level(event.path) else None)
+            return _loop_line(event, board.run)
+        case StepWaitingPayload() as waits:
+            is_short = waits.until is not None and waits.until - event.at < TOLD_FROM
+            if waits.reason not in _TOLD and ("[" in event.path or is_short):
+                return None
+            text = waiting_text(event, event.at)
+            asks = waits.question is not None
+            return printable(f"? {event.path} {text}" if asks else f"… {event.path} waits, {text}"), "yellow"
+        case StepAnsweredPayload() as answer:
+            return printable(f"! {event.path} was answered by {answer.by or 'a user'}"), ""
+        case StepWarningPayload() as warning:
+            return printable(f"! {event.path}: {warning.message}"), "yellow"
+        case StepLogPayload() as log if log.level != "debug":
+            return printable(f"  {event.path}: {log.message}"), ""
     return None
 
 
-def _is_short(event: Event) -> bool:
-    until = event.data.get("until")
-    return until is not None and until - event.at < TOLD_FROM
-
-
-def _end_line(event: Event, row: Row | None) -> tuple[str, str]:
+def _end_line(event: Event, end: StepEndPayload, row: Row | None) -> tuple[str, str]:
     kind = event.type.removeprefix("step.")
     mark, style = MARKS[kind]
-    elapsed = row.elapsed(event.at) if row is not None else event.data.get("duration")
-    took = seconds(elapsed) if kind in ("succeeded", "failed") else ""
+    took = ""
+    if isinstance(end, StepSucceededPayload | StepFailedPayload):
+        took = seconds(row.elapsed(event.at) if row is not None else end.duration)
     attempts = f" after {event.attempt} attempts" if event.attempt > 1 else ""
     detail = ended_text(event)
-    if kind == "failed" and event.data.get("handled") != "fail":
+    if isinstance(end, StepFailedPayload) and end.handled != "fail":
         style = "yellow"
     text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
     return printable(text + (f": {detail}" if detail else "")), style

@@ -62,14 +62,14 @@ def read_lock(text: str, name: str) -> Lock:
     if reading.root is not None and not problems:
         try:
             values = {value.at: value for value in _values(reading.root)}
-        except _Wrong as wrong:
-            problems.append(_wrong(source, wrong.node.span, wrong.message))
+        except _InvalidEntry as invalid:
+            problems.append(_invalid_lock(source, invalid.node.span, invalid.message))
     elif not problems:
-        problems.append(_wrong(source, Span.at(1, 1), "it is empty"))
+        problems.append(_invalid_lock(source, Span.at(1, 1), "it is empty"))
     if problems:
         first = problems[0]
         if first.code != codes.LOCK_MISMATCH:
-            first = _wrong(source, first.span, first.message)
+            first = _invalid_lock(source, first.span, first.message)
         return Lock(source, {}, (first,))
     return Lock(source, values)
 
@@ -104,14 +104,14 @@ def _answer_data(value: LockedValue, answer: KeptAnswer) -> dict[str, Any]:
     return data
 
 
-class _Wrong(Exception):
+class _InvalidEntry(Exception):
     def __init__(self, node: Node, message: str) -> None:
         super().__init__(message)
         self.node = node
         self.message = message
 
 
-def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
+def _invalid_lock(source: Source, span: Span, message: str) -> Diagnostic:
     return Diagnostic(
         codes.LOCK_MISMATCH,
         f"the lock `{source.name}` cannot be read: {message}",
@@ -127,15 +127,15 @@ def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
 def _values(root: MappingNode) -> Iterable[LockedValue]:
     version = root.get("version")
     if not isinstance(version, Scalar) or version.value != VERSION:
-        raise _Wrong(version or root, f"its version is not {VERSION}")
+        raise _InvalidEntry(version or root, f"its version is not {VERSION}")
     values = _mapping(root, "values")
     for entry in values.entries:
         body = entry.value
         if not isinstance(body, MappingNode):
-            raise _Wrong(entry.key, "each value must be a mapping with `text`, `type` and `answers`")
+            raise _InvalidEntry(entry.key, "each value must be a mapping with `text`, `type` and `answers`")
         listed = body.get("answers")
         if not isinstance(listed, SequenceNode):
-            raise _Wrong(entry.key, "it has no `answers` list")
+            raise _InvalidEntry(entry.key, "it has no `answers` list")
         text = _word(body, "text")
         answers = tuple(_answer(item, text) for item in listed.items)
         yield LockedValue(entry.key.text, text, plain_data(_mapping(body, "type")), answers, entry.key.span)
@@ -143,10 +143,10 @@ def _values(root: MappingNode) -> Iterable[LockedValue]:
 
 def _answer(node: Node, text: str) -> KeptAnswer:
     if not isinstance(node, MappingNode):
-        raise _Wrong(node, "an answer must be a mapping")
+        raise _InvalidEntry(node, "an answer must be a mapping")
     given = node.get("answer")
     if given is None:
-        raise _Wrong(node, "it has no `answer`")
+        raise _InvalidEntry(node, "it has no `answer`")
     words = {word: _word(node, word, text if word == "question" else None) for word in _WORDS}
     return KeptAnswer(answer=plain_data(given), **words)
 
@@ -154,7 +154,7 @@ def _answer(node: Node, text: str) -> KeptAnswer:
 def _mapping(node: MappingNode, key: str) -> MappingNode:
     found = node.get(key)
     if not isinstance(found, MappingNode):
-        raise _Wrong(found or node, f"`{key}` is not a mapping")
+        raise _InvalidEntry(found or node, f"`{key}` is not a mapping")
     return found
 
 
@@ -163,5 +163,5 @@ def _word(node: MappingNode, key: str, default: str | None = None) -> str:
     if found is None and default is not None:
         return default
     if not isinstance(found, Scalar) or not isinstance(found.value, str):
-        raise _Wrong(found or node, f"`{key}` is not text")
+        raise _InvalidEntry(found or node, f"`{key}` is not text")
     return found.value

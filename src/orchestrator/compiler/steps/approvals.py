@@ -48,23 +48,25 @@ class AskWork(SourceWork):
         if isinstance(self.choices, Constant) and isinstance(choices, Sequence):
             for node, value in zip(choices.items, self.choices.value, strict=True):
                 for problem in input_problems(plain, value):
-                    self._wrong(node, f"a choice of `{self.spec.id}`", problem)
+                    self._not_allowed(node, f"a choice of `{self.spec.id}`", problem)
         elif self.choices is not None and choices is not None:
             type_ = without_attributes(static_type(self.choices, types))
             if not is_assignable(type_, ARRAY):
-                self._wrong(choices, f"`choices` of `{self.spec.id}`", f"it is {describe_type(type_)}, not a list")
+                self._not_allowed(
+                    choices, f"`choices` of `{self.spec.id}`", f"it is {describe_type(type_)}, not a list"
+                )
         if self.default is not None and default is not None and not isinstance(self.default, Constant):
             type_ = without_attributes(static_type(self.default, types))
             if not is_assignable(type_, wanted):
                 what = f"it is {describe_type(type_)}, not {describe_type(wanted)}"
-                self._wrong(default, f"the default of `{self.spec.id}`", what)
+                self._not_allowed(default, f"the default of `{self.spec.id}`", what)
         return entity_type(wanted)
 
     def _type(self) -> Type:
         spec = self.answer.model_copy(update={"required": True})
         return input_type(spec)
 
-    def _wrong(self, node: Node, what: str, problem: str) -> None:
+    def _not_allowed(self, node: Node, what: str, problem: str) -> None:
         self._context.diagnostics.add(
             codes.INVALID_DEFAULT,
             node.span,

@@ -20,11 +20,11 @@ BuiltinDecorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Misuse(Struct, frozen=True):
     """An invalid constant argument.
 
-    `wrong` follows the name of the filter in the message. `meant` is a string that can safely replace the argument.
+    `problem` follows the name of the filter in the message. `meant` is a string that can safely replace the argument.
     """
 
     parameter: str
-    wrong: str
+    problem: str
     help: str | None = None
     meant: str | None = None
     remedies: tuple[Remedy, ...] = ()

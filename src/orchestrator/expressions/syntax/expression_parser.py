@@ -441,9 +441,9 @@ class ExpressionParser:
         start: int,
         end: int,
     ) -> None:
-        wrong = entry.misuse(len(positional), tuple(keywords))
-        if wrong is not None:
-            self.problems.append(messages.wrong_arguments(kind, entry, wrong, start, end))
+        problem = entry.misuse(len(positional), tuple(keywords))
+        if problem is not None:
+            self.problems.append(messages.wrong_arguments(kind, entry, problem, start, end))
         elif entry.check is not None:
             given = entry.bound(positional, keywords)
             misuse = entry.check({name: node.value for name, node in given.items() if isinstance(node, Literal)})

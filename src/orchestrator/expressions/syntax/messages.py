@@ -256,13 +256,13 @@ def repeated_argument(name: str, start: int, end: int) -> Problem:
     return Problem(codes.WRONG_ARGUMENTS, f"duplicate argument `{name}`", start, end, "remove one of them")
 
 
-def wrong_arguments(kind: str, entry: Builtin, wrong: str, start: int, end: int) -> Problem:
+def wrong_arguments(kind: str, entry: Builtin, problem: str, start: int, end: int) -> Problem:
     """Report a call with the wrong arguments."""
     sign = {"filter": "| ", "test": "is ", "method": ".", "function": ""}[kind]
     brackets = entry.signature or ("()" if kind in ("method", "function") else "")
     return Problem(
         codes.WRONG_ARGUMENTS,
-        f"the {kind} `{entry.name}` {wrong}",
+        f"the {kind} `{entry.name}` {problem}",
         start,
         end,
         f"the signature is `{sign}{entry.name}{brackets}`",
@@ -275,7 +275,7 @@ def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument:
     quote = text[start]
     return Problem(
         codes.WRONG_ARGUMENTS,
-        f"the {kind} `{entry.name}` {misuse.wrong}",
+        f"the {kind} `{entry.name}` {misuse.problem}",
         start,
         end,
         f"did you mean `{misuse.meant}`?" if misuse.meant else misuse.help,

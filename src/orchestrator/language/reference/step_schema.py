@@ -193,12 +193,12 @@ def _items() -> list[Schema]:
             "description": "The types of CSV columns, by name; default: detected.",
         },
     }
-    one_of = {"type": "object", "additionalProperties": False}
+    form = {"type": "object", "additionalProperties": False}
     return [
         _TEMPLATE,
         {"type": "array"},
-        {**one_of, "properties": {"range": bounds}, "required": ["range"]},
-        {**one_of, "properties": rows, "required": ["file"]},
+        {**form, "properties": {"range": bounds}, "required": ["range"]},
+        {**form, "properties": rows, "required": ["file"]},
         {"type": "object", "not": {"anyOf": [{"required": ["range"]}, {"required": ["file"]}]}},
     ]
 

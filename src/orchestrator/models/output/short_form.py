@@ -71,13 +71,13 @@ class _ShortFormReader:
         self.embedded: Embedded = []
         self.definitions: dict[str, Any] = {}
 
-    def wrong(self, path: Path, message: str, help: str) -> Mapping[str, Any]:
+    def report(self, path: Path, message: str, help: str) -> Mapping[str, Any]:
         self.problems.append(SchemaProblem(path, message, help))
         return {}
 
     def read(self, written: Any, path: Path) -> Mapping[str, Any]:
         if len(path) > _DEEPEST:
-            return self.wrong(path, f"the schema is nested more than {_DEEPEST} deep", "make it flatter")
+            return self.report(path, f"the schema is nested more than {_DEEPEST} deep", "make it flatter")
         if isinstance(written, str):
             return self._text(written, path)
         if isinstance(written, list):
@@ -87,9 +87,9 @@ class _ShortFormReader:
                 return self._json_schema(written, path)
             return self._object(written, path)
         if written is None:
-            return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
+            return self.report(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
         shown = str(written).lower() if isinstance(written, bool) else str(written)
-        return self.wrong(path, f"unknown type `{shown}`", f"write one of {_LISTED}, or a JSON Schema")
+        return self.report(path, f"unknown type `{shown}`", f"write one of {_LISTED}, or a JSON Schema")
 
     def _json_schema(self, written: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         """Take a JSON Schema as it is; within a short form its definitions become those of the whole."""
@@ -101,7 +101,7 @@ class _ShortFormReader:
 
     def _object(self, written: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
         if not written:
-            return self.wrong(path, "the schema has no fields", "name them, for example `{title: string}`")
+            return self.report(path, "the schema has no fields", "name them, for example `{title: string}`")
         properties: dict[str, Mapping[str, Any]] = {}
         for key, value in written.items():
             place = (*path, key)
@@ -109,9 +109,9 @@ class _ShortFormReader:
             optional = name.endswith("?")
             name = name.removesuffix("?").rstrip()
             if not name or not isinstance(key, str):
-                self.wrong(place, f"`{key}` is not a field name", "name it with a text")
+                self.report(place, f"`{key}` is not a field name", "name it with a text")
             elif name in properties:
-                self.wrong(place, f"the field `{name}` is defined twice", "remove one")
+                self.report(place, f"the field `{name}` is defined twice", "remove one")
             else:
                 schema = self.read(value, place)
                 properties[name] = _or_null(schema) if optional else schema
@@ -126,13 +126,13 @@ class _ShortFormReader:
         if len(written) == 1:
             return {"type": "array", "items": self.read(written[0], (*path, 0))}
         if not written:
-            return self.wrong(path, "the list has no item type", "name the type, for example `[string]`")
+            return self.report(path, "the list has no item type", "name the type, for example `[string]`")
         labels = [item for item in written if isinstance(item, str)]
         help = "write `[string]`, or a JSON Schema"
         if len(labels) == len(written):
             choice = "|".join(labels)
             help = f"write `[string]`; for one of these values write `{choice}`, for several of them `[{choice}]`"
-        return self.wrong(path, "a list has one item, which is the type of all of them", help)
+        return self.report(path, "a list has one item, which is the type of all of them", help)
 
     def _text(self, written: str, path: Path) -> Mapping[str, Any]:
         text = written.strip()
@@ -149,26 +149,26 @@ class _ShortFormReader:
             return {"type": "string", "description": text}
         near = suggest(text, [word for word in _WORDS if len(word) > 3])
         if not text:
-            return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
+            return self.report(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
         listed = _OF_A_LIST.fullmatch(text)
         if listed:
             item = next(part for part in listed.groups() if part)
-            return self.wrong(path, f"unknown type `{text}`", f"write a list of them as `[{item}]`")
+            return self.report(path, f"unknown type `{text}`", f"write a list of them as `[{item}]`")
         help = f"did you mean `{near}`?" if near else f"write one of {_LISTED}, `a|b` for one of several, or `[string]`"
-        return self.wrong(path, f"unknown type `{text}`", help)
+        return self.report(path, f"unknown type `{text}`", help)
 
     def _choice(self, text: str, path: Path) -> Mapping[str, Any]:
         parts = [part.strip() for part in text.split("|")]
         others = [part for part in parts if part != "null"]
         types = [part for part in others if part in _JSON_TYPES]
         if "" in parts:
-            return self.wrong(path, f"a part of `{text}` is empty", "write for example `one|two`")
+            return self.report(path, f"a part of `{text}` is empty", "write for example `one|two`")
         if len(set(parts)) < len(parts):
-            return self.wrong(path, f"a part of `{text}` is repeated", "remove one")
+            return self.report(path, f"a part of `{text}` is repeated", "remove one")
         if types and len(types) < len(others):
             listed = ", ".join(others)
             message = f"`{text}` mixes types and values: `{types[0]}` is a type"
-            return self.wrong(path, message, f"if all of them are values, write `{{enum: [{listed}]}}`")
+            return self.report(path, message, f"if all of them are values, write `{{enum: [{listed}]}}`")
         found: Mapping[str, Any] = {"type": "string", "enum": others}
         if types:
             found = {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": kind} for kind in types]}

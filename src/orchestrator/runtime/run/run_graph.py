@@ -50,6 +50,10 @@ class StepFailure(Struct, frozen=True):
         """The failure of an attempt of a step."""
         return cls(error_data(error, attempt=node.attempt, step=node.path), error_names(error), error)
 
+    def without_error(self) -> StepFailure:
+        """Return it as the failure of what contains the step: the exception remains with the step itself."""
+        return StepFailure(self.data, self.names)
+
     @property
     def is_of_budget(self) -> bool:
         """Whether a budget was used up: calls in flight are paid for, so their answers are waited for."""

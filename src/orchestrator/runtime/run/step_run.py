@@ -195,6 +195,15 @@ class StepRun(Struct, frozen=True):
             self.cancel()
         return bool(self.node.stopped)
 
+    def ends_with(self, frame: Frame) -> bool:
+        """End a step that was stopped, or whose frame failed; return whether it has ended."""
+        if self.end_if_stopped():
+            return True
+        if frame.failure is None:
+            return False
+        self.fail(frame.failure.without_error())
+        return True
+
     def cancel(self) -> None:
         """Record that the step was stopped. What an interrupted process leaves open stays open: a loop, a question."""
         if not self.context.interrupted or isinstance(self.node.step.work, ToolCall):

@@ -30,7 +30,6 @@ from orchestrator.models.calls.step_gateway import rejection_message
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.remedies import Resume
-from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.output_checks import as_text, check_failed, reasons_with_retry
 from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values.item_values import ItemValues
@@ -139,10 +138,7 @@ class AgentRun:
         """Continue with what comes next."""
         run = self._run
         self._frame = None
-        if run.end_if_stopped():
-            return
-        if frame.failure is not None:
-            run.fail(StepFailure(frame.failure.data, frame.failure.names))
+        if run.ends_with(frame):
             return
         try:
             self._next_step(frame.scope)
@@ -297,8 +293,7 @@ class AgentRun:
             help = "raise `max_attempts` under `check`"
             raise check_failed(self._run.path, last["refused"], self._refused, help=help, remedies=remedies)
         output = agent_output(last, self._answered, has_form=self._has_form)
-        counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
-        self._run.succeed(StepSucceededPayload(output=output, items=counts))
+        self._run.succeed(StepSucceededPayload(output=output, items=self._turns.counts))
 
     # --- steps
 

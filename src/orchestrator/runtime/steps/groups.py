@@ -55,7 +55,7 @@ class GroupRun:
     def _failure(self, frame: Frame) -> StepFailure:
         failure, wanted = frame.failure, self._group.wait_for
         if wanted is None and failure is not None:
-            return StepFailure(failure.data, failure.names)
+            return failure.without_error()
         last = f"; the last failure: {failure.data['message']}" if failure is not None else ""
         error = StepError(
             f"too few branches of `{self._run.path}` succeeded: {wanted} of {len(frame.nodes)} were required{last}",

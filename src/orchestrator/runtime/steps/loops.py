@@ -196,7 +196,7 @@ class ForEachRun:
         if run.end_if_stopped():
             return
         if self._failure is not None:
-            run.fail(StepFailure(self._failure.data, self._failure.names))
+            run.fail(self._failure.without_error())
             return
         count, bad = len(self._values), self._values.ends.failed
         least = self._loop.min_success
@@ -210,8 +210,7 @@ class ForEachRun:
             )
             run.fail(error)
             return
-        counts = {"count": count, "succeeded": count - bad, "failed": bad}
-        end = StepSucceededPayload(output=None, items=counts)
+        end = StepSucceededPayload(output=None, items=self._values.counts)
         entity = step_values.succeeded(
             self._loop,
             end,
@@ -259,10 +258,7 @@ class RepeatRun:
         """Take the outcome of a round, and continue."""
         run, loop = self._run, self._loop
         self._frame = None
-        if run.end_if_stopped():
-            return
-        if frame.failure is not None:
-            run.fail(StepFailure(frame.failure.data, frame.failure.names))
+        if run.ends_with(frame):
             return
         try:
             self._take(frame)
@@ -339,7 +335,6 @@ class RepeatRun:
 
     def _succeed(self) -> None:
         run = self._run
-        counts = {"count": len(self._values), "succeeded": len(self._values), "failed": 0}
-        end = StepSucceededPayload(output=self._value, items=counts, state=self._state)
+        end = StepSucceededPayload(output=self._value, items=self._values.counts, state=self._state)
         entity = step_values.succeeded(self._loop, end, attempts=1, duration=run.elapsed, items=self._values)
         run.succeed(end, entity, awaited=self._values.are_stored)

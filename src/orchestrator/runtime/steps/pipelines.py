@@ -193,7 +193,7 @@ class SubPipelineRun:
         else:
             failure = self._pipeline.failure if self._pipeline is not None else None
             failure = failure or StepFailure(ending.error or {}, frozenset())
-            run.fail(StepFailure(failure.data, failure.names))
+            run.fail(failure.without_error())
 
 
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:

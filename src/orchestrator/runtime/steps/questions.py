@@ -17,7 +17,7 @@ from orchestrator.text.durations import parse_duration
 from orchestrator.text.words import describe_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.expressions import Value
     from orchestrator.plan.steps import Approve, Ask, Wait
@@ -70,9 +70,10 @@ def wait(run: StepRun, work: Wait) -> PendingWait:
     """
     scope = run.scope.scope
     if work.until is not None:
-        until = _time_of(work.until.evaluate(scope))
+        until = _seconds(work.until.evaluate(scope), timestamp, "a time to wait for", f"write it like {FORMS}")
     else:
-        until = _after(None if work.duration is None else work.duration.evaluate(scope))
+        duration = None if work.duration is None else work.duration.evaluate(scope)
+        until = time.time() + _seconds(duration, parse_duration, "a duration", f"write {durations.FORMS}")
 
     def succeed(answer: Any = None) -> None:
         run.succeed(StepSucceededPayload(output=answer))
@@ -120,26 +121,10 @@ def _default_answer(path: str, question: Mapping[str, Any], default: Any) -> Any
         ) from error
 
 
-def _time_of(value: Any) -> float:
+def _seconds(value: Any, read: Callable[[Any], float], what: str, help: str) -> float:
+    """Return a time or a duration in seconds, as `read` reads it."""
     try:
-        return timestamp(value)
+        return read(value)
     except ValueError as error:
-        raise StepError(
-            f"{describe_value(value)} is not a time to wait for: {error}",
-            code=codes.NOT_A_TIME,
-            help=f"write it like {FORMS}",
-            retryable=False,
-        ) from error
-
-
-def _after(value: Any) -> float:
-    try:
-        seconds = parse_duration(value)
-    except ValueError as error:
-        raise StepError(
-            f"{describe_value(value)} is not a duration: {error}",
-            code=codes.NOT_A_TIME,
-            help=f"write {durations.FORMS}",
-            retryable=False,
-        ) from error
-    return time.time() + seconds
+        message = f"{describe_value(value)} is not {what}: {error}"
+        raise StepError(message, code=codes.NOT_A_TIME, help=help, retryable=False) from error

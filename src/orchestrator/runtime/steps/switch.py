@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
-from orchestrator.runtime.run.run_graph import StepFailure
 
 if TYPE_CHECKING:
     from orchestrator.plan.steps import Block, Switch
@@ -42,10 +41,7 @@ class SwitchRun:
     def closed(self, frame: Frame) -> None:
         """End with the steps of the case."""
         run = self._run
-        if run.end_if_stopped():
-            return
-        if frame.failure is not None:
-            run.fail(StepFailure(frame.failure.data, frame.failure.names))
+        if run.ends_with(frame):
             return
         output = frame.scope.value(list(frame.nodes)[-1])
         run.succeed(StepSucceededPayload(output=output, case=self._case))

@@ -61,6 +61,12 @@ class ItemValues:
             self._kept[index] = self._value_of(output) if state == "succeeded" else output
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many items have ended, and how, as the end of the loop records it."""
+        failed = self.ends.failed
+        return {"count": len(self), "succeeded": len(self) - failed, "failed": failed}
+
+    @property
     def are_stored(self) -> bool:
         """Whether they are read from the journal."""
         return self._kept is None

@@ -228,6 +228,25 @@ class ListProblems(Remedy, frozen=True):
     python = "orc.check({file}).diagnostics"
 
 
+class RunFile(Remedy, frozen=True):
+    """Run the pipeline in a file."""
+
+    file: str
+
+    label = "run it with"
+    command = "run {file}"
+    python = "orc.compile({file}).run()"
+
+
+class RunTests(Remedy, frozen=True):
+    """Run the cases of a test file."""
+
+    file: str
+
+    label = "run its cases with"
+    command = "test {file}"
+
+
 class UpdateLock(Remedy, frozen=True):
     """Update the lock of a pipeline file."""
 

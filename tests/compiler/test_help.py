@@ -298,6 +298,56 @@ CASES = {
     "a name in the place of an id": Case(
         "steps:\n  - {name: show, tool: log, parameters: {message: hi}}\n", "ORC203", {"name: show": "id: show"}
     ),
+    "a flag in the place of an approval": Case(
+        called("tool: log, approve: true", "{message: hi}"),
+        "ORC202",
+        {"approve: true": 'condition: "{{ approve_show }}"'},
+        {"steps:\n": 'steps:\n  - {id: approve_show, approve: "Run show?"}\n'},
+    ),
+    "a flag before the work that is to be approved": Case(
+        called("approve: true, tool: log", "{message: hi}"),
+        "ORC202",
+        {"approve: true": 'condition: "{{ approve_show }}"'},
+        {"steps:\n": 'steps:\n  - {id: approve_show, approve: "Run show?"}\n'},
+    ),
+    "a flag next to a prompt": Case(
+        "steps:\n  - {id: show, prompt: hi, model: auto, approve: true}\n",
+        "ORC202",
+        {"approve: true": 'condition: "{{ approve_show }}"'},
+        {"steps:\n": 'steps:\n  - {id: approve_show, approve: "Run show?"}\n'},
+    ),
+    "a flag that asks for no approval": Case(
+        called("tool: log, approve: false", "{message: hi}"), "ORC202", {}, {", approve: false": ""}
+    ),
+    "an approval without a title": Case(
+        "steps: [{id: show, approve: true}]\n", "ORC202", {"approve: true": 'approve: "Publish the report?"'}
+    ),
+    "a question without a text": Case(
+        "steps: [{id: show, ask: true}]\n", "ORC202", {"ask: true": 'ask: "Which city?"'}
+    ),
+    "a required parameter next to others": Case(
+        called("tool: http, action: get, url: https://example.org", "{timeout: 5}"),
+        "ORC201",
+        {},
+        {", url: https://example.org": "", "{timeout": "{url: https://example.org, timeout"},
+    ),
+    # names of the item of a loop
+    "a field of the item": Case(
+        FETCH + in_loop('for_each: "{{ fetch }}"', '"{{ size }}"').removeprefix("steps:\n"),
+        "ORC301",
+        {"size": "item.size"},
+    ),
+    "the singular of a list": Case(
+        "variables: {cities: [Rome, Oslo]}\n" + in_loop('for_each: "{{ cities }}"', '"{{ city }}"'),
+        "ORC301",
+        {"city": "item"},
+    ),
+    "the singular of a list whose items have another name": Case(
+        "variables: {cities: [Rome, Oslo]}\n"
+        + in_loop('for_each: "{{ variables.cities }}"\n    as: town', '"{{ city }}"'),
+        "ORC301",
+        {"city": "town"},
+    ),
     # steps that the file does not hold
     "a name near to that of an invisible step": Case(
         'steps:\n  - {id: x, tool: log, parameters: {message: "<AUTO>a title</AUTO>"}}\n'

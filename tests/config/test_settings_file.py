@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.api.settings import ProjectSettings, check_settings
+from orchestrator.config import validation
 from orchestrator.config.key_lines import key_lines
 from orchestrator.config.project_file import NAMES
 from orchestrator.config.reference_page import SECTIONS
@@ -288,6 +289,69 @@ hosts = [
         "  line 17: `allow.hosts`: `http://db`: it is not a host; write only the name, without `http://` and without "
         '`*`; write for example `hosts = ["db.internal:5432"]`',
     ]
+
+
+def test_what_other_programs_call_a_setting_is_a_setting_of_that_table() -> None:
+    for table in all_tables(SettingsTable):
+        assert set(table.elsewhere.values()) <= set(table.model_fields), table
+        assert not set(table.elsewhere) & set(table.model_fields), table
+    assert set(validation._TABLES_ELSEWHERE.values()) <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        (
+            '[servers.openai]\nurl = "http://lab/v1"',
+            "unknown setting `servers.openai.url`",
+            "did you mean `base_url`, the address?",
+        ),
+        (
+            f'[servers.lab]\nbase_url = "http://lab/v1"\napi_key = "{HIDDEN}"',
+            "unknown setting `servers.lab.api_key`",
+            "did you mean `api_key_env`, the variable that contains the key?",
+        ),
+        (
+            '[servers.lab]\nbase_url = "http://lab/v1"\ntype = "openai"',
+            "unknown setting `servers.lab.type`",
+            "did you mean `kind`, the protocol?",
+        ),
+        (
+            "[limits.openai]\nrpm = 5",
+            "unknown setting `limits.openai.rpm`",
+            "did you mean `requests_per_minute`, requests per minute?",
+        ),
+        ('[providers.lab]\nbase_url = "http://lab/v1"', "unknown setting `providers`", "did you mean `servers`?"),
+        (
+            '[models]\nmodel = "openai:gpt-5"',
+            "unknown setting `models.model`",
+            "did you mean `default`, the model of `auto`?",
+        ),
+        (
+            "[limits]\nopenai = 500",
+            "`limits.openai` is not a table",
+            "write `[limits.openai]` on a separate line and its settings below it, such as `requests_per_minute = 500`",
+        ),
+        (
+            '[models]\n"openai:gpt-5" = 1',
+            '`models."openai:gpt-5"` is not a table',
+            'write `[models."openai:gpt-5"]` on a separate line and its settings below it, '
+            "such as `input_price = 0.25`",
+        ),
+        (
+            '[servers]\nlab = "http://lab/v1"',
+            "`servers.lab` is not a table",
+            "write `[servers.lab]` on a separate line and its settings below it, such as "
+            '`base_url = "http://localhost:8000/v1"`',
+        ),
+    ],
+)
+def test_the_help_for_a_setting_shows_what_was_probably_meant(
+    tmp_path: Path, text: str, message: str, help: str
+) -> None:
+    found = problems_of(project(tmp_path, text))
+    assert found is not None
+    assert [(each.message, each.help) for each in found.errors] == [(message, help)]
 
 
 @pytest.mark.parametrize(

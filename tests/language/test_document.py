@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.language import Document, read_document
+from orchestrator.remedies import RunTests
 
 
 def found(text: str) -> list[tuple[str, int, int]]:
@@ -211,3 +212,13 @@ json_values = st.recursive(
 def test_values_of_a_mapping_come_through_unchanged(value: Any) -> None:
     spec = read_document({"steps": [{"id": "a", "tool": "x", "parameters": {"v": value}}]}).spec
     assert spec.steps[0].parameters == {"v": value}
+
+
+def test_a_test_file_in_the_place_of_a_pipeline_is_one_error_that_says_so(tmp_path: Path):
+    path = tmp_path / "report.test.yaml"
+    path.write_text("pipeline: report.yaml\ncases:\n  - {inputs: {}, expect: {}}\n", encoding="utf-8")
+    (problem,) = read_document(path).diagnostics
+    assert (problem.code, problem.message) == ("ORC203", "`report.test.yaml` is a test file, not a pipeline")
+    assert (problem.span.start.line, problem.remedies) == (2, (RunTests(str(path)),))
+    (problem,) = read_document("cases: []\n").diagnostics
+    assert problem.remedies == ()

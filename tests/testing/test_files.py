@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.errors import ModelRefused
 from orchestrator.models.messages import ToolRequest
+from orchestrator.remedies import RunFile, RunTests
 from orchestrator.testing.case import ExpectedStep
 from orchestrator.testing.expectations import Expectation, unmet
 from orchestrator.testing.files import CaseFile, find_files, read_file
@@ -186,3 +187,28 @@ def test_what_is_expected_of_a_file_is_checked(tmp_path: Path, expected: str, me
     file = tmp_path / "report.test.yaml"
     file.write_text(f"cases: [{{expect: {{files: {{out.md: {expected}}}}}}}]")
     assert message in read_file(file).diagnostics[0].message
+
+
+def test_a_pipeline_in_the_place_of_a_test_file_is_one_error_that_says_so(tmp_path: Path) -> None:
+    pipeline = tmp_path / "first.yaml"
+    pipeline.write_text("id: first\nsteps: [{id: a, tool: log, parameters: {message: hi}}]\n", encoding="utf-8")
+    (problem,) = read_file(pipeline).diagnostics
+    assert problem.message == "`first.yaml` is a pipeline, not a test file"
+    assert problem.help == "write its cases into `first.test.yaml`"
+    assert problem.remedies == (RunFile(str(pipeline)),)
+    tests = tmp_path / "first.test.yaml"
+    tests.write_text("cases: [{}]\n", encoding="utf-8")
+    (problem,) = read_file(pipeline).diagnostics
+    assert problem.remedies == (RunTests(str(tests)),)
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "skipped", "cancelled", "pending", "waiting"])
+def test_a_bare_state_of_a_step_is_refused_with_both_of_its_meanings(tmp_path: Path, state: str) -> None:
+    (problem,) = read(tmp_path, f"cases: [{{expect: {{steps: {{saved: {state}}}}}}}]").diagnostics
+    assert problem.help == f"write `{{state: {state}}}`, or `{{equals: {state}}}` for the value"
+    for written, expected in (
+        ("state", ExpectedStep(state)),
+        ("equals", ExpectedStep(None, Expectation({"equals": state}))),
+    ):
+        (case,) = read(tmp_path, f"cases: [{{expect: {{steps: {{saved: {{{written}: {state}}}}}}}}}]").cases
+        assert case.expect.steps["saved"] == expected

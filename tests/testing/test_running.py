@@ -75,6 +75,48 @@ def test_a_case_passes_where_all_is_as_expected(tmp_path: Path) -> None:
     assert (outcome.end, outcome.reasons) == ("passed", ())
 
 
+SUMMARY = """
+steps:
+  - {id: sum, action: generate, prompt: Sum it up, schema: {tags: [string], by: {name: string}}}
+  - id: each
+    for_each: [1, 2]
+    steps: [{id: row, action: generate, prompt: hi, schema: {cells: [string]}}]
+  - {id: listed, tool: json, action: query, parameters: {data: [[1, 2], [3]], path: "$"}}
+outputs: {first: "{{ sum.tags.0 }}", same: "{{ sum.tags[0] }}"}
+"""
+ANSWERS = "{sum: {tags: [a, b], by: {name: Ada}}, each.row: [{cells: [x, y]}, {cells: [z]}]}"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "sum.tags.0: a",
+        "'sum.tags[0]': a",
+        "'sum.tags[1]': b",
+        "'sum.tags[2]': null",
+        "sum.by.name: Ada",
+        "sum.data.by.name: Ada",
+        "sum.model: {matches: .}",
+        "'each[0].row.cells[1]': y",
+        "'each[1].row.cells.0': z",
+        "'listed[0][1]': 2",
+        "listed.1.0: 3",
+    ],
+)
+def test_a_part_of_a_value_is_named_as_in_expressions(tmp_path: Path, part: str) -> None:
+    case = f"{{models: {{fake: {ANSWERS}}}, expect: {{outputs: {{first: a, same: a}}, steps: {{{part}}}}}}}"
+    found = of(tmp_path, case, pipeline=SUMMARY)
+    assert (found.end, found.reasons) == ("passed", ())
+
+
+@pytest.mark.parametrize("name", ["sun.tags.0", "each.rwo", "sum..tags", "sum.tags[", "nothing[0]"])
+def test_a_part_of_a_step_that_the_pipeline_does_not_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "report.yaml").write_text(SUMMARY, encoding="utf-8")
+    (tmp_path / "report.test.yaml").write_text(f"cases: [{{expect: {{steps: {{'{name}': a}}}}}}]", encoding="utf-8")
+    (problem,) = load(tmp_path / "report.test.yaml", Setting(directory=tmp_path)).diagnostics
+    assert f"has no step `{name.split('[')[0]}" in problem.message
+
+
 @pytest.mark.parametrize(
     ("expect", "reason"),
     [

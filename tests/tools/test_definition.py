@@ -210,6 +210,18 @@ def not_json(value: Opaque) -> None: ...
 def odd_default(value: object = object()) -> None: ...
 
 
+def text_for_a_number(depth: int = "deep") -> None: ...  # type: ignore[assignment] # what the test is about
+
+
+def another_word(mode: Literal["fast", "full"] = "slow") -> None: ...  # type: ignore[assignment] # as above
+
+
+def mistyped_item(tags: list[str] = [1]) -> None: ...  # type: ignore[list-item] # noqa: B006 # as above
+
+
+def out_of_range(count: Annotated[int, Field(ge=1)] = 0) -> None: ...
+
+
 @tool(name="a b")
 def misnamed() -> None: ...
 
@@ -232,6 +244,10 @@ class Empty: ...
         (unreadable, "`Missing` is not defined", "import `Missing`"),
         (not_json, "`value` has an unsupported type", "use str"),
         (odd_default, "default of `value`", "use str"),
+        (text_for_a_number, "the default of `depth` must be an integer, not the string `deep`", "the annotation"),
+        (another_word, "the default of `mode` must be one of `fast`, `full`, not the string `slow`", "the default"),
+        (mistyped_item, "the default of `tags`", "the annotation"),
+        (out_of_range, "the default of `count` must be greater than or equal to 1", "the default"),
         (NeedsArguments, "without arguments", "an instance"),
         (Empty, "no public methods", "typed method"),
         (misnamed, "`a b` is not a valid tool name", "letters"),

@@ -240,5 +240,5 @@ def test_sleeping_takes_the_time_and_reports_it(workplace: Workplace) -> None:
     assert workplace("sleep", seconds=0.01) == 0.01
     assert workplace("sleep", seconds=1.05) == 1.05
     assert workplace.context.reports[0][0] is not None
-    with pytest.raises(StepError, match="`seconds` is -1"):
+    with pytest.raises(StepError, match="`seconds` cannot be -1"):
         workplace("sleep", seconds=-1)

@@ -36,7 +36,7 @@ def must_be(words: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def one_of(noun: str, words: tuple[str, ...]) -> BeforeValidator:
+def known_words(noun: str, words: tuple[str, ...]) -> BeforeValidator:
     """Refuse other words than these, alone or in a list; suggest the nearest one."""
 
     def check(value: Any) -> Any:
@@ -111,9 +111,9 @@ Words = Annotated[frozenset[_Filled], _List, must_be("a list of strings")]
 Command = Annotated[_Texts, Field(min_length=1), must_be("a list of strings: the program and its arguments")]
 Commands = Annotated[bool | _Texts, must_be("true, false or a list of commands")]
 
-Kind = Annotated[ServerKind, must_be("a text"), one_of("kind", get_args(ServerKind))]
-BudgetPeriod = Annotated[Period, must_be("a text"), one_of("period", get_args(Period))]
-Capabilities = Annotated[Words, one_of("capability", CAPABILITIES)]
+Kind = Annotated[ServerKind, must_be("a text"), known_words("kind", get_args(ServerKind))]
+BudgetPeriod = Annotated[Period, must_be("a text"), known_words("period", get_args(Period))]
+Capabilities = Annotated[Words, known_words("capability", CAPABILITIES)]
 Hosts = Annotated[Texts, AfterValidator(_hosts)]
 Url = Annotated[Text, AfterValidator(_url)]
 ServerUrl = Annotated[

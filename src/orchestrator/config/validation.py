@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_origin
 
 from pydantic import ValidationError
 
@@ -37,11 +38,9 @@ def validate(
 def _problem(section: type[Section], entry: ErrorDetails, names: tuple[str, ...]) -> SettingProblem:
     kind = entry["type"]
     keys = tuple(part for part in entry["loc"] if isinstance(part, str))
-    if kind == "extra_forbidden" or (kind == "model_type" and len(keys) > 1 and _place(section, keys[:-1])[0].entry):
-        known = tuple(_place(section, keys[:-1])[0].model_fields) if len(keys) > 1 else names
-        near = suggest(keys[-1], known)
-        help = f"did you mean `{near}`?" if near else f"the settings are {quoted_list(known)}"
-        return SettingProblem("unknown setting {}", help=help, keys=keys)
+    table = _place(section, keys[:-1])[0] if len(keys) > 1 else None
+    if kind == "extra_forbidden" or (kind == "model_type" and table and table.entry and _meant(keys[-1], table, names)):
+        return SettingProblem("unknown setting {}", help=_help(keys[-1], table, names), keys=keys)
     problem = (entry.get("ctx") or {}).get("error")
     if not isinstance(problem, SettingProblem):
         problem = SettingProblem("{} is not a table" if kind in ("model_type", "dict_type") else "{} is invalid")
@@ -51,10 +50,40 @@ def _problem(section: type[Section], entry: ErrorDetails, names: tuple[str, ...]
     return problem
 
 
+def _help(name: str, table: type[SettingsTable] | None, names: tuple[str, ...]) -> str:
+    meant = _meant(name, table, names)
+    if meant is None:
+        return f"the settings are {quoted_list(names if table is None else table.model_fields)}"
+    if table is None or name not in table.elsewhere:
+        return f"did you mean `{meant}`?"
+    return f"did you mean `{meant}`, {re.split('[;:.] ?', table.model_fields[meant].description or '')[0]}?"
+
+
+def _meant(name: str, table: type[SettingsTable] | None, names: tuple[str, ...]) -> str | None:
+    """Return the setting that an unknown one probably means; None as the `table` is the file itself."""
+    if table is None:
+        return _TABLES_ELSEWHERE.get(name) or suggest(name, names)
+    return table.elsewhere.get(name) or suggest(name, tuple(table.model_fields))
+
+
+_TABLES_ELSEWHERE: Final = {
+    **dict.fromkeys(("providers", "provider", "endpoints"), "servers"),
+    **dict.fromkeys(("permissions", "permission", "security"), "allow"),
+    **dict.fromkeys(("rate_limits", "rates", "rate_limit"), "limits"),
+    **dict.fromkeys(("mcp_servers", "mcpServers"), "mcp"),
+    **dict.fromkeys(("database", "db"), "store"),
+    **dict.fromkeys(("llm", "llms"), "models"),
+    **dict.fromkeys(("runs", "runtime", "defaults"), "run"),
+}
+"""What other programs call the settings and tables of the file."""
+
+
 def _example(section: type[Section], keys: Keys) -> str:
-    _, name, field = _place(section, keys)
+    table, name, field = _place(section, keys)
     if field is None or not field.examples:
-        return f"write `[{setting_name(keys)}]` on a separate line and the settings below it"
+        first = next(((key, each.examples[0]) for key, each in table.model_fields.items() if each.examples), None)
+        below = f"such as `{first[0]} = {first[1]}`" if first is not None else ""
+        return f"write `[{setting_name(keys)}]` on a separate line and its settings below it, {below}".rstrip(", ")
     return f"write for example `{name} = {field.examples[0]}`"
 
 

@@ -20,6 +20,7 @@ from orchestrator.language.yaml.layout import TextLayout
 from orchestrator.language.yaml.nodes import Mapping
 from orchestrator.language.yaml.reader import Reading, read_tree
 from orchestrator.language.yaml.writer import write_yaml
+from orchestrator.remedies import RunTests
 from orchestrator.text.content import read_content
 
 _SUFFIXES = (".yaml", ".yml")
@@ -66,10 +67,11 @@ def read_document_text(text: str, *, name: str = "<text>", default_id: str | Non
     """Read a pipeline from YAML text. `default_id` is used if the text has no id."""
     source = Source.of(name, text.removeprefix("\ufeff"))
     reading = read_tree(source)
-    if reading.root is None:
+    if reading.root is None or _is_test_file(reading.root):
+        found = reading.diagnostics if reading.root is None else [_not_a_pipeline(source, reading.root)]
         spec = PipelineSpec(id=default_id)
         spec.at(Mapping({}, 0, 0, TextLayout(source.text)))
-        return Document(source, None, spec, tuple(sort_diagnostics(reading.diagnostics)), partial=True)
+        return Document(source, None, spec, tuple(sort_diagnostics(found)), partial=True)
     checks = Validation(source, partial=reading.partial)
     spec = read_pipeline(checks, reading.root)
     if spec.id is None and default_id:
@@ -80,6 +82,22 @@ def read_document_text(text: str, *, name: str = "<text>", default_id: str | Non
     structural = [d for d in checks.diagnostics if not _is_echo(d, reading, broken)]
     diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, checks.partial)
+
+
+def _is_test_file(root: Mapping) -> bool:
+    return "cases" in root.table and "steps" not in root.table
+
+
+def _not_a_pipeline(source: Source, root: Mapping) -> Diagnostic:
+    return Diagnostic(
+        codes.MISSING_KEY,
+        f"`{Path(source.name).name}` is a test file, not a pipeline",
+        source,
+        root.table["cases"].key.span,
+        label="the cases of a test",
+        help="give the file of the pipeline that it tests",
+        remedies=() if source.name in (_TEXT, _MAPPING) else (RunTests(source.name),),
+    )
 
 
 def _is_echo(found: Diagnostic, reading: Reading, broken: set[int]) -> bool:

@@ -75,6 +75,11 @@ class ExpectChecks(Checks):
         return ExpectedFile(exists, self._expected(rest) if rest.table else None)
 
     def _step(self, node: Node) -> ExpectedStep:
+        if isinstance(node, Scalar) and node.value in get_args(StepEnd):
+            message = f"`{node.value}` could be the state of the step or its value"
+            help = f"write `{{state: {node.value}}}`, or `{{equals: {node.value}}}` for the value"
+            self.add(node, message, help, label="which one?")
+            return ExpectedStep()
         if not isinstance(node, MappingNode) or "state" not in node.table:
             return ExpectedStep(value=self._expected(node))
         if not node.table.keys() <= {"state", "within", *WAYS}:

@@ -17,9 +17,10 @@ from orchestrator.language.yaml.reader import read_tree
 from orchestrator.models.actions.agent import offered_name
 from orchestrator.models.budget import Budget
 from orchestrator.models.messages import ToolRequest
+from orchestrator.remedies import RunFile, RunTests
 from orchestrator.testing.case import Case, Kind, Models
 from orchestrator.testing.expectation_reader import ExpectChecks
-from orchestrator.testing.reader import Named
+from orchestrator.testing.reader import Named, file_problem
 from orchestrator.text.content import path_kind, read_content
 from orchestrator.text.durations import parse_duration
 from orchestrator.text.words import describe_value, quoted_list
@@ -103,6 +104,8 @@ class _CaseReader(ExpectChecks):
             ]
             return CaseFile(self._path, self.source, default, diagnostics=tuple(found))
         root = reading.root
+        if "steps" in root.table and "cases" not in root.table:
+            return CaseFile(self._path, self.source, default, diagnostics=(self._not_tests(root.table["steps"].key),))
         self.only(root, _FILE_KEYS, "a test file")
         pipeline = self.text(root, "pipeline", "the path of the pipeline's file")
         tools = self._tools(root.get("tools"))
@@ -115,6 +118,18 @@ class _CaseReader(ExpectChecks):
         path = self._path.parent / pipeline if pipeline else default
         place = root.get("pipeline") or next((entry.key for entry in root.entries), None)
         return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place, tools)
+
+    def _not_tests(self, steps: Node) -> Diagnostic:
+        """Report that the file is a pipeline."""
+        tests = self._path.with_name(f"{self._path.stem}{SUFFIX}")
+        found = file_problem(
+            self.source,
+            steps,
+            f"`{self._path.name}` is a pipeline, not a test file",
+            f"its cases are in `{tests.name}`" if tests.is_file() else f"write its cases into `{tests.name}`",
+            label="the steps of a pipeline",
+        )
+        return replace(found, remedies=(RunTests(str(tests)) if tests.is_file() else RunFile(str(self._path)),))
 
     def _tools(self, node: Node | None) -> tuple[Path, ...]:
         """Return the files with custom tools, relative to the test file."""

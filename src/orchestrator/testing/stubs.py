@@ -5,6 +5,7 @@ Here a path has no numbers: `translate.draft` is that step of all items.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,8 @@ from msgspec.structs import replace
 from orchestrator.errors import StepError
 from orchestrator.plan.steps import (
     Agent,
+    ForEach,
+    RepeatLoop,
     StepPlan,
     ToolCall,
     Work,
@@ -21,6 +24,8 @@ from orchestrator.plan.substitution import substitute
 from orchestrator.plan.walk import item_step, walk, without_brackets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.plan.model import Plan
     from orchestrator.tools.contract import Action
 
@@ -49,10 +54,35 @@ def own_work(step: StepPlan) -> Work:
     return (item_step(step) or step).work
 
 
-def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:
-    """Return the step that a path names, and the field of its result after it, if there is one."""
-    step, _, field = path.rpartition(".")
-    return (step, field) if without_brackets(path) not in steps and without_brackets(step) in steps else (path, "")
+def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, tuple[str | int, ...]]:
+    """Return the step that a path names, and the keys of the part of its value after it: `sum.tags[0]`, `sum.tags.0`.
+
+    The numbers of items belong to the path of the step.
+    """
+    for end in (len(path), *(found.start() for found in reversed([*_KEY.finditer(path)]))):
+        step = steps.get(without_brackets(path[:end]))
+        if step is None or not _KEYS.fullmatch(path, end):
+            continue
+        if not path[:end].endswith("]") or isinstance(step.work, ForEach | RepeatLoop):
+            keys = (found[1] or found[2] for found in _KEY.finditer(path, end))
+            return path[:end], tuple(int(key) if key.isdecimal() else key for key in keys)
+    return path, ()
+
+
+_KEY: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_KEYS: Final = re.compile(rf"(?:{_KEY.pattern})*")
+
+
+def part_of(value: Any, keys: Iterable[str | int]) -> Any:
+    """Return a part of a value, null where there is none."""
+    for key in keys:
+        if isinstance(value, Mapping):
+            value = value.get(str(key))
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key] if key < len(value) else None
+        else:
+            return None
+    return value
 
 
 def stubbed(plan: Plan, values: Mapping[str, Any]) -> Plan:

@@ -14,7 +14,7 @@ from orchestrator.remedies import Remedy, advice, call_of, remedies_from
 from orchestrator.runtime import Result
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.testing.expectations import unmet
-from orchestrator.testing.stubs import split_field
+from orchestrator.testing.stubs import part_of, split_field
 from orchestrator.testing.written import problems_of_files
 
 if TYPE_CHECKING:
@@ -67,18 +67,20 @@ def _meant(path: str, ended: Ended) -> list[str]:
 
 
 def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
-    field = ""
+    keys: tuple[str | int, ...] = ()
     if not any(
         path in (each, without_brackets(each)) for each in (ended.result.steps if ended.result is not None else ())
     ):
-        path, field = split_field(path, ended.steps)  # else it is a step, such as a call that an agent has made
+        path, keys = split_field(path, ended.steps)  # else it is a step, such as a call that an agent has made
     for each in _meant(path, ended):
-        name = f"{each}.{field}" if field else each
-        for problem in _of_one(each, field, expected, ended, names):
+        name = each + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+        for problem in _of_one(each, keys, expected, ended, names):
             yield f"steps.{name}: {problem}"
 
 
-def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
+def _of_one(
+    path: str, keys: tuple[str | int, ...], expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]
+) -> Iterator[str]:
     if ended.result is None or path not in ended.result.steps:
         state = _without_beginning(path, ended)
         if expected.state is not None and expected.state != state:
@@ -93,8 +95,9 @@ def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: 
         yield f"expected to be {expected.state}, and it is {step.state}{why}"
     elif expected.value is not None:
         value = _value(path, step.output, ended)
-        if field:
-            value = step.output.get(field) if isinstance(step.output, Mapping) else None
+        if keys:  # a field of the whole result hides one of the value, as in expressions
+            whole = isinstance(step.output, Mapping) and keys[0] in step.output
+            value = part_of(step.output if whole else value, keys)
         yield from unmet(expected.value, value, names)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from orchestrator.lazy_exports import lazy_exports
 
 _EXPORTS = {
-    "orchestrator.tools.call": (
-        "call_action",
-        "check_parameter",
-    ),
+    "orchestrator.tools.call": ("call_action",),
     "orchestrator.tools.contract": (
         "Action",
         "Parameter",
         "Tool",
         "ToolContext",
+        "check_parameter",
     ),
     "orchestrator.tools.default_tools": (
         "builtin_registry",

@@ -2,13 +2,13 @@
 
 from orchestrator.tools.call import (
     call_action as call_action,
-    check_parameter as check_parameter,
 )
 from orchestrator.tools.contract import (
     Action as Action,
     Parameter as Parameter,
     Tool as Tool,
     ToolContext as ToolContext,
+    check_parameter as check_parameter,
 )
 from orchestrator.tools.default_tools import (
     builtin_registry as builtin_registry,

@@ -27,8 +27,6 @@ from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.functions.tracebacks import exception_message, innermost_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from orchestrator.expressions.types.value_types import Type
     from orchestrator.tools.contract import Action, ToolContext
     from orchestrator.tools.sandbox.permissions import Permissions
@@ -235,15 +233,3 @@ def _failed(action: Action, error: BaseException) -> StepError:
         failure = StepError(f"{message} ({where})", help="fix the tool or its parameters")
     failure.retryable = isinstance(error, Exception)  # the others request an exit
     return failure
-
-
-def check_parameter(parameter: Parameter, value: Any) -> str | None:
-    """Describe what is wrong with a value for a parameter; None if it is valid."""
-    problem = explain_mismatch(value, parameter.type)
-    if problem is None and parameter.convert is not None:
-        convert: Callable[[Any], Any] = parameter.convert
-        try:
-            convert(value)
-        except ValueError as error:
-            return str(error)
-    return problem

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct, field
 
+from orchestrator.expressions.types.assignability import explain_mismatch
 from orchestrator.expressions.types.value_types import Type
 from orchestrator.tools.sandbox.refusal import Refusal
 
@@ -25,7 +26,8 @@ class Parameter(Struct, frozen=True):
     """A parameter of an action. With `required` false, `default` is used if a step omits it.
 
     `convert` turns the JSON value into the type that the function expects (a `Path`, a model, a date); it raises
-    ValueError for an invalid value.
+    ValueError for an invalid value. `check` raises a StepError for a value that the function will refuse; the compiler
+    calls it with constant values.
     """
 
     name: str
@@ -34,6 +36,18 @@ class Parameter(Struct, frozen=True):
     required: bool = True
     default: Any = None
     convert: Callable[[Any], Any] | None = None
+    check: Callable[[Any], object] | None = None
+
+
+def check_parameter(parameter: Parameter, value: Any) -> str | None:
+    """Describe what is wrong with a value for a parameter; None if it is valid."""
+    problem = explain_mismatch(value, parameter.type)
+    if problem is None and parameter.convert is not None:
+        try:
+            parameter.convert(value)
+        except ValueError as error:
+            return str(error)
+    return problem
 
 
 class ToolContext(Protocol):

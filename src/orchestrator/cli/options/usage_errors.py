@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -131,10 +132,11 @@ class CliCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line, or raise an error."""
+        words = list(args)  # parsing consumes them
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            raise _in_our_words(error, ctx) from None
+            raise _in_our_words(error, ctx, words) from None
 
 
 class CliGroup(TyperGroup):
@@ -182,8 +184,8 @@ def _usage(argument: Any) -> str:
     return name if argument.required else f"[{name}]"
 
 
-def _in_our_words(error: Exception, ctx: Any) -> Exception:
-    """Return the error for what the library has found; anything else as it is.
+def _in_our_words(error: Exception, ctx: Any, words: Iterable[str] = ()) -> Exception:
+    """Return the error for what the library has found in the `words` of a command; anything else as it is.
 
     Its exceptions are known by their names, as it has moved them between its versions.
     """
@@ -207,7 +209,7 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
             return ConfigurationError(f"`{given}` needs a value", help=f"write `{given} {word}`; {manual}")
         case "MissingParameter":
             missing = error.param  # type: ignore[attr-defined]
-            usage = " ".join(_written(param) for param in params if param.required)
+            usage = _usage_with(ctx, words, missing, [param for param in params if param.required])
             return ConfigurationError(
                 f"`{command}` needs `{_written(missing)}`", help=f"write `{command} {usage}`; {manual}"
             )
@@ -221,6 +223,21 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
         message = f"`{command}` got unexpected arguments: `{extra[1]}`"
         return ConfigurationError(message, help=f"quote values that contain spaces; {manual}")
     return ConfigurationError(f"`{command}` failed: {error}", help=manual)
+
+
+def _usage_with(ctx: Any, words: Iterable[str], missing: Any, required: Iterable[Any]) -> str:
+    """Return the required parameters of a command with the arguments that were given.
+
+    One argument that is left over is probably the value of the missing option.
+    """
+    given, left, _ = ctx.command.make_parser(ctx).parse_args(args=list(words))
+    values = {param.name: given.get(param.name) for param in required if isinstance(param, TyperArgument)}
+    if isinstance(missing, TyperOption) and len(left) == 1:
+        return shlex.join([*(word for word in values.values() if isinstance(word, str)), missing.opts[0], *left])
+    return " ".join(
+        shlex.quote(value) if isinstance(value := values.get(param.name), str) else _written(param)
+        for param in required
+    )
 
 
 def _written(param: Any) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Problem
     from orchestrator.language.yaml.nodes import Scalar
     from orchestrator.remedies import Remedy
+    from orchestrator.tools import Refusal
 
 
 class Diagnostics:
@@ -53,6 +54,8 @@ class Diagnostics:
         for line in range(span.start.line, span.end.line + 1):
             for key in self._unknown.get(line, ()):
                 start, end = key[1].start, key[1].end
+                if not span.start <= start <= span.end:
+                    continue  # of another step in the same line
                 found[self.source.lines[start.line - 1][start.column - 1 : end.column - 1]] = self._items[key]
         return found
 
@@ -107,6 +110,11 @@ class Diagnostics:
             remedies=tuple(remedies),
         )
         self._items.setdefault((code, span), diagnostic)
+
+    def add_refusal(self, span: Span, refusal: Refusal) -> None:
+        """Report an access that the permissions do not allow."""
+        help, remedies = refusal.help, refusal.remedies
+        self.add(codes.NOT_PERMITTED, span, refusal.message, label="not permitted", help=help, remedies=remedies)
 
     def add_problems(self, scalar: Scalar, problems: Iterable[Problem]) -> None:
         """Add the problems of a template in `scalar`, each at its place inside it."""

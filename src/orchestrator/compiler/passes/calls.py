@@ -11,6 +11,7 @@ from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.conversion import conversion
 from orchestrator.compiler.rules.name_hints import YOUR_OWN, defines_schema, meant, model_action
 from orchestrator.diagnostics import suggest
+from orchestrator.errors import StepError
 from orchestrator.expressions import (
     ANY,
     STRING,
@@ -34,7 +35,7 @@ from orchestrator.text.words import describe_value, quoted_list
 from orchestrator.tools import Unresolved, check_parameter, missing_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.diagnostics import Related, Span
@@ -87,6 +88,10 @@ class CallChecker:
             replacement=replacement,
             remedies=YOUR_OWN if help.startswith("tools: ") else (),
         )
+        tool = self._registry.get((step.tool or step.action or "").partition(".")[0])
+        if tool is not None:
+            parameters = {name for action in tool.actions.values() for name in action.parameters}
+            self._explain_misplaced(step, tool.name, parameters)
 
     def _without_work(self, step: StepSpec) -> None:
         if self._diagnostics.lost_part_of(step.node.span):
@@ -103,17 +108,6 @@ class CallChecker:
             remedies=(ListTools(),),
         )
 
-    def returns(self, action: Action, parameters: Value) -> Type:
-        """Return the type of an action's result, as far as it follows from the constant parameters."""
-        if action.result_type is None:
-            return action.returns
-        known = {p.name: p.default for p in action.parameters.values() if not p.required}
-        for name, value in fields_of(parameters).items():
-            known.pop(name, None)
-            if isinstance(value, Constant):
-                known[name] = value.value
-        return action.result_type(known)
-
     def check(self, step: StepSpec, tool: Tool, action: Action, parameters: Value, types: _Types) -> Value:
         """Report errors in the parameters of a call, and return the parameters as the action takes them."""
         node = child(step.node, "parameters")
@@ -124,14 +118,15 @@ class CallChecker:
             for name in given
             if name not in action.parameters and not action.accepts_extra
         }
-        if isinstance(node, Mapping) or not self._diagnostics.lost_part_of(step.node.span):
+        lost = self._diagnostics.lost_part_of(step.node.span)
+        misplaced = self._explain_misplaced(step, label, action.parameters) if lost else set()
+        if isinstance(node, Mapping) or not lost:
             for parameter in action.parameters.values():
-                if parameter.required and parameter.name not in given and parameter.name not in meant:
+                name = parameter.name
+                if parameter.required and name not in given and name not in meant and name not in misplaced:
                     self._missing(label, parameter, step, action)
-            if action.one_of and not any(_is_given(given.get(name)) for name in action.one_of):
+            if action.one_of and not any(_is_given(given.get(name)) or name in misplaced for name in action.one_of):
                 self._none_of(label, step, action)
-        else:
-            self._misplaced(label, action, step)
         checked: dict[str, Value] = {}
         for name, value in given.items():
             declared, place = action.parameters.get(name), child(node, name)
@@ -148,12 +143,17 @@ class CallChecker:
             return Constant({name: value.value for name, value in checked.items() if isinstance(value, Constant)})
         return MappingValue(checked)
 
-    def _misplaced(self, label: str, action: Action, step: StepSpec) -> None:
-        """Report parameters that are written next to `parameters:` instead of below it."""
-        for name, diagnostic in self._diagnostics.unknown_keys(step.node.span).items():
-            if name in action.parameters:
-                help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
-                self._diagnostics.replace_help(diagnostic, help)
+    def _explain_misplaced(self, step: StepSpec, label: str, parameters: Container[str]) -> set[str]:
+        """Explain unknown keys of a step that are parameters of its tool, and return their names."""
+        found = {
+            name: diagnostic
+            for name, diagnostic in self._diagnostics.unknown_keys(step.node.span).items()
+            if name in parameters
+        }
+        for name, diagnostic in found.items():
+            help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
+            self._diagnostics.replace_help(diagnostic, help)
+        return set(found)
 
     def _unknown(
         self, label: str, name: str, action: Action, node: Node | None, given: MappingABC[str, Value]
@@ -176,14 +176,19 @@ class CallChecker:
 
     def _bounds(self, parameter: Parameter, value: object, node: Node, what: str) -> None:
         """Report a constant of the right type that the action would refuse."""
-        reason = check_parameter(parameter, value)
+        reason, help = check_parameter(parameter, value), None
+        if reason is None and parameter.check is not None and value is not None:
+            try:
+                parameter.check(value)
+            except StepError as error:
+                reason, help = error.message, error.help or "change the value"
         if reason is not None:
             self._diagnostics.add(
                 codes.WRONG_PARAMETER_TYPE,
                 node.span,
                 f"{what} is not allowed: {reason}",
                 label="not allowed",
-                help=f"change it: {reason}",
+                help=help or f"change it: {reason}",
             )
 
     def _missing(self, label: str, parameter: Parameter, step: StepSpec, action: Action) -> None:
@@ -327,24 +332,14 @@ class CallChecker:
         if refusal is None:
             return
         place = child(node, refusal.parameter) if refusal.parameter else None
-        if place is None:
-            place = child(step.node, "tool") or child(step.node, "action") or step.node
-        self._diagnostics.add(
-            codes.NOT_PERMITTED,
-            place.span,
-            refusal.message,
-            label="not permitted",
-            help=refusal.help,
-            remedies=refusal.remedies,
-        )
+        self._diagnostics.add_refusal((place or _named(step)).span, refusal)
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
         missing = missing_requirement(action)
         if missing is not None:
-            place = child(step.node, "tool") or child(step.node, "action") or step.node
             self._diagnostics.add(
                 codes.TOOL_EXTRA_MISSING,
-                place.span,
+                _named(step).span,
                 missing.message,
                 label="not installed",
                 help=missing.help,
@@ -363,6 +358,18 @@ def fields_of(value: Value) -> dict[str, Value]:
     if isinstance(value, Constant) and isinstance(value.value, dict):
         return {name: Constant(item) for name, item in value.value.items()}
     return {}
+
+
+def returned_type(action: Action, parameters: Value) -> Type:
+    """Return the type of an action's result, as far as it follows from the constant parameters."""
+    if action.result_type is None:
+        return action.returns
+    known = {p.name: p.default for p in action.parameters.values() if not p.required}
+    for name, value in fields_of(parameters).items():
+        known.pop(name, None)
+        if isinstance(value, Constant):
+            known[name] = value.value
+    return action.result_type(known)
 
 
 def static_type(value: Value, types: _Types) -> Type:
@@ -408,6 +415,11 @@ def _is_given(value: Value | None) -> bool:
 
 def _begun_small(text: str) -> str:
     return (text[:1].lower() + text[1:]).rstrip(".")
+
+
+def _named(step: StepSpec) -> Node:
+    """Return where a step names what it calls."""
+    return child(step.node, "tool") or child(step.node, "action") or step.node
 
 
 def _place_of_call(step: StepSpec, action: Action) -> Span:

@@ -9,13 +9,17 @@ from msgspec.structs import replace
 from orchestrator import codes
 from orchestrator.compiler.ir.names import LOCAL_NAMES
 from orchestrator.compiler.rules.foreign_namespaces import explain_namespace, section_of
+from orchestrator.expressions import Templated
+from orchestrator.expressions.types.operators import alternatives
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate, SourceStep
     from orchestrator.diagnostics import Span
-    from orchestrator.expressions import Problem
+    from orchestrator.expressions import Problem, Type
 
 
 def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
@@ -38,7 +42,47 @@ def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem:
     known = _where_known(context, name, place)
     if known is not None:
         return replace(problem, help=known, replacement=None)
-    return explain_namespace(context, place, problem) or _without_own(context, place, problem)
+    return (
+        _explain_item(context, place, problem)
+        or explain_namespace(context, place, problem)
+        or _without_own(context, place, problem)
+    )
+
+
+def _explain_item(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem | None:
+    """Explain a name that is a field of an item, or what the list of the items is called in the singular."""
+    name = place.template.text[problem.start : problem.end]
+    for scope in place.scope.chain():
+        if "is_first" not in scope.targets:
+            continue  # not of a `for_each`
+        item = next(target.name for target in scope.targets.values() if target.word == "item")
+        if name in _fields(scope.names[item]):
+            meant = f"{item}.{name}"
+            return replace(problem, help=f"did you mean `{meant}`?", replacement=meant)
+        source = next((source for source in _sources(context, place, scope) if _is_one_of(name, source)), None)
+        if source is not None:
+            named = "" if item != "item" else f", unless you name it with `as: {name}`"
+            return replace(problem, help=f"the item of `{source}` is called `{item}` here{named}", replacement=item)
+    return None
+
+
+def _fields(type_: Type) -> set[str]:
+    return {name for option in alternatives(type_) if option.kind == "object" for name in option.properties}
+
+
+def _sources(context: CompilationContext, place: PlacedTemplate, scope: NameScope) -> Iterator[str]:
+    """Yield the names of the list whose items a loop names in `scope`: `rows` for `inputs.rows` and `fetch.rows`."""
+    holder = context.holder(place)
+    for step in holder.ancestors() if holder is not None else ():
+        items = step.work.items_of(scope) if step.work is not None else None
+        if isinstance(items, Templated):
+            for reference in items.template.references:
+                yield next((part for part in reversed(reference.path) if isinstance(part, str)), reference.name)
+
+
+def _is_one_of(name: str, source: str) -> bool:
+    """Whether a name is that of a list with a shorter ending: `city` of `cities`, `row` of `rows`."""
+    return len(name) < len(source) and source.startswith(name[:-1] if len(name) > 2 else name)
 
 
 def _without_own(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:

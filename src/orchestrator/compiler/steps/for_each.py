@@ -154,13 +154,11 @@ class ForEachWork(SourceWork):
             )
             if isinstance(self.items, Templated) and not self.items.template.is_expression:
                 help = "text next to the braces turns the value into text: write `{{ ... }}` and nothing else"
-        self._context.diagnostics.add(
-            codes.WRONG_TYPE,
-            place.span,
-            f"`for_each` of `{self.spec.id}` requires a list or a mapping, but this is {describe_type(type_)}",
-            label="nothing to loop over",
-            help=help,
-        )
+        message = f"`for_each` of `{self.spec.id}` requires a list or a mapping, but this is {describe_type(type_)}"
+        self._wrong_type(place, message, "nothing to loop over", help)
+
+    def _wrong_type(self, place: Node, message: str, label: str, help: str) -> None:
+        self._context.diagnostics.add(codes.WRONG_TYPE, place.span, message, label=label, help=help)
 
     def _check_range(self, items: RangeItems, types: dict[int, Type]) -> None:
         for name, value in (("start", items.start), ("stop", items.stop), ("step", items.step)):
@@ -169,13 +167,9 @@ class ForEachWork(SourceWork):
                 continue
             type_ = without_attributes(static_type(value, types))
             if not is_assignable(type_, INTEGER):
-                self._context.diagnostics.add(
-                    codes.WRONG_TYPE,
-                    node.span,
-                    f"`{name}` of the range of `{self.spec.id}` must be an integer, but is {describe_type(type_)}",
-                    label="not an integer",
-                    help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
-                )
+                message = f"`{name}` of the range of `{self.spec.id}` must be an integer, but is {describe_type(type_)}"
+                help = "convert it with `| int`" if type_.kind in ("string", "number") else "give an integer"
+                self._wrong_type(node, message, "not an integer", help)
 
         node = child(self.spec.node, "for_each", "range")
         bounds: list[Any] = [getattr(value, "value", None) for value in (items.start, items.stop, items.step)]
@@ -192,24 +186,13 @@ class ForEachWork(SourceWork):
         if isinstance(items.path, Rendered) and node is not None:
             type_ = without_attributes(types.get(id(items.path.template), ANY))
             if not is_assignable(type_, STRING):
-                self._context.diagnostics.add(
-                    codes.WRONG_TYPE,
-                    node.span,
-                    f"the file of `{self.spec.id}` must be a path, but is {describe_type(type_)}",
-                    label="not a path",
-                    help="write the path of a file; to loop over a value, write the value as `for_each:`",
-                )
+                message = f"the file of `{self.spec.id}` must be a path, but is {describe_type(type_)}"
+                help = "write the path of a file; to loop over a value, write the value as `for_each:`"
+                self._wrong_type(node, message, "not a path", help)
         if isinstance(path, str) and node is not None:
             refusal = self._context.session.permissions.check_read(path)
             if refusal is not None:
-                self._context.diagnostics.add(
-                    codes.NOT_PERMITTED,
-                    node.span,
-                    refusal.message,
-                    label="not permitted",
-                    help=refusal.help,
-                    remedies=refusal.remedies,
-                )
+                self._context.diagnostics.add_refusal(node.span, refusal)
         self._check_layout(items)
         if items.types:  # the file may have more columns
             columns = {name: nullable(_CELLS[type]) for name, type in items.types.items()}

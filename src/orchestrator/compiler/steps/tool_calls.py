@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceWork
-from orchestrator.compiler.passes.calls import CallChecker, fields_of
+from orchestrator.compiler.passes.calls import CallChecker, fields_of, returned_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import complete_call
 from orchestrator.compiler.rules.code_injection import CODE, check_code
@@ -52,7 +52,7 @@ class ToolWork(SourceWork):
         action = self.call[1] if self.call else None
         self.asks_models = action is not None and action.uses_model
         self._type = self.result_type = context.session.step_type(
-            action, None if action is None else CallChecker(context).returns(action, self.parameters)
+            action, None if action is None else returned_type(action, self.parameters)
         )
 
     def check(self) -> Type:

@@ -18,11 +18,15 @@ def setting(example: str, meaning: str, default: Any = None, *, shown: bool = Tr
 
 
 class SettingsTable(BaseModel):
-    """A table of the file. `entry`: what it contains under the names that a user chooses."""
+    """A table of the file. `entry`: what it contains under the names that a user chooses.
+
+    `elsewhere`: what other programs call its settings.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     entry: ClassVar[type[SettingsTable] | None] = None
+    elsewhere: ClassVar[dict[str, str]] = {}
 
     @property
     def entries(self) -> dict[str, Any]:
@@ -36,6 +40,12 @@ class Section(SettingsTable):
 
 class SpendingTable(SettingsTable):
     """The limits that each budget has."""
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("dollars", "cost", "max_cost", "amount", "limit"), "usd"),
+        **dict.fromkeys(("calls", "max_calls", "max_requests"), "requests"),
+        "max_tokens": "tokens",
+    }
 
     usd: kinds.Number | None = setting("20", "US dollars")
     tokens: kinds.Whole | None = setting("1_000_000", "tokens, input and output together")

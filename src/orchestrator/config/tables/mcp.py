@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from orchestrator.config import setting_types as kinds
@@ -10,6 +12,14 @@ from orchestrator.config.tables.base import Section, SettingsTable, setting
 
 class McpServerTable(SettingsTable):
     """A server of the Model Context Protocol: a program that is started, or a URL that is called."""
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("args", "arguments", "cmd", "program"), "command"),
+        **dict.fromkeys(("environment", "variables"), "env"),
+        **dict.fromkeys(("base_url", "address", "endpoint"), "url"),
+        "headers": "headers_env",
+        "timeout": "start_timeout",
+    }
 
     command: kinds.Command = setting(
         '["npx", "a-server"]', "the program to start, with its arguments, in the project directory", ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import ClassVar, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -17,6 +17,13 @@ class ModelTable(SettingsTable):
 
     The name is a provider or a server with a model: `[models."openai:gpt-5-mini"]`.
     """
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("input_cost", "prompt_price", "price_in"), "input_price"),
+        **dict.fromkeys(("output_cost", "completion_price", "price_out"), "output_price"),
+        **dict.fromkeys(("context", "context_length", "max_context"), "context_window"),
+        **dict.fromkeys(("max_tokens", "max_output_tokens"), "max_output"),
+    }
 
     input_price: kinds.Number | None = setting("0.25", "the price of input tokens")
     cached_price: kinds.Number | None = setting("0.025", "the price of input tokens that the provider has cached")
@@ -40,11 +47,20 @@ class ModelsTable(SettingsTable):
 
     entry = ModelTable
 
+    elsewhere: ClassVar = dict.fromkeys(("model", "name", "auto"), "default")
+
     default: kinds.Text | None = setting('"openai:gpt-5-mini"', "the model of `auto`")
 
 
 class ServerTable(SettingsTable):
     """A custom server of models, or a known provider at another address or with other settings."""
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("url", "endpoint", "address", "host", "api_base", "base"), "base_url"),
+        **dict.fromkeys(("api_key", "key", "key_env", "token", "api_token"), "api_key_env"),
+        **dict.fromkeys(("type", "protocol", "provider", "api"), "kind"),
+        **dict.fromkeys(("streaming", "streams"), "stream"),
+    }
 
     base_url: kinds.ServerUrl | None = setting(
         '"http://localhost:8000/v1"', "the address; required unless the server is a known provider"
@@ -83,6 +99,11 @@ class RateTable(SettingsTable):
 
     The name of a model contains its provider: `[limits."openai:gpt-5-mini"]`.
     """
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("requests", "rpm", "max_requests", "calls"), "requests_per_minute"),
+        **dict.fromkeys(("tokens", "tpm", "max_tokens"), "tokens_per_minute"),
+    }
 
     requests_per_minute: kinds.Whole | None = setting("500", "requests per minute")
     tokens_per_minute: kinds.Whole | None = setting("200_000", "tokens per minute, input and output together")

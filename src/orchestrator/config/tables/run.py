@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from orchestrator.config import setting_types as kinds
@@ -14,6 +16,10 @@ class RunBudgetTable(SpendingTable):
 
 class RunTable(SettingsTable):
     """Defaults of the options of runs that are started."""
+
+    elsewhere: ClassVar = dict.fromkeys(
+        ("parallel", "concurrency", "max_concurrency", "workers", "jobs"), "max_parallel"
+    )
 
     max_parallel: kinds.Whole | None = setting("8", "how many steps of a run are executed at once, as `--max-parallel`")
     timeout: kinds.PositiveDuration | None = setting('"30m"', "how long a run may take, as `--timeout`")
@@ -29,6 +35,8 @@ class RunTable(SettingsTable):
 
 class MapTable(SettingsTable):
     """How `orchestrator map` runs a pipeline for each row of a file."""
+
+    elsewhere: ClassVar = RunTable.elsewhere
 
     max_parallel: kinds.Whole | None = setting(
         "16", "how many rows run at once, as `map --max-parallel`; by default 16"
@@ -50,6 +58,12 @@ class RunSection(Section):
 
 class AllowTable(SettingsTable):
     """What the tools of all runs may do, in addition to the `--allow-...` options of a run."""
+
+    elsewhere: ClassVar = {
+        **dict.fromkeys(("directories", "folders", "files", "read", "write"), "paths"),
+        **dict.fromkeys(("commands", "programs", "shell", "terminal"), "run"),
+        **dict.fromkeys(("network", "domains", "urls"), "hosts"),
+    }
 
     paths: kinds.Texts = setting('["shared"]', "directories and files, relative to this file or absolute", ())
     run: kinds.Commands = setting('["git", "make"]', "programs; `true` for all of them, and for shell commands", False)

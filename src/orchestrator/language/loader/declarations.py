@@ -65,10 +65,10 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
         listed = entries_by_name(value, outputs=name == "outputs")
         checks.report(*(conflicting_keys(checks.source, again, f"`{name}`") for again in listed.again))
         for node in listed.nameless:
-            checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")
+            checks.wrong_type(node, f"an {what} in a list needs a name: `- name: ...`")
         return listed.node
     if value is not None and not is_null(value):
-        checks.wrong(value, f"`{name}` must be a mapping by name")
+        checks.wrong_type(value, f"`{name}` must be a mapping by name")
     place = value or root
     return Mapping({}, place.start, place.end, place.layout)
 

@@ -6,18 +6,43 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.diagnostics import Related
+from orchestrator.language.aliases import tables
 from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.key_diagnostics import meant_key
 from orchestrator.language.spec import step_keys
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.kinds import CALL, HEADS, KINDS, LOOPS, OWNERS, PARAMETERS
 from orchestrator.language.spec.pipeline import StepSpec
+from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.loader.validation import Validation
     from orchestrator.language.spec.kinds import Kind
-    from orchestrator.language.yaml.nodes import Mapping, Scalar
+    from orchestrator.language.yaml.nodes import Mapping
+
+
+def without_approval_flag(checks: Validation, node: Mapping) -> Mapping:
+    """Report a flag `approve: true` next to the work that is to be approved, and return the step without it."""
+    entry = node.table.get("approve")
+    if entry is None or not isinstance(entry.value, Scalar) or not isinstance(entry.value.value, bool):
+        return node
+    rest = node.without(["approve"])
+    keys = {tables.STEP_KEYS.get(key, key) for key in rest.table}
+    if keys.isdisjoint(HEADS) and keys.isdisjoint(PARAMETERS):
+        return node  # it is the work of the step
+    help = "remove it: a step needs no approval unless another step asks for one"
+    if entry.value.value:
+        own = node.get("id")
+        name = shorten(own.text) if isinstance(own, Scalar) else ""
+        asks = f"approve_{name}" if name else "approval"
+        help = (
+            f'ask in a separate step: `- {{id: {asks}, approve: "Run {name or "it"}?"}}`, '
+            f'and write `condition: "{{{{ {asks} }}}}"` here'
+        )
+    checks.mistyped(entry, EXPECTED_VALUES["approve"], help)
+    return rest
 
 
 def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:

@@ -73,7 +73,7 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
             _no_steps(checks, entry, root)
         section = Sequence([], root.start, root.start, root.layout)
     elif not isinstance(section, Sequence):
-        checks.wrong(section, "`steps` must be a list of steps, each starting with `- id:`")
+        checks.wrong_type(section, "`steps` must be a list of steps, each starting with `- id:`")
         section = Sequence([], section.start, section.end, section.layout)
     return read_step_list(checks, section)
 

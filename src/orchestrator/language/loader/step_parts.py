@@ -73,7 +73,9 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
         if node is None:
             continue
         if isinstance(value, str) and value and not has_template(value):
-            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not {describe_value(value)}")
+            checks.wrong_type(
+                node, f"`{name}` of a range must be an integer or a template, not {describe_value(value)}"
+            )
         elif name == "step" and value == 0:
             help = "write the distance from one number to the next, for example 1 or -1"
             checks.add(
@@ -90,12 +92,12 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
     name = f"`{shorten(written_key(entry.key))}` of {what}"
     canonical = canonical_ask(entry.value)
     if canonical is None:
-        checks.mistyped(entry, EXPECTED_VALUES["ask"])
+        checks.mistyped(entry, EXPECTED_VALUES["ask"], 'write the question: `ask: "Which city?"`')
         return None, entry.value
     ask = checks.spec(AskSpec, checks.canonical(canonical, name), name)
     choices = ask.node.get("choices")
     if choices is not None and isinstance(ask.choices, str) and not has_template(ask.choices):
-        checks.wrong(choices, f"`choices` of {what} must be a list, or a template for one", "`choices: [yes, no]`")
+        checks.wrong_type(choices, f"`choices` of {what} must be a list, or a template for one", "`choices: [yes, no]`")
     check_declaration(checks, ask.as_input(), ask.node, name)
     return ask, ask.node
 
@@ -105,7 +107,7 @@ def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSp
     name = f"`{shorten(written_key(entry.key))}` of {what}"
     canonical = canonical_approve(entry.value)
     if canonical is None:
-        checks.mistyped(entry, EXPECTED_VALUES["approve"])
+        checks.mistyped(entry, EXPECTED_VALUES["approve"], 'write what to approve: `approve: "Publish the report?"`')
         return None, entry.value
     approve = checks.spec(ApproveSpec, checks.canonical(canonical, name), name)
     return approve, approve.node

@@ -12,7 +12,7 @@ from orchestrator.language.aliases.canonical import written_key
 from orchestrator.language.aliases.steps import canonical_handler, canonical_step, steps_by_id
 from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.key_diagnostics import conflicting_keys, name_as_id
-from orchestrator.language.loader.kind_rules import check_work
+from orchestrator.language.loader.kind_rules import check_work, without_approval_flag
 from orchestrator.language.loader.model_parts import read_budget_spec, read_check_spec
 from orchestrator.language.loader.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
 from orchestrator.language.loader.validation import as_name, complete, is_null
@@ -46,7 +46,7 @@ def read_step_list(checks: Validation, section: Sequence, within: str = "") -> t
     first: dict[str, StepSpec] = {}
     for number, item in enumerate(section.items, start=1):
         if not isinstance(item, Mapping):
-            checks.wrong(item, f"step {number}{within} must be a mapping with `id:` and `tool:`")
+            checks.wrong_type(item, f"step {number}{within} must be a mapping with `id:` and `tool:`")
             continue
         checks.steps += 1
         if checks.steps > MAX_STEPS:
@@ -89,10 +89,12 @@ def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> Re
     name = name or f"`{shorten(written_key(key))}`"
     if isinstance(value, Mapping) and value.table.keys() == {"steps"}:
         help = f"write the list directly below `{shorten(key.text)}:`"
-        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
+        checks.wrong_type(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
         value = value.entries[0].value
     elif isinstance(value, Mapping) and any(isinstance(value.get(word), Scalar) for word in _STEP_BEGINNINGS):
-        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", "start the step with `- id:`")
+        checks.wrong_type(
+            value.entries[0].key, f"{name} of {what} must be a list of steps", "start the step with `- id:`"
+        )
         value = _one_or_many(value, key, "first")
     if isinstance(value, Mapping):
         value = steps_from_mapping(checks, value)
@@ -103,7 +105,7 @@ def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> Re
     elif not isinstance(value, Sequence):
         side_by_side = key.text == "parallel" and isinstance(value, Scalar) and isinstance(value.value, bool)
         hint = "the items of a `for_each` run in parallel with `max_parallel: 8`" if side_by_side else None
-        checks.wrong(value, f"{name} of {what} must be a list of steps, each starting with `- id:`", hint)
+        checks.wrong_type(value, f"{name} of {what} must be a list of steps, each starting with `- id:`", hint)
     if not isinstance(value, Sequence):
         value = Sequence([], value.start, value.end, value.layout)
     return read_step_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")
@@ -112,6 +114,8 @@ def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> Re
 def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> StepSpec:
     id = item.get("id")
     what = f"step `{shorten(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
+    if "approve" in item.table:
+        item = without_approval_flag(checks, item)
     canonical = canonical_step(item, ids)
     node = canonical.node if not canonical.clashes else checks.canonical(canonical, what)
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
@@ -237,7 +241,7 @@ def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
                 text = json.dumps(shorten(item.text), ensure_ascii=False)
                 help = f"write `{{fallback_value: {text}}}` to give this text as the step's value, or "
                 help += "`{steps: [...]}` with steps that handle the error"
-            checks.wrong(item, f"{title} must be a mapping", help)
+            checks.wrong_type(item, f"{title} must be a mapping", help)
     nodes: list[Node] = [handler.node for handler in read]
     return tuple(read), Sequence(nodes, value.start, value.end, value.layout)
 

@@ -65,7 +65,7 @@ class Validation:
             Diagnostic(code, message, self.source, span, label=label, help=help, related=related, fix=replacement)
         )
 
-    def wrong(self, node: Node, message: str, help: str | None = None) -> None:
+    def wrong_type(self, node: Node, message: str, help: str | None = None) -> None:
         """Report a value of the wrong type."""
         self.add(codes.WRONG_TYPE, node, message, label="wrong type", help=help)
 

@@ -9,7 +9,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command
 from orchestrator.journal.payloads import RunCancelledPayload, RunPausedPayload, StepAnsweredPayload
-from orchestrator.remedies import Remedy, Resume, ShowRun, ShowStatus
+from orchestrator.remedies import Answer, Remedy, Resume, ShowRun, ShowStatus
 from orchestrator.runtime.values.answers import accepted
 from orchestrator.text.words import quoted_list
 
@@ -124,9 +124,12 @@ def _no_open_question(status: RunStatus, path: str, asked: Sequence[str]) -> Run
     elif asked:
         near = suggest(path, asked)
         help = f"did you mean `{near}`?" if near else "its open questions are " + quoted_list(asked)
+        remedies = (Answer(run_id, near or asked[0]),)
+    elif status.state == "succeeded":
+        help, remedies = "the run has succeeded and asks nothing more", (ShowRun(run_id),)
     elif status.ended:
-        help = f"it has {ENDED[status.state]}"
+        help, remedies = f"the run has {ENDED[status.state]}; when it is resumed it may ask again", (Resume(run_id),)
     else:
-        help, remedies = "it has no open question", (ShowStatus(run_id),)
+        help, remedies = "the run has no open question now", (ShowStatus(run_id),)
     message = f"no step `{path}` of run `{run_id}` waits for an answer"
     return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=help, remedies=remedies)

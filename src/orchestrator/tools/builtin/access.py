@@ -9,14 +9,10 @@ from typing import Annotated, Any
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.tools.contract import RefusalCheck, ToolContext
+from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.sandbox.paths import Location
 from orchestrator.tools.sandbox.permissions import Access, Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
-
-Mode = Annotated[
-    str | None,
-    "The mode of the file in octal digits, such as `644`; default: unchanged, `600` for a new file.",
-]
 
 
 def file_mode(text: str | None) -> int | None:
@@ -31,6 +27,13 @@ def file_mode(text: str | None) -> int | None:
         help = "use three octal digits: `600` for the owner only, `644` to let others read it"
         raise StepError(f"`{text}` is not a file mode", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
     return int(text, 8)
+
+
+Mode = Annotated[
+    str | None,
+    "The mode of the file in octal digits, such as `644`; default: unchanged, `600` for a new file.",
+    Checked(file_mode),
+]
 
 
 def checks_paths(**accesses: Access) -> RefusalCheck:

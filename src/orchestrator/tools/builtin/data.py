@@ -6,11 +6,15 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from orchestrator.text.csv_text import ColumnType
+from orchestrator import codes
+from orchestrator.errors import StepError
+from orchestrator.text.content import encoding_problem
+from orchestrator.text.csv_text import ColumnType, delimiter_problem
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.permissions import Permissions
@@ -22,7 +26,23 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
 Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default: by the file name."]
-Delimiter = Annotated[str | None, "The CSV delimiter; default: a comma, or the one detected in the first lines."]
+
+
+def _check_delimiter(delimiter: str) -> None:
+    if delimiter and (problem := delimiter_problem(delimiter)) is not None:
+        raise StepError(problem, code=codes.INVALID_TOOL_INPUT, help='for example `delimiter: ";"`', retryable=False)
+
+
+def _check_encoding(encoding: str) -> None:
+    if (problem := encoding_problem(encoding)) is not None:
+        raise StepError(problem, code=codes.INVALID_TOOL_INPUT, retryable=False)
+
+
+Delimiter = Annotated[
+    str | None,
+    "The CSV delimiter; default: a comma, or the one detected in the first lines.",
+    Checked(_check_delimiter),
+]
 SqlInputs = Annotated[
     dict[str, Any] | None, "Values that the SQL reads as `:name`: strings, numbers, booleans and null."
 ]
@@ -65,7 +85,9 @@ def read_rows(
     columns: Annotated[list[str] | None, "The columns to keep; default: all."] = None,
     delimiter: Delimiter = None,
     encoding: Annotated[
-        str | None, "The text encoding, such as `windows-1252`; default: UTF-8, or UTF-16 with a byte order mark."
+        str | None,
+        "The text encoding, such as `windows-1252`; default: UTF-8, or UTF-16 with a byte order mark.",
+        Checked(_check_encoding),
     ] = None,
     types: Annotated[dict[str, ColumnType] | None, "The types of CSV columns, by name."] = None,
 ) -> RowTable:
@@ -97,7 +119,7 @@ def write_rows(
     context: ToolContext,
     format: Format = None,
     mode: Mode = None,
-    delimiter: Annotated[str | None, "The CSV delimiter; default: a comma."] = None,
+    delimiter: Annotated[str | None, "The CSV delimiter; default: a comma.", Checked(_check_delimiter)] = None,
 ) -> WrittenTable:
     """Write rows to a file, replacing it atomically.
 

@@ -13,6 +13,7 @@ from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text, encoding_problem
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox import trees
 from orchestrator.tools.sandbox.paths import Location, open_location, open_parent, path_status
@@ -23,7 +24,19 @@ from orchestrator.tools.sandbox.trees import Kind, TreeEntry, file_kind, replaci
 _MAX_BYTES = 10_000_000
 
 PathText = Annotated[str, "The path, relative to the working directory."]
-Encoding = Annotated[str, "The text encoding, such as `utf-8` or `latin-1`, or `base64` for binary data."]
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding != "base64" and encoding_problem(encoding) is not None:
+        help = "use `utf-8`, `latin-1`, another encoding supported by Python, or `base64`"
+        raise StepError(f"unknown encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
+
+
+Encoding = Annotated[
+    str,
+    "The text encoding, such as `utf-8` or `latin-1`, or `base64` for binary data.",
+    Checked(_check_encoding),
+]
 
 
 class ReadResult(TypedDict):
@@ -270,9 +283,27 @@ def list_directory(
     return {"entries": entries, "count": len(entries)}
 
 
+def _check_pattern(pattern: str) -> None:
+    parts = Path(pattern).parts
+    if not parts or Path(pattern).is_absolute() or ".." in parts:
+        raise StepError(
+            f"`{pattern}` is not a pattern inside the directory",
+            code=codes.INVALID_TOOL_INPUT,
+            help="remove the leading `/` and every `..`; set the directory with `path`",
+            retryable=False,
+        )
+
+
+PathPattern = Annotated[
+    str,
+    "A pattern such as `*.csv` or `**/*.md`; `**` matches directories, but not links.",
+    Checked(_check_pattern),
+]
+
+
 @tool(primary="paths", refusal=checks_paths(path="read"))
 def glob(
-    pattern: Annotated[str, "A pattern such as `*.csv` or `**/*.md`; `**` matches directories, but not links."],
+    pattern: PathPattern,
     context: ToolContext,
     path: Annotated[str, "The directory to search."] = ".",
 ) -> GlobResult:
@@ -286,14 +317,8 @@ def glob(
             pattern: "docs/**/*.md"
     """
     place = permitted_location(context, path, "read")
+    _check_pattern(pattern)
     parts = Path(pattern).parts
-    if not parts or Path(pattern).is_absolute() or ".." in parts:
-        raise StepError(
-            f"`{pattern}` is not a pattern inside the directory",
-            code=codes.INVALID_TOOL_INPUT,
-            help="remove the leading `/` and every `..`; set the directory with `path`",
-            retryable=False,
-        )
     permissions = context.permissions
 
     def follow(link: Location) -> Location | None:
@@ -380,10 +405,9 @@ def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
 
 
 def _decode(data: bytes, encoding: str, path: str) -> str:
+    _check_encoding(encoding)
     if encoding == "base64":
         return base64.b64encode(data).decode()
-    if encoding_problem(encoding) is not None:
-        raise _unknown_encoding(encoding)
     try:
         return decode_text(data, encoding)
     except NotText as error:
@@ -394,6 +418,7 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
 
 
 def _encode(content: str, encoding: str, path: str) -> bytes:
+    _check_encoding(encoding)
     if encoding == "base64":
         try:
             return base64.b64decode(content, validate=True)
@@ -401,8 +426,6 @@ def _encode(content: str, encoding: str, path: str) -> bytes:
             raise StepError(
                 f"`{path}`: the content is not valid base64", code=codes.INVALID_TOOL_INPUT, retryable=False
             ) from error
-    if encoding_problem(encoding) is not None:
-        raise _unknown_encoding(encoding)
     try:
         return content.encode(encoding)
     except UnicodeError as error:
@@ -411,11 +434,6 @@ def _encode(content: str, encoding: str, path: str) -> bytes:
         raise StepError(
             message, code=codes.INVALID_TOOL_INPUT, help="use `encoding: utf-8`", retryable=False
         ) from error
-
-
-def _unknown_encoding(encoding: str) -> StepError:
-    help = "use `utf-8`, `latin-1`, another encoding supported by Python, or `base64`"
-    return StepError(f"unknown encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 def _is_hidden(node: TreeEntry) -> bool:

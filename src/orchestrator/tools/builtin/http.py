@@ -14,6 +14,7 @@ from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted_location
 from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
@@ -22,8 +23,59 @@ from orchestrator.tools.sandbox.trees import replacing
 if TYPE_CHECKING:
     import httpx2
 
-Url = Annotated[str, "The URL, starting with `http://` or `https://`."]
-Headers = Annotated[dict[str, str] | None, "Headers to send; they are not sent after a redirect to another server."]
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise _invalid_url(url, "a valid URL") from error
+    if parts.scheme.lower() not in ("http", "https"):
+        raise _invalid_url(url, "an HTTP URL", "start it with `https://`")
+    if not host or any(sign in host for sign in " %\\"):
+        raise _invalid_url(url, "a valid URL")
+
+
+def _invalid_url(url: str, wanted: str, help: str | None = None) -> StepError:
+    from orchestrator.tools.sandbox.network import safe_url
+
+    return StepError(f"{safe_url(url)} is not {wanted}", code=codes.INVALID_PARAMETER, help=help, retryable=False)
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_NOT_IN_HEADERS = re.compile(r"[^\t\x20-\x7e]|^[ \t]|[ \t]\Z")
+
+
+def _check_headers(headers: dict[str, str] | None) -> None:
+    """Refuse invalid headers. Their values may be secrets, so they are not shown."""
+    for name, value in (headers or {}).items():
+        if _HEADER_NAME.match(name) is None:
+            help = "use letters, digits and hyphens in header names"
+            raise StepError(
+                f"`{name}` is not a valid header name", code=codes.INVALID_PARAMETER, help=help, retryable=False
+            )
+        wrong = _NOT_IN_HEADERS.search(value)
+        if wrong is not None:
+            sign = "a line break" if wrong[0] in "\r\n" else f"the character U+{ord(wrong[0]):04X}"
+            help = (
+                "remove it with `| trim`"
+                if not wrong[0].strip()
+                else "headers are ASCII; encode other characters with `| urlencode`"
+            )
+            raise StepError(
+                f"invalid header `{name}`: its value contains {sign}",
+                code=codes.INVALID_PARAMETER,
+                help=help,
+                retryable=False,
+            )
+
+
+Url = Annotated[str, "The URL, starting with `http://` or `https://`.", Checked(_check_url)]
+Headers = Annotated[
+    dict[str, str] | None,
+    "Headers to send; they are not sent after a redirect to another server.",
+    Checked(_check_headers),
+]
 Query = Annotated[dict[str, Any] | None, "Query parameters to add to the URL."]
 Timeout = Annotated[float, "The timeout of the whole request, in seconds."]
 MaxBytes = Annotated[int, "The maximum size of the response, in bytes."]
@@ -283,21 +335,6 @@ def _reason(error: BaseException) -> str:
     return str(error) or "the connection was lost"
 
 
-def _check_url(url: str) -> None:
-    from orchestrator.tools.sandbox.network import safe_url
-
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise StepError(f"{safe_url(url)} is not a valid URL", code=codes.INVALID_PARAMETER, retryable=False) from error
-    if parts.scheme.lower() not in ("http", "https"):
-        help = "start it with `https://`"
-        raise StepError(f"{safe_url(url)} is not an HTTP URL", code=codes.INVALID_PARAMETER, help=help, retryable=False)
-    if not host or any(sign in host for sign in " %\\"):
-        raise StepError(f"{safe_url(url)} is not a valid URL", code=codes.INVALID_PARAMETER, retryable=False)
-
-
 def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
     from orchestrator.tools.sandbox.network import public_url
 
@@ -348,34 +385,6 @@ def _json(context: ToolContext, text: str) -> tuple[Any, bool]:
         if text.strip():
             context.log(f"the content type is JSON, but the body is not valid JSON: {error}", "warning")
         return None, False
-
-
-def _check_headers(headers: dict[str, str] | None) -> None:
-    """Refuse invalid headers. Their values may be secrets, so they are not shown."""
-    for name, value in (headers or {}).items():
-        if _HEADER_NAME.match(name) is None:
-            help = "use letters, digits and hyphens in header names"
-            raise StepError(
-                f"`{name}` is not a valid header name", code=codes.INVALID_PARAMETER, help=help, retryable=False
-            )
-        wrong = _NOT_IN_HEADERS.search(value)
-        if wrong is not None:
-            sign = "a line break" if wrong[0] in "\r\n" else f"the character U+{ord(wrong[0]):04X}"
-            help = (
-                "remove it with `| trim`"
-                if not wrong[0].strip()
-                else "headers are ASCII; encode other characters with `| urlencode`"
-            )
-            raise StepError(
-                f"invalid header `{name}`: its value contains {sign}",
-                code=codes.INVALID_PARAMETER,
-                help=help,
-                retryable=False,
-            )
-
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_NOT_IN_HEADERS = re.compile(r"[^\t\x20-\x7e]|^[ \t]|[ \t]\Z")
 
 
 def _headers(response: "httpx2.Response") -> dict[str, str]:

@@ -17,6 +17,7 @@ from orchestrator.patterns import (
     compile_pattern,
     read_replacement,
 )
+from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 
 
@@ -162,9 +163,29 @@ def _tail(text: str, length: int, size: int) -> str:
     return (words[-length:] + text[len(words) :][:1])[-size + 1 :] if length else ""
 
 
-Expression = Annotated[str, "A regular expression in the syntax of Python's `re`."]
+def _compiled(pattern: str, flags: str = "") -> Pattern:
+    _check_flags(flags)
+    try:
+        return compile_pattern(pattern, "python", "".join(sorted(set(flags))))
+    except PatternError as error:
+        message = f"`{pattern[:80]}` is not a valid regular expression: {error}"
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=error.help or None, retryable=False) from error
+
+
+def _check_flags(flags: str) -> None:
+    wrong = [letter for letter in flags if letter not in "imsx"]
+    if wrong:
+        message = f"unknown flag `{wrong[0]}`"
+        raise StepError(
+            message, code=codes.INVALID_PARAMETER, help="the flags are `i`, `m`, `s` and `x`", retryable=False
+        )
+
+
+Expression = Annotated[str, "A regular expression in the syntax of Python's `re`.", Checked(_compiled)]
 Flags = Annotated[
-    str, "Any of `i` (ignore case), `m` (^ and $ match at lines), `s` (. matches line breaks), `x` (verbose)."
+    str,
+    "Any of `i` (ignore case), `m` (^ and $ match at lines), `s` (. matches line breaks), `x` (verbose).",
+    Checked(_check_flags),
 ]
 
 
@@ -223,20 +244,6 @@ def replace(
 _LONGEST = 100_000_000
 _SECONDS = 60.0
 """CPU seconds of one search. It does not block other steps: the tool runs in a separate thread."""
-
-
-def _compiled(pattern: str, flags: str) -> Pattern:
-    wrong = [letter for letter in flags if letter not in "imsx"]
-    if wrong:
-        message = f"unknown flag `{wrong[0]}`"
-        raise StepError(
-            message, code=codes.INVALID_PARAMETER, help="the flags are `i`, `m`, `s` and `x`", retryable=False
-        )
-    try:
-        return compile_pattern(pattern, "python", "".join(sorted(set(flags))))
-    except PatternError as error:
-        message = f"`{pattern[:80]}` is not a valid regular expression: {error}"
-        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=error.help or None, retryable=False) from error
 
 
 @contextmanager

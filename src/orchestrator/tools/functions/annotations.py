@@ -36,12 +36,19 @@ Direction = Literal["in", "out"]
 """Whether the annotation belongs to a parameter or to a result."""
 
 
+class Checked(Struct, frozen=True):
+    """Annotates a parameter with what checks its constant values when a pipeline is compiled, as `Parameter.check`."""
+
+    check: Callable[[Any], object]
+
+
 class AnnotationType(Struct, frozen=True):
-    """What an annotation means: the JSON type, the conversion of a value, and a description."""
+    """What an annotation means: the JSON type, the conversion and the check of a value, and a description."""
 
     type: Type
     convert: Callable[[Any], Any] | None = None
     description: str = ""
+    check: Callable[[Any], object] | None = None
 
 
 _PLAIN: Mapping[Any, Type] = {
@@ -105,10 +112,12 @@ def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any
 def _annotated(
     whole: Any, annotation: Any, metadata: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]
 ) -> AnnotationType:
-    description, constrained = "", False
+    description, constrained, check = "", False, None
     for item in metadata:
         if isinstance(item, str):
             description = item
+        elif isinstance(item, Checked):
+            check = item.check
         elif type(item).__name__ == "FieldInfo":
             description = item.description or description
             constrained = constrained or bool(item.metadata)
@@ -117,7 +126,7 @@ def _annotated(
     dataframe_type = (
         _from_pydantic(whole, direction) if constrained else describe_annotation(annotation, direction, within)
     )
-    return replace(dataframe_type, description=description or dataframe_type.description)
+    return replace(dataframe_type, description=description or dataframe_type.description, check=check)
 
 
 def _literal(values: tuple[Any, ...]) -> Type:

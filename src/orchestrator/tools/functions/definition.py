@@ -17,7 +17,7 @@ from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.expressions.types.value_types import ANY, Type
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.contract import Action, Effects, Parameter, RefusalCheck, Tool, ToolContext
+from orchestrator.tools.contract import Action, Effects, Parameter, RefusalCheck, Tool, ToolContext, check_parameter
 from orchestrator.tools.functions.annotations import annotation_name, describe_annotation
 from orchestrator.tools.functions.docstrings import Docstring, parse_docstring
 from orchestrator.tools.functions.results import json_result
@@ -93,11 +93,13 @@ def tool(
         needed = (requires,) if isinstance(requires, str) else tuple(requires)
         options = _Options(name, primary, needed, refusal, version, tuple(reads), effects)
         if effects not in get_args(Effects):
-            raise _wrong(_place(target), f"unknown `effects` {effects!r}", f"use {quoted_list(get_args(Effects))}")
+            raise _invalid_tool(
+                _place(target), f"unknown `effects` {effects!r}", f"use {quoted_list(get_args(Effects))}"
+            )
         try:
             setattr(target, _MARK, options)
         except (AttributeError, TypeError) as error:
-            raise _wrong(
+            raise _invalid_tool(
                 repr(target), "it is neither a function nor a class", "decorate a function or a class"
             ) from error
         return target
@@ -127,14 +129,14 @@ def to_tool(obj: Any, *, name: str | None = None) -> Tool:
         try:
             instance = obj()
         except TypeError as error:
-            raise _wrong(
+            raise _invalid_tool(
                 _place(obj),
                 f"it cannot be created without arguments: {error}",
                 "pass an instance instead of the class",
             ) from error
         return _from_instance(instance, name)
     if callable(obj) and not _public_methods(obj):
-        raise _wrong(repr(obj), "it is callable but has no typed signature", "wrap it in a typed function")
+        raise _invalid_tool(repr(obj), "it is callable but has no typed signature", "wrap it in a typed function")
     return _from_instance(obj, name)
 
 
@@ -142,7 +144,7 @@ def to_action(function: Callable[..., Any]) -> Action:
     """Return the action for a typed function."""
     options, place = _options(function), _place(function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise _wrong(place, "it is a generator", "return a list instead")
+        raise _invalid_tool(place, "it is a generator", "return a list instead")
     documentation = parse_docstring(inspect.getdoc(function) or "")
     hints = _hints(function, place)
     parameters: dict[str, Parameter] = {}
@@ -154,7 +156,7 @@ def to_action(function: Callable[..., Any]) -> Action:
         elif given.kind is inspect.Parameter.VAR_KEYWORD:
             accepts_extra = True
         elif given.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-            raise _wrong(place, f"`{given.name}` is positional-only", "make it a normal named parameter")
+            raise _invalid_tool(place, f"`{given.name}` is positional-only", "make it a normal named parameter")
         else:
             parameters[given.name] = _parameter(given, annotation, documentation, place)
     returns = _returns(hints.get("return", inspect.Parameter.empty), place)
@@ -180,22 +182,32 @@ def to_action(function: Callable[..., Any]) -> Action:
 
 def _parameter(given: inspect.Parameter, annotation: Any, documentation: Docstring, place: str) -> Parameter:
     if annotation is inspect.Parameter.empty:
-        raise _wrong(
+        raise _invalid_tool(
             place, f"the parameter `{given.name}` has no annotation", f"annotate it, for example `{given.name}: str`"
         )
     try:
         described = describe_annotation(annotation, "in")
     except TypeError as error:
-        raise _wrong(place, f"the parameter `{given.name}` has an unsupported type: {error}", _TYPES_HELP) from error
+        raise _invalid_tool(
+            place, f"the parameter `{given.name}` has an unsupported type: {error}", _TYPES_HELP
+        ) from error
     required = given.default is inspect.Parameter.empty
     default = None
     if not required:
         try:
             default = json_result(_field_default(given.default), "the default")
         except ValueError as error:
-            raise _wrong(place, f"the default of `{given.name}` is not JSON data: {error}", _TYPES_HELP) from error
+            raise _invalid_tool(
+                place, f"the default of `{given.name}` is not JSON data: {error}", _TYPES_HELP
+            ) from error
     description = described.description or documentation.parameters.get(given.name, "")
-    return Parameter(given.name, described.type, description, required, default, described.convert)
+    parameter = Parameter(
+        given.name, described.type, description, required, default, described.convert, described.check
+    )
+    if default is not None and (problem := check_parameter(parameter, default)) is not None:
+        message = f"the default of `{given.name}` {problem.removeprefix('the value ')}"
+        raise _invalid_tool(place, message, "change the default, or the annotation")
+    return parameter
 
 
 def _returns(annotation: Any, place: str) -> Type:
@@ -204,7 +216,7 @@ def _returns(annotation: Any, place: str) -> Type:
     try:
         return describe_annotation(annotation, "out").type
     except TypeError as error:
-        raise _wrong(place, f"its result cannot be converted to JSON data: {error}", _TYPES_HELP) from error
+        raise _invalid_tool(place, f"its result cannot be converted to JSON data: {error}", _TYPES_HELP) from error
 
 
 def _field_default(default: Any) -> Any:
@@ -215,7 +227,9 @@ def _field_default(default: Any) -> Any:
 def _check_primary(primary: str | None, returns: Type, place: str) -> None:
     if primary is not None and returns.closed and primary not in returns.properties:
         fields = quoted_list(returns.properties)
-        raise _wrong(place, f"its result has no field `{primary}`, the `primary` one", f"the fields are {fields}")
+        raise _invalid_tool(
+            place, f"its result has no field `{primary}`, the `primary` one", f"the fields are {fields}"
+        )
 
 
 def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
@@ -223,13 +237,13 @@ def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(target, include_extras=True)
     except NameError as error:
-        raise _wrong(
+        raise _invalid_tool(
             place,
             f"its annotation `{error.name}` is not defined",
             f"import `{error.name}` at the top of the module, not in `if TYPE_CHECKING` or inside a function",
         ) from error
     except TypeError as error:
-        raise _wrong(place, f"invalid annotations: {error}", "fix the annotation") from error
+        raise _invalid_tool(place, f"invalid annotations: {error}", "fix the annotation") from error
 
 
 def _is_context(annotation: Any) -> bool:
@@ -251,7 +265,7 @@ def _from_instance(instance: Any, name: str | None) -> Tool:
     options, place = _options(kind), _place(kind)
     methods = _public_methods(instance)
     if not methods:
-        raise _wrong(place, "it has no public methods", "add a typed method for each action")
+        raise _invalid_tool(place, "it has no public methods", "add a typed method for each action")
     actions = {action.name: action for action in map(to_action, methods)}
     if options.effects == "none":
         actions = {key: replace(action, effects="none") for key, action in actions.items()}
@@ -277,7 +291,7 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     ]
     functions = [item for item in own if is_marked(item)] or own
     if not functions:
-        raise _wrong(place, "the module has no public functions", "add a typed function for each action")
+        raise _invalid_tool(place, "the module has no public functions", "add a typed function for each action")
     actions = {action.name: action for action in map(to_action, functions)}
     tool_name = _checked_name(name or module.__name__.rpartition(".")[2], place)
     description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
@@ -292,7 +306,7 @@ def _options(obj: Any) -> _Options:
 
 def _checked_name(name: str, place: str) -> str:
     if not _NAME.fullmatch(name):
-        raise _wrong(
+        raise _invalid_tool(
             place, f"`{name}` is not a valid tool name", "use letters, digits, `_` and `-`; set it with `name=`"
         )
     return name
@@ -323,7 +337,7 @@ def _codes(kind: Any) -> Iterator[CodeType]:
 _TYPES_HELP = "use str, int, float, bool, list, dict, Literal, Path, a TypedDict, a dataclass or a model of these"
 
 
-def _wrong(place: str, problem: str, help: str) -> ConfigurationError:
+def _invalid_tool(place: str, problem: str, help: str) -> ConfigurationError:
     error = ConfigurationError(f"{place} is not a valid tool: {problem}", help=help)
     error.code = codes.INVALID_TOOL
     return error

@@ -174,7 +174,8 @@ def safe_url(url: str) -> str:
         return "the address"
     port = f":{parsed.port}" if parsed.port else ""
     host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-    return f"`{parsed.scheme}://{host}{port}{parsed.path}`"
+    origin = f"{parsed.scheme}://{host}{port}" if parsed.scheme or host else ""
+    return f"`{origin}{parsed.path}`"
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from orchestrator.runtime import Execution
 
 
+@cache
 def current_user() -> str:
-    """Return the name of the current user, which is recorded with each command."""
+    """Return the name of the current user, which is recorded with each run and command. Looked up once."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers

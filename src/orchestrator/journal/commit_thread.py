@@ -122,6 +122,8 @@ class Journal:
         self._waiters: deque[_Waiter] = deque()
         self._wake: SimpleQueue[bool] = SimpleQueue()  # True: a caller waits; False: events are queued
         self._asleep = False
+        self._called = False
+        """Whether a waiter has woken the thread, which has not taken the waiters yet."""
         self._unwritten: list[EventRow] = []
         self._bearing: list[_Waiter] = []
         self._retry_seconds = retry.FIRST_PAUSE
@@ -214,7 +216,9 @@ class Journal:
     def request(self, waiter: _Waiter) -> None:
         """Write everything queued so far at once, and notify the waiter."""
         self._waiters.append(waiter)
-        self._wake.put(True)
+        if not self._called:  # else the thread wakes, and takes this waiter too
+            self._called = True
+            self._wake.put(True)
         if self._closed:
             self._refuse_waiters()
 
@@ -248,6 +252,7 @@ class Journal:
         try:
             while True:
                 urgent = self._sleep()
+                self._called = False  # before the waiters are taken: those that come from now on call again
                 # Waiters queue their events first, so the rows are taken after the waiters.
                 waiters, self._bearing = self._bearing, []
                 waiters += [self._waiters.popleft() for _ in range(len(self._waiters))]

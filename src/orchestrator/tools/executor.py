@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from orchestrator.tools.contract import Action, Tool, ToolContext
 
@@ -31,6 +32,12 @@ class LocalExecutor:
 
     async def call(self, tool: Tool, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data."""
-        from orchestrator.tools.call import call_action
+        return await _call_action()(action, parameters, context)
 
-        return await call_action(action, parameters, context)
+
+@cache
+def _call_action() -> Callable[[Action, Mapping[str, Any], ToolContext], Awaitable[Any]]:
+    """Load what calls actions when the first one is called: an import statement takes time even for a loaded module."""
+    from orchestrator.tools.call import call_action
+
+    return call_action

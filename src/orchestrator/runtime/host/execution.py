@@ -342,8 +342,9 @@ class Execution:
             if isinstance(failure, StoreUnavailable):
                 self._give_back(self.journal)
                 return
-            with anyio.CancelScope(shield=True), suppress(StoreError):
-                await self.journal.leave()
+            if not self.journal.left:  # else it was left with the last event; a scope loads much of anyio
+                with anyio.CancelScope(shield=True), suppress(StoreError):
+                    await self.journal.leave()
         finally:
             _here.runs.discard(self.run_id)
             self._store.feeds.disown(self.lease.key)

@@ -204,10 +204,11 @@ class Frame:
         prefix = f"{self.path}." if self.path else ""
         for step in steps:
             self.nodes[step.id] = StepNode(step, path or prefix + step.id, self)
-        for node in self.nodes.values():
+        nodes = self.nodes
+        for node in nodes.values():
             if path is not None:
                 node.waits_for = 0  # what the loop depends on has ended
                 continue
             for dependency in node.step.dependencies:
-                self.nodes[dependency].successors.append(node)
-        self.left = len(self.nodes)
+                nodes[dependency].successors.append(node)
+        self.left = len(nodes)

@@ -216,18 +216,19 @@ class StepRun(Struct, frozen=True):
         The outputs of tool calls and agents have passed their checks already; other values are checked first. With
         `awaited`, its successors wait until that is durable in any case: they read its values from the journal.
         """
-        step = self.node.step
+        step, duration = self.node.step, self.elapsed
         if entity is None:
-            entity = step_values.succeeded(step.work, end, attempts=self.node.attempt, duration=self.elapsed)
+            entity = step_values.succeeded(step.work, end, attempts=self.node.attempt, duration=duration)
         if step.check is None or isinstance(step.work, ToolCall | Agent):
-            self.record_success(end, entity, awaited=awaited)
+            self.record_success(end, entity, duration, awaited=awaited)
         else:
             self.parts.executors.check_value(self, end, entity)
 
-    def record_success(self, end: StepSucceededPayload, entity: Entity, *, awaited: bool = False) -> None:
+    def record_success(
+        self, end: StepSucceededPayload, entity: Entity, duration: float, *, awaited: bool = False
+    ) -> None:
         """Record a success whose value has passed its check."""
         node, context = self.node, self.context
-        duration = self.elapsed
         recorded = end.replace(duration=duration, **(node.cache or {}))
         try:
             event = self.record(recorded, most=context.sizes.recorded)

@@ -176,7 +176,7 @@ def check_value(run: StepRun, end: StepSucceededPayload, entity: Entity) -> None
     def finish(reasons: list[str]) -> None:
         if reasons:
             raise check_failed(run.path, reasons, {})
-        run.record_success(end, entity)
+        run.record_success(end, entity, run.elapsed)
 
     activity = StepTask(run, reasons, finish)
     run.occupy(activity)

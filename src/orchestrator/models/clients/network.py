@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -49,15 +50,16 @@ class ProviderClient:
         provider = endpoint.provider
         if not provider.stream:
             on_text = None
-        exchange = HttpExchange(name, provider.max_bytes or MOST_BYTES, streams=on_text is not None)
+        listener = None if on_text is None else partial(_listen, on_text)
+        exchange = HttpExchange(name, provider.max_bytes or MOST_BYTES, on_text=listener)
         with _exchanged(connection, exchange):
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
             call = call_of(request, model, endpoint.provider.kind)
-            if on_text is None:
+            if listener is None:
                 response = await _answer(model, call)
             else:
-                response = await _streamed(model, call, on_text, exchange)
+                response = await _streamed(model, call, listener, exchange)
             _refuse_too_large(response, exchange)
             reply = reply_of(response, call, name, request, latency=time.perf_counter() - began)
         return replace(reply, limits=exchange.limits)
@@ -153,7 +155,7 @@ async def _streamed(
             raise
     # The server has answered at once. That answer is read as one that was not to be streamed.
     response = await _answer(model, call)
-    _listen(on_text, response.text or "")
+    on_text(response.text or "")
     return response
 
 
@@ -171,8 +173,8 @@ async def _in_pieces(
     count, measured = 0, 0
     async with stream as events:
         async for event in events:
-            if piece := piece_of(event):
-                _listen(on_text, piece)
+            if piece := exchange.unheard(piece_of(event)):
+                on_text(piece)
             count += 1
             if count % _MEASURED_EVERY == 0 or exchange.received - measured > _MEASURED_BYTES:
                 measured = exchange.received

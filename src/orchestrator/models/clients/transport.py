@@ -10,12 +10,15 @@ import re
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.request import getproxies
 
 import httpx2
 from pydantic_ai.models import get_user_agent
 
-from orchestrator.models.clients.answer_bounds import MOST_NESTED, MOST_OF_ERRORS, HttpExchange, current
+from orchestrator.models.clients.answer_bounds import MOST_NESTED, MOST_OF_ERRORS, BoundExceeded, HttpExchange, current
+from orchestrator.models.clients.connection_pools import ConnectionPools
 from orchestrator.models.clients.errors import too_large, unreadable
+from orchestrator.models.clients.text_deltas import joined
 from orchestrator.models.limits import rate_headers
 from orchestrator.models.messages import note_request_sent
 
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     import httpx
-
-    from orchestrator.errors import ModelError
 
 CONNECT: Final = 10.0
 """Seconds to wait for a connection."""
@@ -46,6 +47,7 @@ def http_client() -> httpx2.AsyncClient:
     return _Client(
         timeout=httpx2.Timeout(READ, connect=CONNECT),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+        transport=None if getproxies() else ConnectionPools(),  # with one, the proxies of the environment are not used
         headers={"User-Agent": get_user_agent(), **_HEADERS},
         event_hooks={"request": [_watch], "response": [_bound]},
     )
@@ -153,7 +155,7 @@ class _Stream:
                     yield piece
             return
         try:
-            async for piece in _events(pieces, self._exchange) if self._exchange.streams else self._whole(pieces):
+            async for piece in self._streamed(pieces) if self._exchange.streams else self._whole(pieces):
                 yield piece
         except BoundExceeded as exceeded:
             self._exchange.fault = exceeded.fault
@@ -176,6 +178,9 @@ class _Stream:
                     raise BoundExceeded(too_large(exchange, f"more than {most:,} bytes"))
                 yield piece
 
+    def _streamed(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        return joined(_events(pieces, self._exchange), self._exchange)
+
     async def _whole(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         document = BoundedDocument(self._exchange)
         async for piece in pieces:
@@ -185,14 +190,6 @@ class _Stream:
 
 class _NewStream(_Stream, httpx2.AsyncByteStream):
     """A body as httpx2 takes it."""
-
-
-class BoundExceeded(Exception):
-    """A server has sent what no answer is."""
-
-    def __init__(self, fault: ModelError) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 class BoundedDocument:

@@ -21,11 +21,11 @@ from botocore.config import Config
 from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
-from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, HttpExchange, current
+from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, BoundExceeded, HttpExchange, current
 from orchestrator.models.clients.connections import Connection
 from orchestrator.models.clients.embeddings import by_model
 from orchestrator.models.clients.errors import too_large
-from orchestrator.models.clients.transport import CONNECT, READ, BoundedDocument, BoundExceeded
+from orchestrator.models.clients.transport import CONNECT, READ, BoundedDocument
 from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:

@@ -5,13 +5,14 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from control import cancels, commands
 from large_store import pruned, shown
+from many_runs import lists
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import load_engine, noop
 from readers import readings
@@ -37,6 +38,7 @@ class Measured:
     unit: str
     count: int
     run: Callable[["Measured", Path, Any], dict[str, Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def client(directory: Path) -> orc.Orchestrator:
@@ -161,6 +163,7 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         for count in ([20] if quick else [50_000])
     ],
     "workflows": lambda quick: [Measured(*each) for each in workflows(quick)],
+    "list": lambda quick: [Measured(*each) for each in lists(200 if quick else 100_000)],
     "readers": lambda quick: [Measured(*each) for each in readings(quick)],
     "contended": lambda quick: [
         Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))

@@ -20,6 +20,12 @@ async def noop(value: object = None) -> int:
     return 1
 
 
+@orc.tool
+async def fails() -> int:
+    """Fail."""
+    raise ValueError("as it is meant to")
+
+
 @orc.tool(effects="none")
 async def compute(value: object = None) -> int:
     """Ignore the argument."""
@@ -33,9 +39,9 @@ async def nap(seconds: float, value: object = None) -> int:
     return 1
 
 
-def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, Any]:
+def run(job: Job, directory: Path, postgres: str | None, clock: Any, max_parallel: int) -> dict[str, Any]:
     """Run the job; `clock` measures the part between its `start` and `stop`."""
-    store = f"sqlite:///{directory / 'runs.db'}"
+    store = postgres or f"sqlite:///{directory / 'runs.db'}"
     with orc.Orchestrator(
         store=store, tools=[noop, compute, nap], directory=directory, max_parallel=max_parallel
     ) as client:

@@ -36,15 +36,16 @@ def _user() -> str | None:
 
 
 class Server:
-    """A running server that listens on a socket in its own directory."""
+    """A running server that listens on a socket in its own directory; `durable` ones wait for the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         try:
             import psycopg  # noqa: F401
         except ImportError as error:
             raise NoPostgres("psycopg is not installed (the extra `postgres`)") from error
         self._programs = _programs()
         self._user = _user()
+        self._fsync = "on" if durable else "off"
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
         if self._user is not None:
             shutil.chown(self.directory, self._user)
@@ -63,7 +64,7 @@ class Server:
         return f"postgresql+psycopg://tests@/postgres?host={self.directory}"
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.directory} -c fsync=off -c max_connections=100"
+        options = f"-c listen_addresses='' -k {self.directory} -c fsync={self._fsync} -c max_connections=100"
         log = self.directory / "log"
         self._call("pg_ctl", "-D", self._data, "-w", "-t", "900", "-l", log, "-o", options, "start")
 

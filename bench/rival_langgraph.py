@@ -23,7 +23,9 @@ def _latest(_old: int, new: int) -> int:
     return new
 
 
-def run(job: Job, directory: Path, clock: Any, max_parallel: int, *, one_value: bool = False) -> dict[str, Any]:
+def run(
+    job: Job, directory: Path, _postgres: str | None, clock: Any, max_parallel: int, *, one_value: bool = False
+) -> dict[str, Any]:
     """Run the job; `clock` measures the part between its `start` and `stop`."""
     keys = {step.id: "value" if one_value else step.id for step in job.steps}
     builder: Any = StateGraph(TypedDict("State", dict.fromkeys(keys.values(), Annotated[int, _latest])))  # type: ignore[operator]

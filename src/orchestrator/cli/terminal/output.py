@@ -210,10 +210,7 @@ def exit_code(error: OrchestratorError) -> int:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out rows in columns by display width; the last column is not padded. States have their colours on stdout."""
-    from wcwidth import wcswidth
-
-    def width(cell: str) -> int:
-        return max(wcswidth(cell), 0) if not cell.isascii() else len(cell)
+    from orchestrator.text.lines import display_width as width
 
     cells = [list(headers), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(width(row[column]) for row in cells) for column in range(len(headers))]

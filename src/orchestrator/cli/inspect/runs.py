@@ -168,26 +168,28 @@ def status(
     With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused or waiting
     for an answer.
     """
-    from orchestrator.cli.run.foreground import end_code
     from orchestrator.cli.terminal.hints import Hints
-    from orchestrator.cli.terminal.output import emit, emit_json
+    from orchestrator.cli.terminal.output import DONE, emit, emit_json
 
+    code = DONE
     with common.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
         now = handle.status()
         if watch:
+            from orchestrator.cli.run.foreground import end_code
             from orchestrator.cli.terminal.live import follow, view_of
             from orchestrator.cli.terminal.progress import Board
 
             board = Board.of(step["id"] for step in handle.record().plan["steps"])
             with view_of(board, now.name or now.pipeline, quiet=json, hints=hints) as view:
                 now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
+            code = end_code(now)
         if json:
             emit_json(now.to_dict())
         else:
             emit(status_text(now, hints))
-    raise typer.Exit(end_code(now) if watch else 0)
+    raise typer.Exit(code)
 
 
 def _paid(spending: "Spending") -> tuple[str, str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.cli.terminal.interrupts import interrupt
 from orchestrator.cli.terminal.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
-from orchestrator.runtime.values.answers import as_text, expected, parsed
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import plural
 
@@ -82,6 +81,8 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
     Raises:
         EOFError: There is no more input.
     """
+    from orchestrator.runtime.values.answers import as_text, expected, parsed
+
     say(f"{paint('?', 'cyan')} {path}: {printable(str(question.get('prompt') or ''), keep=LINES)}")
     content = question.get("content")
     if content not in (None, ""):
@@ -131,6 +132,8 @@ def tell_questions(status: RunStatus, hints: Hints) -> None:
 
 def question_lines(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> list[str]:
     """Format a question: its prompt, the content to approve, and the command that answers it."""
+    from orchestrator.runtime.values.answers import expected
+
     prompt = printable(str(question.get("prompt") or ""))
     return [
         f"{printable(path)} asks: {prompt} ({printable(expected(question))})",
@@ -168,6 +171,8 @@ def questions_data(status: RunStatus, hints: Hints) -> list[dict[str, Any]]:
 
 def answer_command(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> str:
     """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
+    from orchestrator.runtime.values.answers import as_text
+
     if question.get("kind") in ("approve", "resume"):
         return hints.command("answer", run_id, path, "yes")
     allowed = question.get("choices") or (question.get("answer") or {}).get("enum") or ()

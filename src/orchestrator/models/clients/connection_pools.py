@@ -21,7 +21,7 @@ KEPT: Final = 5
 """Pools that are kept when they have no request in flight, with at most `AT_ONCE` idle connections each."""
 
 
-class _Pool(Struct, eq=False):
+class _TransportPool(Struct, eq=False):
     transport: httpx2.AsyncHTTPTransport
     in_flight: int = 0
 
@@ -31,7 +31,7 @@ class ConnectionPools(httpx2.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._tls = httpx2.create_ssl_context()
-        self._pools: list[_Pool] = []
+        self._pools: list[_TransportPool] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its place in the pool is free when the response is closed."""
@@ -42,6 +42,7 @@ class ConnectionPools(httpx2.AsyncBaseTransport):
         except BaseException:
             await self.release(pool)
             raise
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _Body(response.stream, self, pool)
         return response
 
@@ -51,13 +52,13 @@ class ConnectionPools(httpx2.AsyncBaseTransport):
         for pool in pools:
             await pool.transport.aclose()
 
-    def _new(self) -> _Pool:
+    def _new(self) -> _TransportPool:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=AT_ONCE)
-        pool = _Pool(httpx2.AsyncHTTPTransport(verify=self._tls, limits=limits))
+        pool = _TransportPool(httpx2.AsyncHTTPTransport(verify=self._tls, limits=limits))
         self._pools.append(pool)
         return pool
 
-    async def release(self, pool: _Pool) -> None:
+    async def release(self, pool: _TransportPool) -> None:
         """Take note that a request of a pool is no longer in flight."""
         pool.in_flight -= 1
         if pool.in_flight == 0 and pool in self._pools[KEPT:]:
@@ -68,10 +69,10 @@ class ConnectionPools(httpx2.AsyncBaseTransport):
 class _Body(httpx2.AsyncByteStream):
     """The body of a response."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, pools: ConnectionPools, pool: _Pool) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, pools: ConnectionPools, pool: _TransportPool) -> None:
         self._stream = stream
         self._pools = pools
-        self._pool: _Pool | None = pool
+        self._pool: _TransportPool | None = pool
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._stream.__aiter__()

@@ -280,6 +280,27 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(project: Project, words: li
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("words", [["runs", "--limit", "3", "--state", "succeeded"], ["status", "last"]])
+def test_a_command_that_reads_runs_loads_nothing_that_compiles(finished: Finished, words: list[str]) -> None:
+    code = (
+        "import sys\nfrom orchestrator.cli.app import run_command\n"
+        f"assert run_command({words!r}) == 0\n"
+        "heavy = {'pydantic', 'yaml', 'anyio', 'rich', 'wcwidth', 'orchestrator.plan'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    project = finished.project
+    python = project.argv("check")[0]
+    done = subprocess.run(
+        [python, "-c", code],
+        cwd=project.directory,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error(finished: Finished) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -6,7 +6,7 @@ time than the answers. So each pool has a bounded number of requests in flight, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import httpx2
 from msgspec import Struct
@@ -42,8 +42,7 @@ class ConnectionPools(httpx2.AsyncBaseTransport):
         except BaseException:
             await self.release(pool)
             raise
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Body(response.stream, self, pool)
+        response.stream = _Body(cast("httpx2.AsyncByteStream", response.stream), self, pool)
         return response
 
     async def aclose(self) -> None:

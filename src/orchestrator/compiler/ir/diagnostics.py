@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.expressions import Problem
-    from orchestrator.language.yaml.nodes import Scalar
+    from orchestrator.language.yaml.nodes import Node, Scalar
     from orchestrator.remedies import Remedy
     from orchestrator.tools import Refusal
 
@@ -43,8 +43,11 @@ class Diagnostics:
         """All of them, in the order in which they were found."""
         return list(self._items.values())
 
-    def lost_part_of(self, span: Span) -> bool:
-        """Return whether the reader rejected something inside `span`, which may be what seems to be missing."""
+    def lost_part_of(self, node: Node) -> bool:
+        """Return whether the reader rejected something inside a node, which may be what seems to be missing."""
+        if not self._refused:
+            return False  # of most files: the place of a node takes time to compute
+        span = node.span
         place = bisect_left(self._refused, span.start.line)
         return place < len(self._refused) and self._refused[place] <= span.end.line
 

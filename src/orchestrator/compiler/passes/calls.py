@@ -94,7 +94,7 @@ class CallChecker:
             self._explain_misplaced(step, tool.name, parameters)
 
     def _without_work(self, step: StepSpec) -> None:
-        if self._diagnostics.lost_part_of(step.node.span):
+        if self._diagnostics.lost_part_of(step.node):
             return  # it may have had one
         key = step.node.key("id")
         self._diagnostics.add(
@@ -118,8 +118,8 @@ class CallChecker:
             for name in given
             if name not in action.parameters and not action.accepts_extra
         }
-        lost = self._diagnostics.lost_part_of(step.node.span)
-        misplaced = self._explain_misplaced(step, label, action.parameters) if lost else set()
+        lost = self._diagnostics.lost_part_of(step.node)
+        misplaced = self._explain_misplaced(step, label, action.parameters) if lost else ()
         if isinstance(node, Mapping) or not lost:
             for parameter in action.parameters.values():
                 name = parameter.name

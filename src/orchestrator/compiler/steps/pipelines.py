@@ -90,7 +90,7 @@ class PipelineWork(SourceWork):
                         help="change it, or the declaration",
                         related=related,
                     )
-        if isinstance(node, Mapping) or not self._context.diagnostics.lost_part_of(self.spec.node.span):
+        if isinstance(node, Mapping) or not self._context.diagnostics.lost_part_of(self.spec.node):
             for name, spec in called.spec.inputs.items():
                 if name not in given and name not in meant and _is_needed(spec):
                     self._missing(called, name, spec)

@@ -33,6 +33,8 @@ class OpenBlock(Struct):
 class OpenBlocks:
     """The statements of a template so far: `body` is the outermost list, `into` the one that the next is added to."""
 
+    __slots__ = ("_blocks", "_problems", "body", "into")
+
     def __init__(self, problems: list[Problem]) -> None:
         self.body: list[Statement] = []
         self.into = self.body

@@ -97,8 +97,10 @@ class _Deltas:
 
 def _text_chunk(event: bytes) -> dict[str, Any] | None:
     """Return a chunk of a chat that only adds text to it; None for any other event."""
+    if not event.startswith(_BEGIN):
+        return None
     try:
-        chunk = _json.decode(event[len(_BEGIN) - 1 :]) if event.startswith(_BEGIN) else None
+        chunk: Any = _json.decode(event[len(_BEGIN) - 1 :])
         choice = chunk["choices"][0]
         delta = choice["delta"]
         text = delta["content"]

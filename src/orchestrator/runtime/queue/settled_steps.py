@@ -22,7 +22,7 @@ DEFERRED_SIZE = 1_000_000
 class SettledSteps:
     """Commits together all ends that were recorded since the previous commit.
 
-    A step keeps its slot until its end is durable, unless other steps wait for slots. Then the commit goes on in the
+    A step keeps its slot until its end is durable, unless other steps wait for slots. Then the commit continues in the
     background, and an attempt that has ended leaves its slot at once. The ends that are not durable are never more than
     there are slots, so as many effects at most are repeated after a crash, in addition to those in flight.
     """

@@ -189,7 +189,7 @@ def test_an_item_that_cannot_have_ended_takes_no_memory(waiting: tuple[Path, str
         "UPDATE runs SET snapshot = 'x' WHERE key = 1",
         "UPDATE runs SET snapshot = '{}' WHERE key = 1",
         "UPDATE runs SET lease_until = 'x' WHERE key = 1",
-        "UPDATE runs SET snapshot_seq = 1 WHERE key = 1; UPDATE events SET data = 'x' WHERE run = 1 AND seq = 3",
+        "UPDATE runs SET snapshot_seq = 1 WHERE key = 1; UPDATE events SET data = 'x' WHERE id = (1 << 32) + 3",
     ],
 )
 def test_a_damaged_run_hides_no_other_in_lists(waiting: tuple[Path, str], statement: str):

@@ -67,10 +67,18 @@ class Message(Struct, frozen=True):
     name: str = ""
 
 
+class Counted(Struct, frozen=True):
+    """About how many `tokens` the first `messages` of a request have, so that a long history is not counted again."""
+
+    messages: int = 0
+    tokens: int = 0
+
+
 class ModelRequest(Struct, frozen=True):
     """One request. `schema`: the answer must be JSON that satisfies it. Settings that are absent are the provider's.
 
-    `timeout` in seconds, of the whole answer.
+    `timeout` in seconds, of the whole answer. `counted` has the tokens of messages that were counted before; it stays
+    true when messages are added.
     """
 
     messages: tuple[Message, ...]
@@ -82,6 +90,7 @@ class ModelRequest(Struct, frozen=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     timeout: float | None = None
+    counted: Counted = Counted()
 
 
 class Usage(Struct, frozen=True):

@@ -6,7 +6,7 @@ In a turn a model is asked, and may ask for tools instead of answering.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final, TypedDict
 
 from msgspec.structs import replace
@@ -26,7 +26,8 @@ from orchestrator.models.actions.generate import (
     hidden,
     known_form,
 )
-from orchestrator.models.messages import Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
+from orchestrator.models.calls.token_estimate import messages_tokens
+from orchestrator.models.messages import Counted, Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
 from orchestrator.models.output.schemas import accepted
 from orchestrator.tools.contract import Action, Parameter
 
@@ -67,6 +68,7 @@ async def turn(
     prompt: Annotated[str, "The task of the model."],
     history: list[dict[str, Any]],
     tools: list[dict[str, Any]],
+    history_tokens: int,
     schema: Annotated[
         Any, "The schema of the answer: `{title: string, tags: [string], score: number?}`, or JSON Schema."
     ] = None,
@@ -75,11 +77,15 @@ async def turn(
     images: Images = None,
     files: Files = None,
 ) -> Turned:
-    """Call a model that can request tools. `history` are the messages after the prompt, `tools` the offered tools."""
+    """Call a model that can request tools. `history` are the messages after the prompt, `tools` the offered tools.
+
+    The history grows with each turn, so its tokens are not counted here: they are `history_tokens`.
+    """
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
     content = content_of(prompt, await read_media(call.context, images, files))
+    first = Message("user", content)
     request = ModelRequest(
-        messages=(Message("user", content), *map(_said, history)),
+        messages=(first, *map(_said, history)),
         system=call.system,
         schema=structure.schema if structure else None,
         tools=tuple(ToolOffer(each["name"], each["description"], each["parameters"]) for each in tools),
@@ -87,6 +93,7 @@ async def turn(
         max_tokens=call.max_tokens,
         seed=call.seed,
         stop=call.stop,
+        counted=Counted(1 + len(history), messages_tokens([first]) + history_tokens),
     )
 
     def accept(reply: ModelReply) -> Any:
@@ -105,6 +112,11 @@ async def turn(
         for each in answer.reply.requests
     ]
     return {"text": answer.reply.text, "data": answer.value, "requests": requests}
+
+
+def tokens_of_entries(entries: Iterable[Mapping[str, Any]]) -> int:
+    """Return about how many tokens some messages of a history have."""
+    return messages_tokens(map(_said, entries))
 
 
 def _said(entry: Mapping[str, Any]) -> Message:
@@ -150,8 +162,12 @@ def _result_type(known: Mapping[str, Any]) -> Type:
     return object_of(fields)
 
 
+_OF_THE_RUNTIME: Final = ("history", "tools", "history_tokens")
+"""The parameters of a turn that the runtime gives, and no pipeline."""
+
+
 def _agent() -> Action:
-    given = {name: each for name, each in TURN.parameters.items() if name not in ("history", "tools")}
+    given = {name: each for name, each in TURN.parameters.items() if name not in _OF_THE_RUNTIME}
     return replace(
         TURN,
         name="agent",

@@ -89,7 +89,8 @@ class StepGateway:
         """Return an answer that `accept` takes; see `orchestrator.models.calls.gateway.ModelGateway`."""
         if final:
             request = _with_feedback(request, self._host)
-        found = await self._source.candidates(choice, needs_of(request, prompt_tokens(request)))
+        sent = prompt_tokens(request)
+        found = await self._source.candidates(choice, needs_of(request, sent))
         keeping = _Keeping(self._host, final, lambda name: partial(request_data, name, request))
         for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
             if isinstance(kept.outcome, ModelReply):
@@ -98,7 +99,7 @@ class StepGateway:
                     return ModelAnswer(kept.outcome, value, candidate.name, _again(candidate), kept.cost)
 
         async def answered(candidate: Candidate, why: str) -> ModelAnswer:
-            return await self._accepted(candidate, why, request, accept, keeping)
+            return await self._accepted(candidate, why, request, sent, accept, keeping)
 
         return await self._first(found, answered)
 
@@ -151,17 +152,19 @@ class StepGateway:
         candidate: Candidate,
         why: str,
         request: ModelRequest,
+        sent: int,
         accept: Callable[[ModelReply], Any] | None,
         keeping: _Keeping,
     ) -> ModelAnswer:
         """Return a model's answer; one that cannot be used is asked for once more, with the reason."""
         for last in (False, True):
             try:
-                return await self._answered(candidate, why, request, accept, keeping)
+                return await self._answered(candidate, why, request, sent, accept, keeping)
             except ModelAnswerInvalid as error:
                 if last or error.reply is None:
                     raise
                 request = _asked_again(request, error.reply, error.message)
+                sent = prompt_tokens(request)
                 why = f"{why}; called again because its answer could not be used"
         raise AssertionError("a second time is the last")
 
@@ -170,16 +173,16 @@ class StepGateway:
         candidate: Candidate,
         why: str,
         request: ModelRequest,
+        sent: int,
         accept: Callable[[ModelReply], Any] | None,
         keeping: _Keeping,
     ) -> ModelAnswer:
         client, catalogue = await self._source.client(), self._source.catalogue
         name, card = candidate.name, candidate.card
         ledgers = await self.ledgers()
-        request = _with_limit(request, name, card, ledgers, catalogue)
-        sent = prompt_tokens(request)
+        request = _with_limit(request, sent, name, card, ledgers, catalogue)
         expected = sent + (request.max_tokens or _USUAL_OUTPUT)
-        call = self._call(name, why, estimate_of(name, request, catalogue), sent, expected)
+        call = self._call(name, why, estimate_of(name, request, catalogue, sent), sent, expected)
         streams = keeping.final and (card is None or not card.lacks("streaming"))
         reply = await call.made(lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers)
         try:
@@ -292,7 +295,12 @@ def _asked_again(request: ModelRequest, reply: ModelReply, reason: str) -> Model
 
 
 def _with_limit(
-    request: ModelRequest, name: ModelName, card: ModelCard | None, ledgers: Sequence[Ledger], catalogue: Catalogue
+    request: ModelRequest,
+    sent: int,
+    name: ModelName,
+    card: ModelCard | None,
+    ledgers: Sequence[Ledger],
+    catalogue: Catalogue,
 ) -> ModelRequest:
     """Limit the answer where the provider wants that, and where a budget could not be held otherwise."""
     provider = catalogue.providers.get(name.provider)
@@ -301,7 +309,7 @@ def _with_limit(
     counted = any(each.budget.tokens is not None or (each.budget.usd is not None and not free) for each in ledgers)
     if request.max_tokens is not None or not (wanted or counted):
         return request
-    return replace(request, max_tokens=output_tokens(request, card))
+    return replace(request, max_tokens=output_tokens(request, card, sent))
 
 
 # --- what went wrong

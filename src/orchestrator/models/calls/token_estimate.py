@@ -10,7 +10,7 @@ from orchestrator.models.budget import Estimate
 from orchestrator.models.messages import Media, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.models.catalog.entries import Catalogue, ModelCard
     from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest
@@ -49,7 +49,8 @@ def tokens_of(text: str) -> int:
 
 def prompt_tokens(request: ModelRequest) -> int:
     """Return about how many tokens a request sends: its texts, images and files, its schema and its tools."""
-    total = tokens_of(request.system) + sum(map(_of_message, request.messages))
+    counted = request.counted
+    total = tokens_of(request.system) + counted.tokens + messages_tokens(request.messages[counted.messages :])
     if request.schema is not None:
         total += _of_json(request.schema)
     for tool in request.tools:
@@ -57,26 +58,35 @@ def prompt_tokens(request: ModelRequest) -> int:
     return total
 
 
+def messages_tokens(messages: Iterable[Message]) -> int:
+    """Return about how many tokens some messages have."""
+    return sum(map(_of_message, messages))
+
+
 def answer_tokens(reply: ModelReply) -> int:
     """Return about how many tokens an answer has."""
     return tokens_of(reply.text) + _of_requests(reply.requests)
 
 
-def output_tokens(request: ModelRequest, card: ModelCard | None) -> int:
-    """Return how many tokens the answer is allowed: `max_tokens`, else what the model can give, within reason."""
+def output_tokens(request: ModelRequest, card: ModelCard | None, sent: int | None = None) -> int:
+    """Return how many tokens the answer is allowed: `max_tokens`, else what the model can give, within reason.
+
+    `sent` are the `prompt_tokens` of the request, if they are known.
+    """
     if request.max_tokens is not None:
         return request.max_tokens
     if card is None or (card.max_output is None and card.context_window is None):
         return UNKNOWN_OUTPUT
     most = min(card.max_output or MOST_OUTPUT, MOST_OUTPUT)
     if card.context_window is not None:
-        most = min(most, max(card.context_window - prompt_tokens(request), 1))
+        most = min(most, max(card.context_window - (prompt_tokens(request) if sent is None else sent), 1))
     return most
 
 
-def estimate_of(name: ModelName, request: ModelRequest, catalogue: Catalogue) -> Estimate:
-    """Return what a call may take at most."""
-    usage = Usage(prompt_tokens(request), output_tokens(request, catalogue.find(name)))
+def estimate_of(name: ModelName, request: ModelRequest, catalogue: Catalogue, sent: int | None = None) -> Estimate:
+    """Return what a call may take at most. `sent` are the `prompt_tokens` of the request, if they are known."""
+    sent = prompt_tokens(request) if sent is None else sent
+    usage = Usage(sent, output_tokens(request, catalogue.find(name), sent))
     return Estimate(name, catalogue.cost(name, usage), usage.input + usage.output)
 
 

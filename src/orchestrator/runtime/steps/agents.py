@@ -24,6 +24,7 @@ from orchestrator.models.actions.agent import (
     numbered,
     offered_name,
     parameters_schema,
+    tokens_of_entries,
 )
 from orchestrator.models.actions.generate import form_of
 from orchestrator.models.calls.step_gateway import rejection_message
@@ -94,6 +95,7 @@ class AgentRun:
         self._has_form = False
         self._offers: dict[str, Offer] = {}
         self._history: list[_Data] = []
+        self._history_tokens = 0
         self._answered: list[_Data] = []
         self._refused: dict[str, int] = {}
         self._calls: list[_RequestedCall] = []
@@ -188,6 +190,7 @@ class AgentRun:
             for one in self._offers.values()
         ]
         parameters = {**self._parameters, "tools": offers, "history": self._history}
+        parameters["history_tokens"] = self._history_tokens
         work = ToolCall(_TURNS, TURN, Constant(parameters))
         step = self._step(ANSWER, work)
         self._open(f"{run.path}[{done}]", [step], self._take)
@@ -269,6 +272,7 @@ class AgentRun:
     def _remember(self, turn: _Data) -> None:
         """Add a turn to the messages of the next one."""
         self._answered.append({key: turn[key] for key in ("usage", "cost", "refused")})
+        before = len(self._history)
         if not turn["refused"]:
             self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
         for request, result in zip(turn["requests"], turn["results"], strict=True):
@@ -280,6 +284,7 @@ class AgentRun:
             text = turn["text"] if turn["text"].strip() else as_text(turn["data"])
             self._history.append({"role": "assistant", "content": text})
             self._history.append({"role": "user", "content": rejection_message("; ".join(turn["refused"]))})
+        self._history_tokens += tokens_of_entries(self._history[before:])
 
     def _is_last(self, turn: _Data) -> bool:
         """Whether the agent ends with this turn: with its answer, or as it was the last that might have passed."""

@@ -7,18 +7,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.history.event_log import events_of_types
 from orchestrator.history.quality import Finding
-from orchestrator.journal.payloads import StepModelPayload
+from orchestrator.history.step_outline import outline_of
+from orchestrator.journal.payloads import RunRevisedPayload, StepModelPayload, StepWarningPayload
+from orchestrator.paths import is_at_or_below
 from orchestrator.runtime.values.answers import as_text
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.history.quality import Level
     from orchestrator.history.result import Result
-    from orchestrator.journal import Event
 
 _MOST_WARNINGS: Final = 20
 _FEW_ITEMS: Final = 3
+_TYPES: Final = ("run.revised", "step.warning", "step.model")
 _INDEX: Final = re.compile(r"\[\d+\]")
 _LONG: Final = 200  # characters from which a text is expected to end as sentences do
 _ENDS: Final = frozenset(".!?…\"'`)]}>*_|:;。！？」』”’»")
@@ -46,7 +49,7 @@ def findings_of(result: Result) -> Iterator[Finding]:
     if result.state == "succeeded" and not result.outputs:
         yield Finding("note", "", "the run has no outputs", "declare `outputs:` to give it a result")
     yield from _of_steps(result)
-    yield from _of_calls(result)
+    yield from _of_events(result)
 
 
 def _state(state: str) -> str:
@@ -69,7 +72,7 @@ def _of_output(where: str, value: Any) -> Iterator[Finding]:
             if found is not None:
                 yield Finding("warning", path, f"contains {what}: {_excerpt(found[0])}")
         if len(text) >= _LONG and text.rstrip()[-1:] not in _ENDS and not text.rstrip()[-1:].isdigit():
-            last = text.split()[-4:]
+            last = text[-_LONG:].split()[-4:]
             yield Finding("note", path, f"may be cut off: it ends with “{_excerpt(' '.join(last))}”")
 
 
@@ -86,10 +89,11 @@ def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _of_steps(result: Result) -> Iterator[Finding]:
-    told = 0
+    """Yield findings about the steps; of a long run about those that an outline has, and all that failed or warned."""
     skipped = []
-    for path in result.steps:
-        step = result.steps.head(path)
+    steps = outline_of(result.steps)
+    for path in steps:
+        step = steps.head(path)
         if step.state == "failed" and result.state == "succeeded":
             message = (step.error or {}).get("message", "")
             yield Finding("warning", path, f"failed, and the run continued without its result: {_excerpt(message)}")
@@ -99,37 +103,66 @@ def _of_steps(result: Result) -> Iterator[Finding]:
             yield Finding("note", path, f"needed {step.attempts} attempts")
         if step.items and step.items.get("failed"):
             yield Finding("warning", path, f"{step.items['failed']} of {step.items.get('count', 0)} items failed")
-        for warning in step.warnings:
-            told += 1
-            if told <= _MOST_WARNINGS:
-                yield Finding("warning", path, warning)
-    if told > _MOST_WARNINGS:
-        yield Finding("warning", "", f"{told - _MOST_WARNINGS} more step warnings")
     if skipped:
         yield Finding("note", "", f"skipped: {quoted_list(skipped)}")
 
 
-def _of_calls(result: Result) -> Iterator[Finding]:
-    """Yield findings about model calls, such as answers that were cut off; those of many items are merged."""
-    seen: dict[tuple[Level, str, str], Counter[str]] = {}
-    for event in result.log:
-        if event.type == "step.model":
-            for level, where, message in _of_call(event):
-                seen.setdefault((level, _INDEX.sub("", where), message), Counter())[where] += 1
-    for (level, step, message), items in seen.items():
-        for where, count in items.items() if len(items) <= _FEW_ITEMS else [(step, items.total())]:
+def _of_events(result: Result) -> Iterator[Finding]:
+    """Yield the warnings of steps, and findings about model calls, such as answers that were cut off.
+
+    Those of many items are merged. Of a long run in a store, no other events are read.
+    """
+    warnings: list[Finding] = []
+    more = 0
+    calls: dict[tuple[Level, str, str], _Places] = {}
+    for event in events_of_types(result.log, _TYPES):
+        match event.payload:
+            case RunRevisedPayload(forget=forgotten):
+                warnings = [
+                    each for each in warnings if not any(is_at_or_below(each.where, path) for path in forgotten)
+                ]
+            case StepWarningPayload(message=message) if len(warnings) < _MOST_WARNINGS:
+                warnings.append(Finding("warning", event.path, message))
+            case StepWarningPayload():
+                more += 1
+            case StepModelPayload() as call:
+                for level, message in _of_call(call):
+                    calls.setdefault((level, _INDEX.sub("", event.path), message), _Places()).add(event.path)
+            case _:
+                pass
+    yield from warnings
+    if more:
+        yield Finding("warning", "", f"{more} more step warnings")
+    for (level, step, message), places in calls.items():
+        for where, count in places.counts(step).items():
             yield Finding(level, where, message + (f" ({count} times)" if count > 1 else ""))
 
 
-def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
-    call = StepModelPayload.from_data(event.data)
+class _Places:
+    """How often something was found, by the paths of steps while they are few."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+
+    def add(self, path: str) -> None:
+        self._total += 1
+        if len(self._counts) <= _FEW_ITEMS:
+            self._counts[path] += 1
+
+    def counts(self, step: str) -> Mapping[str, int]:
+        """Return the counts; those of many items as one of their `step`."""
+        return self._counts if len(self._counts) <= _FEW_ITEMS else {step: self._total}
+
+
+def _of_call(call: StepModelPayload) -> Iterator[tuple[Level, str]]:
     if call.error:
-        yield "note", event.path, f"a call to {call.model} failed: {_excerpt(call.error.get('message', ''))}"
+        yield "note", f"a call to {call.model} failed: {_excerpt(call.error.get('message', ''))}"
         return
     if call.finish == "length":
-        yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
+        yield "warning", "an answer reached `max_tokens` and was cut off"
     if call.cost is None:
-        yield "note", event.path, f"the price of {call.model} is unknown, so its cost is not counted"
+        yield "note", f"the price of {call.model} is unknown, so its cost is not counted"
 
 
 def _excerpt(value: object) -> str:

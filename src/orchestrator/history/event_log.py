@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload, runtime_checkable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.journal import Event, RunRecord
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from orchestrator.journal import RunStatus, Store
+    from orchestrator.journal.events import EventType
 
 EVENTS_AT_ONCE: Final = 500
 
@@ -75,12 +77,14 @@ class EventsInMemory(Struct, frozen=True):
 
 
 class RunEvents(Sequence[Event]):
-    """The events of a run up to one of them, read in pages on access."""
+    """The events of a run up to one of them, read in pages on access; large values are read for one event at a time."""
 
-    def __init__(self, store: Store, run_id: str, last_seq: int) -> None:
+    def __init__(self, store: Store, run_id: str, last_seq: int, *, resolve: bool = True) -> None:
+        """Without `resolve`, large values are references."""
         self._store = store
         self._run_id = run_id
         self._last_seq = last_seq
+        self._resolve = resolve
         self._page: list[Event] = []
 
     @overload
@@ -93,8 +97,31 @@ class RunEvents(Sequence[Event]):
         seq = range(1, self._last_seq + 1)[index]
         if not self._page or not self._page[0].seq <= seq <= self._page[-1].seq:
             after = (seq - 1) // EVENTS_AT_ONCE * EVENTS_AT_ONCE
-            self._page = self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
-        return self._page[seq - self._page[0].seq]
+            self._page = self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE)
+        event = self._page[seq - self._page[0].seq]
+        return replace(event, data=self._store.resolve(event.data)) if self._resolve else event
 
     def __len__(self) -> int:
         return self._last_seq
+
+    @property
+    def without_values(self) -> RunEvents:
+        """The same events, with references to large values."""
+        return RunEvents(self._store, self._run_id, self._last_seq, resolve=False)
+
+    def of_types(self, types: Collection[EventType]) -> Iterator[Event]:
+        """Yield the events of some types, with references to large values; others are not read."""
+        after = 0
+        while found := self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, types=types):
+            for event in found:
+                if event.seq > self._last_seq:
+                    return
+                yield event
+            after = found[-1].seq
+
+
+def events_of_types(log: Sequence[Event], types: Collection[EventType]) -> Iterator[Event]:
+    """Yield the events of some types; of a log in a store, no others are read."""
+    if isinstance(log, RunEvents):
+        return log.of_types(types)
+    return (event for event in log if event.type in types)

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.history.event_log import RunEvents
 from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
 from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.remedies import advice, remedies_from
@@ -86,12 +87,13 @@ def _row(line: TreeLine) -> str:
 
 
 def _log(result: PageContent) -> Iterator[str]:
-    count = len(result.log)
+    log = result.log.without_values if isinstance(result.log, RunEvents) else result.log
+    count = len(log)
     left_out = range(_LOG_ENDS, max(_LOG_ENDS, count - _LOG_ENDS))
-    yield from (_line(result.log[number]) for number in range(min(count, left_out.start)))
+    yield from (_line(log[number]) for number in range(min(count, left_out.start)))
     if left_out:
         yield f"- … {len(left_out):,} more events"
-    yield from (_line(result.log[number]) for number in range(left_out.stop, count))
+    yield from (_line(log[number]) for number in range(left_out.stop, count))
 
 
 def _line(event: Event) -> str:

@@ -28,7 +28,9 @@ EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
 """How many steps' outputs are read together when steps are accessed in order."""
 
-_OUTPUTS: Final = frozenset({"output", "value", "values"})
+RESULTS: Final = frozenset({"output", "value", "values", "state", "appended"})
+"""The fields of events that are left out where results are not needed."""
+
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
 
 
@@ -268,8 +270,8 @@ def lean(read: EventReader, run_id: str, last_seq: int) -> Iterator[Event]:
         for event in batch:
             if event.seq > last_seq:
                 return
-            if event.path and not _OUTPUTS.isdisjoint(event.data):
-                yield replace(event, data={key: event.data[key] for key in event.data if key not in _OUTPUTS})
+            if event.path and not RESULTS.isdisjoint(event.data):
+                yield replace(event, data={key: event.data[key] for key in event.data if key not in RESULTS})
             else:
                 yield event
         if len(batch) < EVENTS_AT_ONCE:

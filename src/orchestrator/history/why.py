@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.errors import RunError
+from orchestrator.history.step_results import RESULTS
 from orchestrator.journal.payloads import (
     Payload,
     RunRevisedPayload,
@@ -360,10 +362,13 @@ def _message(error: Any) -> str:
 
 
 def _events(store: Store, run_id: str, paths: list[str]) -> Iterator[Event]:
+    """Yield the events of some steps, without results."""
     after = 0
     while True:
-        batch = store.events(run_id, after, _EVENTS_AT_ONCE, resolve=True, paths=paths)
-        yield from batch
+        batch = store.events(run_id, after, _EVENTS_AT_ONCE, paths=paths)
+        for event in batch:
+            told = {name: value for name, value in event.data.items() if name not in RESULTS}
+            yield replace(event, data=store.resolve(told))
         if len(batch) < _EVENTS_AT_ONCE:  # else the rest of a long run would be searched once more
             return
         after = batch[-1].seq

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from orchestrator.errors import LeaseLost
-    from orchestrator.journal.events import Event, RunState
+    from orchestrator.journal.events import Event, EventType, RunState
     from orchestrator.journal.feeds.event_feed import EventFeed
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import BatchStatus, CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
@@ -199,14 +199,18 @@ class Store:
         *,
         resolve: bool = False,
         paths: Collection[str] | None = None,
+        types: Collection[EventType] = (),
     ) -> builtins.list[Event]:
         """Return up to `limit` events that follow the one numbered `after`, in order and without gaps.
 
         With `resolve`, large values are read from their blobs; without it, they are references. With `paths`, only
-        events of these steps are returned; the path of the run's own events is "".
+        events of these steps are returned; the path of the run's own events is "". With `types`, only those of these
+        types are.
         """
         with self._while_there(run_id):
-            return event_pages.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
+            return event_pages.page(
+                self.database, run_id, self._key(run_id), after, limit, paths=paths, types=types, whole=resolve
+            )
 
     @patient()
     def outline(
@@ -418,7 +422,7 @@ class Store:
         return statuses.load_fold(self.database, lease)
 
     def _feed_page(self, feed: EventFeed, after: int, limit: int) -> builtins.list[Event]:
-        return event_pages.page(self.database, feed.run_id, feed.key, after, limit, paths=None, whole=True)
+        return event_pages.page(self.database, feed.run_id, feed.key, after, limit, whole=True)
 
     @contextmanager
     def _while_there(self, run_id: str) -> Iterator[None]:

@@ -19,7 +19,7 @@ from orchestrator.journal.store.tables import events
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.journal.events import Event
+    from orchestrator.journal.events import Event, EventType
     from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.store.database import Database
 
@@ -30,10 +30,20 @@ _REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "
 
 
 def page(
-    database: Database, run_id: str, key: int, after: int, limit: int, *, paths: Collection[str] | None, whole: bool
+    database: Database,
+    run_id: str,
+    key: int,
+    after: int,
+    limit: int,
+    *,
+    paths: Collection[str] | None = None,
+    types: Collection[EventType] = (),
+    whole: bool,
 ) -> list[Event]:
     """Return up to `limit` events after the one numbered `after`; `whole` replaces references by large values."""
     query = sa.select(*_COLUMNS, events.c.data).where(of_run(key, after=after)).order_by(events.c.id).limit(limit)
+    if types:
+        query = query.where(events.c.type.in_(types))
     if paths is None:
         return _read(database, run_id, query, whole=whole)
     found: list[Event] = []

@@ -132,6 +132,15 @@ CASES = {
         ("l[0].m[0].x", "l[0].m[1].x", "l[0].y", "l[1].m[0].x", "l[1].m[0].g", "l[1].m[1].x", "l[1].y"),
         {"l": [3, 3]},
     ),
+    "while with large accumulators": Case(
+        "steps: [{id: w, while: iteration < 5, initial: {notes: '{{ range(500) }}', log: '{{ \"x\" * 2000 }}'}, "
+        "update: {notes: '{{ notes + [y] }}', log: '{{ log ~ y }}'}, steps: ["
+        f"{add('x', 'iteration')}, {gate('g', 'x', ', condition: iteration == 3')}, {add('y', 'x', 'g or 0')}]}}]\n"
+        "outputs: {notes: '{{ w.notes[500:] }}', n: '{{ w.notes | length }}', log: '{{ w.log[2000:] }}'}",
+        ("w[3].g",),
+        tuple(f"w[{n}].{id}" for n in range(5) for id in ("x", "g", "y") if id != "g" or n == 3),
+        {"notes": [0, 1, 2, 6, 4], "n": 505, "log": "01264"},
+    ),
     "while": Case(
         "steps: [{id: w, while: total < 9, initial: {total: 1}, update: {total: '{{ total + y }}'}, steps: ["
         f"{add('x', 'previous.y or 0')}, {gate('g', 'x', ', condition: iteration == 2')}, "

@@ -1,7 +1,8 @@
 """What each type of event records, as frozen classes that are written and read as JSON data.
 
 Times are seconds since the epoch, durations seconds, money USD; paths are those of `orchestrator.paths`. In a stored
-event, a large value may be a reference to a blob: `{"$blob": sha256, "size": characters}`.
+event, a large value may be a reference to a blob: `{"$blob": sha256, "size": characters}`. An object with such
+references is `{"$parts": {name: value}}`.
 """
 
 # ruff: noqa: D102 - `describe` is documented in `Payload`
@@ -382,6 +383,10 @@ class StepSucceededPayload(StepEndPayload):
     `cache` is the key of its result, `{key, parts {name: digest}}`, `cached` where the result was found: `{key, run_id,
     path, at}`. A loop has `items` `{count, succeeded, failed}`, a round the accumulators (`state`), a group the
     `values` of its steps by their ids, a switch its `case`.
+
+    A large accumulator that has only grown since the round before is not in `state`. `appended` has what was added at
+    its end: the characters of a text, the items of a list, the fields of an object. All accumulators are in `state` in
+    the first round that an owner records, and again when the rounds since then have recorded as much.
     """
 
     type: ClassVar[EventType] = "step.succeeded"
@@ -391,6 +396,7 @@ class StepSucceededPayload(StepEndPayload):
     cached: Json | None = None
     items: Mapping[str, int] | None = None
     state: Json | None = None
+    appended: Json | None = None
     values: Json | None = None
     case: Any = None
 

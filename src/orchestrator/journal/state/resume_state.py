@@ -24,6 +24,7 @@ from orchestrator.journal.payloads import (
     StepSucceededPayload,
     StepWaitingPayload,
 )
+from orchestrator.journal.state.accumulators import RoundState
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import end_block_of, item_of, parent_of
 
@@ -120,15 +121,16 @@ class ResumeState(Struct):
     `steps` has, by path, the steps that are settled, those that wait for a person or a time, those that were running,
     and those with failed attempts that are retried. `items` has the ended items of each loop, by its path. Nothing is
     kept of the steps within an ended item, except in the last round of a loop that continues, because the next round
-    reads them as `previous`. The record of a loop's last round is kept for the accumulators. A step whose failure
-    ended the run is missing: it runs again.
+    reads them as `previous`. A step whose failure ended the run is missing: it runs again.
 
     `kept` has, by path, intermediate answers of models for steps that are not settled, by the digests of the requests.
+    `rounds` has, by the path of a loop, what its last rounds recorded of the accumulators: `folded` gives the values.
     """
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
     items: dict[str, ItemEnds] = field(default_factory=dict)
     kept: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    rounds: dict[str, list[RoundState]] = field(default_factory=dict)
 
     def keep(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
         """Keep an intermediate answer of a step: `{reply, cost}`."""
@@ -137,7 +139,7 @@ class ResumeState(Struct):
     def without(self, paths: Iterable[str]) -> ResumeState:
         """Return what remains without these paths, everything below them, and the ends of what contains them."""
         items = {loop: ends.copy() for loop, ends in self.items.items()}
-        tree = _Tree(ResumeState(dict(self.steps), items, dict(self.kept)))
+        tree = _Tree(ResumeState(dict(self.steps), items, dict(self.kept), dict(self.rounds)))
         for path in paths:
             tree.forget(path)
         return tree.recorded
@@ -268,8 +270,17 @@ class _Tree:
             if before != index:
                 self._drop(f"{loop}[{before}]")
             self._rounds[loop] = index
+            if isinstance(end, StepSucceededPayload) and end.state is not None:
+                self._take_state(loop, RoundState(end.state, end.appended or {}))
         else:
             self._drop(path)
+
+    def _take_state(self, loop: str, state: RoundState) -> None:
+        """Keep what a round recorded of the accumulators: only what readers of the latest values need."""
+        if state.appended:
+            self.recorded.rounds.setdefault(loop, []).append(state)
+        else:
+            self.recorded.rounds[loop] = [state]
 
     def _try_again(self, loop: str) -> None:
         """Forget the failed items of a loop that failed because of them."""
@@ -323,6 +334,7 @@ class _Tree:
             self.recorded.steps.pop(inner, None)
             self.recorded.kept.pop(inner, None)
         self.recorded.items.pop(path, None)
+        self.recorded.rounds.pop(path, None)
         self._rounds.pop(path, None)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.errors import EvaluationError, StepError
+from orchestrator.errors import StepError
 from orchestrator.journal.payloads import StepFailedPayload, StepLogPayload, StepStartedPayload, StepSucceededPayload
+from orchestrator.journal.state.accumulators import RoundStates, folded
 from orchestrator.plan.steps import Block
 from orchestrator.remedies import RetryStep, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
@@ -94,7 +95,7 @@ class ForEachRun:
         if not self._run.node.stopped and self._failure is None:
             try:
                 self._take(index, frame, started)
-            except EvaluationError as error:
+            except StepError as error:
                 self._fail(StepFailure.of(error, self._run.node))
         self._fill()
 
@@ -233,6 +234,7 @@ class RepeatRun:
         self._started = 0.0
         self._last: dict[str, Entity] = {}
         self._state: dict[str, Any] = {}
+        self._states = RoundStates()
         self._value: Any = None
 
     def open(self) -> None:
@@ -266,7 +268,7 @@ class RepeatRun:
                 self._succeed()
             else:
                 self._next()
-        except EvaluationError as error:
+        except StepError as error:
             run.fail(error)
 
     def _take(self, frame: Frame) -> None:
@@ -279,8 +281,12 @@ class RepeatRun:
             self._value = frame.scope.value(loop.body.steps[-1].id)
         self._state |= {name: value.evaluate(after) for name, value in loop.update.items()}
         duration = self._run.context.loop.time() - self._started
-        end = StepSucceededPayload(output=self._value, duration=duration, state=self._state)
+        recorded = self._states.next(self._state, texts=not self._run.context.redactor)
+        end = StepSucceededPayload(output=self._value, duration=duration, state=recorded.state)
+        if recorded.appended:
+            end = end.replace(appended=recorded.appended)
         seq, size = self._run.context.record_item(f"{self._run.path}[{self._round}]", end)
+        self._states.recorded(recorded, size)
         self._values.add(self._round, "succeeded", seq, self._value, size)
         self._round += 1
 
@@ -324,9 +330,8 @@ class RepeatRun:
         run = self._run
         recorded, restore = run.context.recorded.steps, run.context.redactor.restore
         self._round = last + 1
-        record = recorded.pop(f"{run.path}[{last}]", None)
-        if record is not None:
-            self._state |= restore(record.accumulators or {})
+        recorded.pop(f"{run.path}[{last}]", None)
+        self._state |= restore(folded(run.context.recorded.rounds.pop(run.path, ())))
         self._value = self._values.values()[-1]
         for step in self._loop.body.steps:
             of_step = recorded.pop(f"{run.path}[{last}].{step.id}", None)

@@ -31,7 +31,7 @@ _REASONS = frozenset({"condition", "human", "judge", "jump", "paused", "rate lim
 _WITHIN = frozenset({"answer", "error", "items", "on_failure", "on_item_failure", "question"})
 """Fields that have fields of ours in them."""
 
-_NAMED = frozenset({"initial", "state", "update", "values", "variables"})
+_NAMED = frozenset({"appended", "initial", "state", "update", "values", "variables"})
 """Fields whose values go by names of ours."""
 
 _BLOCKS = frozenset({"cases", "error_handlers", "finally", "on_error", "steps"})

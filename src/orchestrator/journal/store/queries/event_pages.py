@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
+from orchestrator.journal.state.accumulators import RoundState, folded
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.chunks import AT_ONCE, chunks
 from orchestrator.journal.store.event_columns import event_id, seq_of
@@ -159,6 +160,13 @@ def put_values(database: Database, found: ResumeState) -> ResumeState:
     kept = resolve_all_blobs(database, [found.kept[path][digest] for path, digest in places])
     for (path, digest), answer in zip(places, kept, strict=True):
         found.kept[path][digest] = answer
+    for loop, rounds in found.rounds.items():
+        recorded = resolve_all_blobs(database, [{"state": each.state, "appended": each.appended} for each in rounds])
+        found.rounds[loop] = [RoundState(**each) for each in recorded]
+        try:
+            folded(found.rounds[loop])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise damaged(database.url, f"the accumulators of `{loop}` do not fit together") from error
     return found
 
 

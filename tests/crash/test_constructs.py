@@ -139,7 +139,7 @@ CASES = {
         "outputs: {notes: '{{ w.notes[500:] }}', n: '{{ w.notes | length }}', log: '{{ w.log[2000:] }}'}",
         ("w[3].g",),
         tuple(f"w[{n}].{id}" for n in range(5) for id in ("x", "g", "y") if id != "g" or n == 3),
-        {"notes": [0, 1, 2, 6, 4], "n": 505, "log": "01264"},
+        {"notes": [2, 3, 4, 9, 6], "n": 505, "log": "23496"},
     ),
     "while": Case(
         "steps: [{id: w, while: total < 9, initial: {total: 1}, update: {total: '{{ total + y }}'}, steps: ["

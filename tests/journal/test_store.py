@@ -260,7 +260,7 @@ def test_a_large_output_is_stored_once_and_read_back(store: Store, journal: Jour
     run.flush()
     assert large(store) == before + 1
     event = store.events("one", after=1)[0]
-    assert set(event.data["output"]) == {"$blob", "size"}
+    assert set(event.data["output"]["$parts"]["text"]) == {"$blob", "size"}
     assert store.resolve(event.data) == {"output": output, "duration": 1.0}
     assert store.resolve(event.data["output"]) == output
     assert [e.data["output"] for e in store.events("one", after=1, resolve=True)] == [output, output]
@@ -283,9 +283,46 @@ def test_uses_of_blobs_can_be_counted_for_each_run(store: Store, journal: Journa
     assert sorted(uses) == [2, 2, 2]  # the source, the plan and the output
 
 
-def test_an_output_that_looks_like_a_reference_is_read_back_unchanged(store: Store, journal: Journal):
+def test_a_large_field_is_the_same_blob_at_any_depth(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
-    output = {"$blob": "0" * 64, "size": 3}
+    before = large(store)
+    text, rows = "solar ☀ " * LIMIT, list(range(LIMIT))
+    outputs = [text, {"text": text, "n": 1}, {"inner": {"rows": rows, "text": text}, "also": text}]
+    for number, output in enumerate(outputs):
+        run.record("step.succeeded", f"s{number}", 1, {"output": output})
+    run.record("run.succeeded", "", 0, {"outputs": {"text": text, "rows": rows, "small": [1]}})
+    run.flush()
+    assert large(store) == before + 2
+    read = [dict(event.data) for event in store.events("one", after=1, resolve=True)]
+    assert read == [
+        *({"output": output} for output in outputs),
+        {"outputs": {"text": text, "rows": rows, "small": [1]}},
+    ]
+
+
+def test_an_object_of_many_fields_is_one_blob(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one"))
+    before = large(store)
+    output = {"text": "x" * 2 * LIMIT} | {f"key {number}": number for number in range(LIMIT)}
+    run.record("step.succeeded", "a", 1, {"output": output})
+    run.flush()
+    assert large(store) == before + 1
+    assert store.events("one", after=1, resolve=True)[0].data == {"output": output}
+
+
+LOOKALIKES = [
+    {"$blob": "0" * 64, "size": 3},
+    {"$parts": {"a": 1}},
+    {"$parts": {"a": {"$blob": "0" * 64, "size": 3}}},
+    {"text": "x" * 2 * LIMIT, "like": {"$blob": "0" * 64, "size": 3}},
+    {"text": "x" * 2 * LIMIT, "like": {"$parts": {"a": 1}}},
+    {"text": "x" * 2 * LIMIT, "like": [{"$parts": {}}, {"$blob": "0" * 64, "size": 3}]},
+]
+
+
+@pytest.mark.parametrize("output", LOOKALIKES, ids=str)
+def test_an_output_that_looks_like_a_reference_is_read_back_unchanged(store: Store, journal: Journal, output):
+    run = journal.attach(create(store, "one"))
     run.record("step.succeeded", "a", 1, {"output": output})
     run.flush()
     assert store.events("one", after=1, resolve=True)[0].data == {"output": output}

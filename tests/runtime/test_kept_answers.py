@@ -10,6 +10,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.journal import Event, Store, resume_state
+from orchestrator.journal.store.blob_codec import blob_references
 from tests.crash.summary import ANSWERED, PARTS, Summaries, pipeline
 from tests.runtime.support import PATIENCE
 
@@ -148,7 +149,7 @@ def test_a_long_answer_is_kept_in_a_blob(tmp_path: Path, client: orc.Orchestrato
     assert failed(run) is not None
     store = Store.open(client.store_url)
     raw, whole = (calls(store.events(run.id, resolve=resolve)) for resolve in (False, True))
-    assert all("$blob" in data["reply"] for data in raw if "kept" in data)
+    assert all(any(blob_references(data["reply"])) for data in raw if "kept" in data)
     kept = store.put_values(resume_state(store.events(run.id, resolve=False))).kept["gist"]
     assert len(kept) >= ANSWERED
     assert kept == {data["kept"]: {"reply": data["reply"], "cost": data["cost"]} for data in whole if "kept" in data}

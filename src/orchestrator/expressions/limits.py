@@ -5,6 +5,9 @@ from orchestrator.text.json_text import MAX_DIGITS
 MAX_TEXT = 10_000_000
 """Characters in any text that an evaluation creates, including its result."""
 
+MAX_LOOKUP = 100_000_000
+"""Characters in the texts of a list or object that an evaluation only looks up, such as the result of a step."""
+
 MAX_ITEMS = 1_000_000
 """Items in any list that an evaluation creates, and values inside a nested list."""
 

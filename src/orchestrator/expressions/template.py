@@ -105,6 +105,11 @@ class Template:
         return self._expression is not None
 
     @property
+    def is_lookup(self) -> bool:
+        """Whether it is exactly one expression that only looks up a value: `a`, `a.b`, `a[0]`."""
+        return self._expression is not None and nodes.is_lookup(self._expression)
+
+    @property
     def references(self) -> tuple[Reference, ...]:
         """Every read of a name that the template does not set itself, in text order."""
         found: tuple[Reference, ...] | None = self._references

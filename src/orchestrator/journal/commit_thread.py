@@ -14,13 +14,15 @@ from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal import retry
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.payloads import RunCancelledPayload
-from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
+from orchestrator.journal.records import LEASE_SECONDS
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.usage import spending_of
 from orchestrator.journal.store.batch_insert import Appender, EventRow
-from orchestrator.journal.store.blob_codec import encode_parts, storable
+from orchestrator.journal.store.blob_codec import storable
+from orchestrator.journal.store.event_data import EncodedData, KnownBlobs, encode_data
 from orchestrator.journal.store.snapshots import SnapshotSchedule
+from orchestrator.text.json_pieces import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +148,10 @@ class Journal:
             RunError: the id is taken (ORC802).
             StoreUnavailable: the store cannot write.
         """
-        creation = RunCreation.of(new, owner, ttl=ttl)
+        if is_large(new.inputs):
+            creation = await asyncio.to_thread(RunCreation.of, new, owner, ttl=ttl)
+        else:
+            creation = RunCreation.of(new, owner, ttl=ttl)
         creation.reads_durations = durations
         self._start()
         waiter = _CreationWaiter(creation)
@@ -382,6 +387,7 @@ class RunJournal:
         self._state = state
         self._owner = str(lease.owner)
         self._snapshots = SnapshotSchedule(state.last_seq)
+        self._known = KnownBlobs()
 
     @property
     def run_id(self) -> str:
@@ -411,11 +417,34 @@ class RunJournal:
             EventTooLarge: `data` has more than `most` characters of JSON; nothing was recorded.
             TypeError, ValueError: `data` is not JSON data; nothing was recorded.
         """
-        return self._append(type, path, attempt, data or _NOTHING, None, most)
+        return self._append(type, path, attempt, data or _NOTHING, None, self.encode(data or _NOTHING, most=most))
 
-    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
-        """Record an event with a payload; see `record`."""
-        return self._append(payload.type, path, attempt, payload.to_data(), payload, most)
+    def record_payload(
+        self,
+        payload: Payload,
+        path: str = "",
+        attempt: int = 0,
+        *,
+        most: int | None = None,
+        encoded: EncodedData | None = None,
+    ) -> Event:
+        """Record an event with a payload; see `record`. `encoded` is what `encode` has returned for its data."""
+        data = payload.to_data()
+        return self._append(payload.type, path, attempt, data, payload, encoded or self.encode(data, most=most))
+
+    def encode(self, data: Mapping[str, Any], *, most: int | None = None, large: bool | None = None) -> EncodedData:
+        """Encode the data of an event before it is recorded, on any thread: that of large values takes its time.
+
+        `large` is whether one of them `is_large`, if that is known.
+
+        Raises:
+            EventTooLarge, TypeError, ValueError: As `record`.
+        """
+        return encode_data(data, known=self._known, most=most, large=large)
+
+    def forget_values(self, path: str) -> None:
+        """Note that the values of the steps within a block are not used any more, as it has ended."""
+        self._known.forget(path)
 
     def _append(
         self,
@@ -424,12 +453,9 @@ class RunJournal:
         attempt: int,
         data: Mapping[str, Any],
         payload: Payload | None,
-        most: int | None,
+        encoded: EncodedData,
     ) -> Event:
-        encoded = encode_parts(data) if data else "{}"
-        self.last_size = len(encoded) if isinstance(encoded, str) else sum(map(len, encoded.values()))
-        if most is not None and self.last_size > most:
-            raise EventTooLarge(self.last_size)
+        self.last_size = encoded.size
         state = self._state
         before = state.state
         path = storable(path)
@@ -437,7 +463,9 @@ class RunJournal:
         fold(state, event, payload)
         snapshot = self._snapshots.next(state, before=before)
         if self.error is None and not self.left:
-            row = EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot)
+            row = EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded.parts, snapshot)
+            if encoded.values:
+                self._known.add(encoded, path)
             if type == "step.model":
                 row.spent, row.call = state.spending.spent, spending_of(data).spent
             self._journal.put(row)

@@ -3,7 +3,9 @@
 `payloads` has what each type of event records. The end of an item, such as `loop[2]`, is recorded like that of a step.
 
 In the store, a value of the first level that is longer than `blob_codec.LIMIT` characters of JSON is replaced by
-`{"$blob": sha256, "size": characters}`; `Store.events(..., resolve=True)` and `Store.resolve` put it back.
+`{"$blob": sha256, "size": characters}`. An object whose length is that of a few fields is `{"$parts": {name: value}}`,
+with such references for its large fields, at any depth. `Store.events(..., resolve=True)` and `Store.resolve` put all
+values back.
 """
 
 from __future__ import annotations

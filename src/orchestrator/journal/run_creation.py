@@ -14,7 +14,8 @@ from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import LEASE_SECONDS, Lease, NewRun
 from orchestrator.journal.state.fold import fold
 from orchestrator.journal.state.run_state import RunFold
-from orchestrator.journal.store.blob_codec import Blob, blob_reference, encode, split_blobs
+from orchestrator.journal.store.blob_codec import Blob, blob_references, encode
+from orchestrator.journal.store.event_data import encode_data, stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,11 +48,15 @@ class RunCreation(Struct):
         """
         creation = cls(new, owner, ttl)
         first = Event.of(new.run_id, 1, time.time(), new.payload)
-        text, large = split_blobs({key: encode(value) for key, value in first.data.items()})
-        creation.blobs = {blob.hash: blob for blob in large}
-        creation._add(first, text)
+        parts = encode_data(first.data).parts
+        if isinstance(parts, str):
+            creation._add(first, parts)
+        else:
+            text, large, _ = stored_form(parts)
+            creation.blobs = {blob.reference.hash: blob for blob in large}
+            creation._add(first, text)
         for seq, event in enumerate(copied, 2):
-            creation.shared.update(filter(None, map(blob_reference, event.data.values())))
+            creation.shared.update(digest for value in event.data.values() for digest in blob_references(value))
             again = Event(new.run_id, seq, event.at, event.type, event.path, event.attempt, event.data)
             creation._add(again, encode(event.data))
         return creation

@@ -21,6 +21,7 @@ LARGE: Final = 1 << 18
 _ITEMS_AT_ONCE: Final = 4_096
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
 _SCALAR_WEIGHT: Final = 4
+_TEXTS: Final = {str}
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 
 encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -43,8 +44,14 @@ def weight(value: Any, most: int) -> int:
                 break
         return total
     if isinstance(value, list | tuple):
-        if 2 * len(value) >= most:
-            return 2 * len(value)
+        count = len(value)
+        if 2 * count >= most:
+            return 2 * count
+        kinds = set(map(type, value))
+        if kinds <= _SCALARS:
+            return total + (1 + _SCALAR_WEIGHT) * count
+        if kinds == _TEXTS:
+            return total + 3 * count + sum(map(len, value))
         for item in value:
             total += 1 + (_SCALAR_WEIGHT if type(item) in _SCALARS else weight(item, most - total))
             if total >= most:

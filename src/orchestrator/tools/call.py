@@ -18,6 +18,7 @@ from orchestrator.errors import ConfigurationError, StepError
 from orchestrator.expressions.types.assignability import explain_mismatch
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.text.json_pieces import LARGE, weight
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_requirement
@@ -70,6 +71,8 @@ async def _called(action: Action, values: dict[str, Any]) -> Any:
         if isinstance(error, GeneratorExit) or is_from_keyboard(error):
             raise  # the loop is closing, or the process is stopping
         raise _failed(action, error) from error
+    if weight(result, LARGE) >= LARGE:
+        return await run_in_thread(partial(_checked_result, action, result))
     return _checked_result(action, result)
 
 

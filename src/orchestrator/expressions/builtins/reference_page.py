@@ -77,6 +77,7 @@ def _bounds() -> str:
         ("Characters in a template", limits.MAX_TEMPLATE),
         ("Nesting levels in an expression", limits.MAX_NESTING),
         ("Characters in a text created by an evaluation", limits.MAX_TEXT),
+        ("Characters in the texts of a list or object that is only looked up, such as a result", limits.MAX_LOOKUP),
         ("Items in a list created by an evaluation", limits.MAX_ITEMS),
         ("Iterations of all loops in one evaluation", limits.MAX_STEPS),
         ("Numbers in one `range`", limits.MAX_RANGE),

@@ -38,13 +38,14 @@ def compile_template(
     only = expression
     value = compiler.value(only)
     fail = compiler.fail
+    created = not nodes.is_lookup(only)
 
     def compute(scope: Scope) -> Any:
         result = value(Context(scope))
         if type(result) in _SCALARS:
             return result
         try:
-            return plain_value(defined(result))
+            return plain_value(defined(result), created=created)
         except OperationError as failure:
             fail(failure, only)
 

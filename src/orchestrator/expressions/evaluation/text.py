@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.expressions.evaluation.scope import Entity, Loop, Namespace, OperationError, Undefined
-from orchestrator.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from orchestrator.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_LOOKUP, MAX_TEXT
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -56,16 +56,21 @@ def json_of(value: Any, *, indent: int | None = None, sort_keys: bool = False) -
         raise OperationError("the value cannot be written as JSON: it contains a number that is not finite") from None
 
 
-def plain_value(value: Any) -> Any:
+def plain_value(value: Any, *, created: bool = True) -> Any:
     """Return a value as JSON data of limited size, with entities replaced by their values.
 
     Values can share parts, so a small template could build one that is astronomically large when written out. The
-    walk counts every part and stops at the limit.
+    walk counts every part and stops at the limit. The texts of a value that was not `created` by the evaluation, but
+    only looked up, may be longer in total.
     """
     if type(value) in _SCALARS:
         return value
-    budget = [MAX_ITEMS, MAX_TEXT]
-    return _converted(value) if _weigh(value, budget, MAX_DEPTH) else value
+    most = MAX_TEXT if created else MAX_LOOKUP
+    budget = [MAX_ITEMS, most]
+    convert = _weigh(value, budget, MAX_DEPTH)
+    if budget[1] < 0:
+        raise OperationError(f"the value has more than {most:,} characters")
+    return _converted(value) if convert else value
 
 
 def _weigh(value: Any, budget: list[int], depth: int) -> bool:
@@ -90,8 +95,6 @@ def _weigh(value: Any, budget: list[int], depth: int) -> bool:
             budget[1] -= len(item)
         elif kind not in _SCALARS:
             convert = _weigh(item, budget, depth - 1) or convert
-    if budget[1] < 0:
-        raise OperationError(f"the value has more than {MAX_TEXT:,} characters")
     return convert
 
 

@@ -272,3 +272,10 @@ def height(root: Expression) -> int:
         levels += 1
         row = [child for node in row for child in subexpressions(node)]
     return levels
+
+
+def is_lookup(node: Expression) -> bool:
+    """Return whether an expression only looks up a value that is there: a name, with fields and items of it."""
+    while isinstance(node, Attribute | Item):
+        node = node.target
+    return isinstance(node, Name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from orchestrator.journal.events import ENDS, Event
+from orchestrator.journal.store.event_data import decoded, is_in_memory, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -115,6 +115,9 @@ class EventFeed:
                 if self.last_seq is not None and row.seq != self.last_seq + 1:
                     self._clear()
                 self.last_seq = row.seq
+                if not isinstance(row, Event) and not is_in_memory(row.data):
+                    self._clear()
+                    continue
                 self._events.append(row)
                 self._sizes.append(_size(row))
                 self._characters += self._sizes[-1]
@@ -219,12 +222,10 @@ def _wake(futures: Iterable[asyncio.Future[None]]) -> None:
 def _size(row: EventRow | Event) -> int:
     if isinstance(row, Event):
         return sum(len(value) if isinstance(value, str) else 100 for value in row.data.values())
-    return len(row.data) if isinstance(row.data, str) else sum(map(len, row.data.values()))
+    return size_of(row.data)
 
 
 def _decode(run_id: str, row: EventRow | Event) -> Event:
     if isinstance(row, Event):
         return row
-    data = row.data
-    decoded = json.loads(data) if isinstance(data, str) else {key: json.loads(text) for key, text in data.items()}
-    return Event(run_id, row.seq, row.at, row.type, row.path, row.attempt, decoded)  # type: ignore[arg-type]
+    return Event(run_id, row.seq, row.at, row.type, row.path, row.attempt, decoded(row.data))  # type: ignore[arg-type]

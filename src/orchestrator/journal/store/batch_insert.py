@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
-from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, storable
+from orchestrator.journal.store.blob_codec import Blob, encode, storable
 from orchestrator.journal.store.event_columns import event_id, last_id, number_of, seq_of
+from orchestrator.journal.store.event_data import Part, stored_form
 from orchestrator.journal.store.queries.usage import day_of
 from orchestrator.journal.store.snapshots import Snapshot
 from orchestrator.models.budget import Spent
@@ -34,7 +35,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class EventRow(Struct):
-    """One event to insert. `data` is JSON, or the JSON of each value when some are large."""
+    """One event to insert. `data` is JSON, or parts when some values are large."""
 
     lease: Lease
     seq: int
@@ -42,7 +43,7 @@ class EventRow(Struct):
     type: str
     path: str
     attempt: int
-    data: str | Mapping[str, str]
+    data: str | Mapping[str, Part]
     snapshot: Snapshot | None = None
     spent: Spent | None = None  # by all model calls of the run up to this event, which is one
     call: Spent | None = None  # by this one
@@ -208,8 +209,9 @@ class Appender:
         if content.labels:
             cursor.executemany(self._label, content.labels)
         if content.blobs:  # in one order everywhere, so that two processes cannot deadlock
-            ordered = sorted(content.blobs.values(), key=lambda blob: blob.hash)
-            cursor.executemany(self._blob, [(b.digest, b.encoding, b.size, b.content) for b in ordered])
+            ordered = sorted(content.blobs.items())
+            rows = [(blob.digest, blob.encoding, blob.reference.size, blob.content) for _, blob in ordered]
+            cursor.executemany(self._blob, rows)
         if content.uses:
             cursor.executemany(self._use, [(key, bytes.fromhex(hash)) for key, hash in sorted(content.uses)])
         for key, snapshot in content.snapshots.items():
@@ -257,10 +259,9 @@ class _Content:
             data = row.data
             key = row.lease.key
             if not isinstance(data, str):
-                data, found = split_blobs(data)
-                for blob in found:
-                    self.blobs[blob.hash] = blob
-                    self.uses.add((key, blob.hash))
+                data, found, references = stored_form(data)
+                self.blobs.update((blob.reference.hash, blob) for blob in found)
+                self.uses.update((key, reference.hash) for reference in references)
             self.events.append((event_id(key, row.seq), row.at, number_of(row.type), row.path, row.attempt, data))
             if row.snapshot is not None:
                 self.snapshots[key] = row.snapshot

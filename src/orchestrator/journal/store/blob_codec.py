@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-LIMIT = 16 * 1024
+from orchestrator.journal.records import EventTooLarge
+from orchestrator.text.json_pieces import PIECE
+
+LIMIT: Final = 16 * 1024
 """A value longer than this many characters of JSON is stored as a blob."""
 
-ALWAYS_FROM = 256
-"""The source and the plan are stored as blobs from this size, because many runs share them."""
+PARTS: Final = "$parts"
+"""The only field of what is recorded for an object whose large fields are blobs: it has all fields."""
 
-_REMEMBERED = 1 << 20  # characters
-_SHARED = frozenset({"source", "plan", "sources"})
-_INLINE = frozenset({"error"})  # part of a run's status, which is read without blobs
 _REFERENCE = frozenset({"$blob", "size"})
+_PARTS = frozenset({PARTS})
+_LOOKALIKES = ('{"$blob":', f'{{"{PARTS}":')
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -29,12 +30,23 @@ _encode_quickly = msgspec.json.Encoder().encode
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
-class Blob(Struct, frozen=True):
-    """One stored value: `hash` is the SHA-256 of its JSON, `size` that JSON's length in characters."""
+class BlobReference(Struct, frozen=True):
+    """Refers to a stored value: `hash` is the SHA-256 of its JSON, `size` that JSON's length in characters."""
 
     hash: str
-    encoding: str  # "json" | "zlib"
     size: int
+
+    @property
+    def json(self) -> str:
+        """The JSON of the reference in an event."""
+        return f'{{"$blob":"{self.hash}","size":{self.size}}}'
+
+
+class Blob(Struct, frozen=True):
+    """One stored value, with what refers to it."""
+
+    reference: BlobReference
+    encoding: str  # "json" | "zlib"
     content: bytes
 
     @classmethod
@@ -42,20 +54,47 @@ class Blob(Struct, frozen=True):
         """Make the blob of a value's JSON."""
         plain = text.encode()
         packed = zlib.compress(plain, 1)
-        digest = hashlib.sha256(plain).hexdigest()
-        if len(packed) < len(plain):
-            return cls(digest, "zlib", len(text), packed)
-        return cls(digest, "json", len(text), plain)
+        reference = BlobReference(hashlib.sha256(plain).hexdigest(), len(text))
+        return cls(reference, "zlib", packed) if len(packed) < len(plain) else cls(reference, "json", plain)
 
     @property
     def digest(self) -> bytes:
         """The hash as the store has it."""
-        return bytes.fromhex(self.hash)
+        return bytes.fromhex(self.reference.hash)
 
-    @property
-    def reference(self) -> str:
-        """The JSON of the reference to the value in an event."""
-        return f'{{"$blob":"{self.hash}","size":{self.size}}}'
+    @classmethod
+    def of_pieces(cls, pieces: Iterable[str], *, most: int | None = None) -> Blob:
+        """Make the blob of a value's JSON, without having all of that in memory.
+
+        Raises:
+            EventTooLarge: It has more than `most` characters.
+        """
+        digest, packer = hashlib.sha256(), zlib.compressobj(1)
+        packed: list[bytes] = []
+        size = 0
+        for text in _joined(pieces):
+            size += len(text)
+            if most is not None and size > most:
+                raise EventTooLarge(size)
+            plain = text.encode("utf-8", "backslashreplace")  # a lone surrogate is escaped as in JSON
+            digest.update(plain)
+            packed.append(packer.compress(plain))
+        packed.append(packer.flush())
+        return cls(BlobReference(digest.hexdigest(), size), "zlib", b"".join(packed))
+
+
+def _joined(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield short pieces together."""
+    some: list[str] = []
+    size = 0
+    for piece in pieces:
+        some.append(piece)
+        size += len(piece)
+        if size >= PIECE:
+            yield "".join(some)
+            some.clear()
+            size = 0
+    yield "".join(some)
 
 
 def encode(value: Any) -> str:
@@ -70,8 +109,10 @@ def encode(value: Any) -> str:
     return text
 
 
-def _encode_scalars(data: Mapping[str, Any]) -> str:
-    """Encode values without parts, as most events have, in a tenth of the time."""
+def encode_fields(data: Mapping[str, Any]) -> str:
+    """Return the JSON of an event's data; of values without parts, as most events have, in a tenth of the time."""
+    if not _SCALARS.issuperset(map(type, data.values())):
+        return encode(data)
     try:
         return _encode_quickly(data).decode()
     except UnicodeEncodeError:
@@ -85,41 +126,28 @@ def storable(text: str) -> str:
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
-    """Return the JSON of an event's data, or, if a value must be stored as a blob, the JSON of each value."""
-    text = _encode_scalars(data) if _SCALARS.issuperset(map(type, data.values())) else encode(data)
-    if len(text) <= ALWAYS_FROM and "$blob" not in text:
-        return text
-    if len(text) <= LIMIT and "$blob" not in text and _SHARED.isdisjoint(data):
-        return text
-    return {key: encode(value) for key, value in data.items()}
+def looks_like_reference(text: str) -> bool:
+    """Return whether JSON would be taken for a reference: it must be stored as a blob, to be read back unchanged."""
+    return text.startswith(_LOOKALIKES)
 
 
-def split_blobs(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
-    """Return the JSON of an event's data with references instead of large values, and the blobs."""
-    blobs: list[Blob] = []
-    fields: list[str] = []
-    for key, text in parts.items():
-        limit = ALWAYS_FROM if key in _SHARED else LIMIT
-        value = text
-        # A value that looks like a reference is stored as a blob too, so that it is read back unchanged.
-        if (len(text) > limit and key not in _INLINE) or text.startswith('{"$blob":'):
-            blob = _shared(text) if key in _SHARED and len(text) < _REMEMBERED else Blob.of(text)
-            blobs.append(blob)
-            value = blob.reference
-        fields.append(f"{_encode(key)}:{value}")
-    return "{" + ",".join(fields) + "}", blobs
+def blob_references(value: Any) -> Iterator[str]:
+    """Yield the hashes of the blobs that a recorded value refers to."""
+    if not isinstance(value, Mapping):
+        return
+    if value.keys() == _REFERENCE and isinstance(value["$blob"], str):
+        yield value["$blob"]
+    elif value.keys() == _PARTS and isinstance(value[PARTS], Mapping):
+        for part in value[PARTS].values():
+            yield from blob_references(part)
 
 
-@lru_cache(maxsize=16)
-def _shared(text: str) -> Blob:
-    """Make the blob of a source or a plan, which the next run is likely to share."""
-    return Blob.of(text)
-
-
-def blob_reference(value: Any) -> str | None:
-    """Return the hash if `value` is a reference to a blob."""
-    if isinstance(value, Mapping) and value.keys() == _REFERENCE:
-        digest = value["$blob"]
-        return digest if isinstance(digest, str) else None
-    return None
+def with_blobs(value: Any, contents: Mapping[str, Any]) -> Any:
+    """Return a recorded value with references replaced by the contents of the blobs, by their hashes."""
+    if not isinstance(value, Mapping):
+        return value
+    if value.keys() == _REFERENCE and isinstance(value["$blob"], str):
+        return contents[value["$blob"]]
+    if value.keys() == _PARTS and isinstance(value[PARTS], Mapping):
+        return {key: with_blobs(part, contents) for key, part in value[PARTS].items()}
+    return value

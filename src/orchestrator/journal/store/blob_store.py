@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.dialects.registry import upsert
-from orchestrator.journal.store import blob_codec as blob_codec
+from orchestrator.journal.store.blob_codec import blob_references, with_blobs
 from orchestrator.journal.store.stored_data import stored_blob
 from orchestrator.journal.store.tables import blobs
 
@@ -29,9 +29,8 @@ def resolve_blobs(database: Database, value: Any) -> Any:
 
     Resolve a value only once: the result may contain anything, including what looks like a reference.
     """
-    digest = blob_codec.blob_reference(value)
-    if digest is not None:
-        return _contents(database, [digest])[digest]
+    if any(True for _ in blob_references(value)):
+        return with_blobs(value, _contents(database, sorted(set(blob_references(value)))))
     if isinstance(value, Mapping):
         return resolve_all_blobs(database, [value])[0]
     return value
@@ -39,21 +38,24 @@ def resolve_blobs(database: Database, value: Any) -> Any:
 
 def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the data of several events with references replaced by blobs; each blob is read once."""
-    wanted = {digest for data in many for value in data.values() if (digest := blob_codec.blob_reference(value))}
+    wanted = {digest for data in many for value in data.values() for digest in blob_references(value)}
     if not wanted:
         return list(many)
     found = _contents(database, sorted(wanted))
-
-    def resolved(value: Any) -> Any:
-        digest = blob_codec.blob_reference(value)
-        return value if digest is None else found[digest]
-
-    return [{key: resolved(value) for key, value in data.items()} for data in many]
+    return [{key: with_blobs(value, found) for key, value in data.items()} for data in many]
 
 
 def keep_blobs(connection: Connection, large: Iterable[Blob]) -> None:
     """Write the blobs that are not stored yet."""
-    rows = [{"hash": b.digest, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
+    rows = [
+        {
+            "hash": blob.digest,
+            "encoding": blob.encoding,
+            "size": blob.reference.size,
+            "content": blob.content,
+        }
+        for blob in large
+    ]
     if rows:
         connection.execute(upsert(connection, blobs).on_conflict_do_nothing(), rows)
 

@@ -13,6 +13,7 @@ from orchestrator.journal.store.blob_codec import LIMIT, Blob, encode, storable
 from orchestrator.journal.store.blob_store import keep_blobs
 from orchestrator.journal.store.stored_data import stored_blob, stored_value
 from orchestrator.journal.store.tables import blobs, cache
+from orchestrator.text.json_pieces import LARGE, json_pieces, weight
 
 if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
@@ -41,8 +42,12 @@ def get_result(database: Database, key: str, newer_than: float | None) -> CacheE
 
 def put_result(database: Database, key: str, run_id: str, path: str, output: Any) -> None:
     """Cache a result; of several with one key, the newest is kept."""
-    text = encode(output)
-    blob = Blob.of(text) if len(text) > LIMIT else None
+    blob: Blob | None = None
+    text = ""
+    if weight(output, LARGE) >= LARGE:
+        blob = Blob.of_pieces(json_pieces(output))
+    elif len(text := encode(output)) > LIMIT:
+        blob = Blob.of(text)
     row = {
         "key": key,
         "run_id": storable(run_id),

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -36,13 +37,16 @@ from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun
 from orchestrator.runtime.values.scope import pipeline_scope
+from orchestrator.text.json_pieces import is_large
+from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.functions.tracebacks import recent_traceback, traceback_text
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from orchestrator.journal import Command, Event, RunJournal, RunStatus, Store
+    from orchestrator.journal.store.event_data import EncodedData
     from orchestrator.runtime.host.assignment import Assignment
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.tools import ToolExecutor
@@ -311,8 +315,12 @@ class Execution:
         end: Event | None = None
         match ending.state:
             case "succeeded":
-                recorded = {name: redactor.scrub(value) for name, value in ending.outputs.items()}
-                end = record(RunSucceededPayload(outputs=recorded))
+                outputs = ending.outputs
+                if is_large(outputs):
+                    payload, encoded = await run_in_thread(partial(self._encoded, outputs))
+                else:
+                    payload, encoded = self._encoded(outputs)
+                end = record(payload, encoded=encoded)
                 durations = self._scheduler.context.times.left_for_later() if self._scheduler is not None else None
                 if durations is not None:
                     self.journal.leave_durations(self._assignment.plan.id, durations)
@@ -324,6 +332,12 @@ class Execution:
                 end = record(RunCancelledPayload(reason=redactor.scrub(ending.reason), by=ending.by))
         await self.journal.leave()
         self.end = end
+
+    def _encoded(self, outputs: Mapping[str, Any]) -> tuple[RunSucceededPayload, EncodedData]:
+        """Return the run's success without secrets, and its data encoded; large outputs take their time."""
+        scrub = self._assignment.redactor.scrub
+        payload = RunSucceededPayload(outputs={name: scrub(value) for name, value in outputs.items()})
+        return payload, self.journal.encode(payload.to_data())
 
     def _raised(self, step: str) -> BaseException | None:
         """Return what a step's tool raised; as text where a secret would show."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StepError, StoreError
 from orchestrator.journal.payloads import (
     Payload,
     RunWarningPayload,
@@ -13,13 +13,16 @@ from orchestrator.journal.payloads import (
     StepSkippedPayload,
     StepSucceededPayload,
 )
+from orchestrator.journal.records import EventTooLarge
+from orchestrator.runtime.values.result_size import too_large
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from orchestrator.journal import Event, ResumeState
+    from orchestrator.journal.store.event_data import EncodedData
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.queue.step_times import StepTimes
     from orchestrator.runtime.run.answer_stream import AnswerPublisher
@@ -52,8 +55,22 @@ class EventLog(Protocol):
     def last_size(self) -> int:
         """The length of the last recorded event's data, in characters of JSON."""
 
-    def record_payload(self, payload: Payload, path: str = "", attempt: int = 0, *, most: int | None = None) -> Event:
+    def record_payload(
+        self,
+        payload: Payload,
+        path: str = "",
+        attempt: int = 0,
+        *,
+        most: int | None = None,
+        encoded: EncodedData | None = None,
+    ) -> Event:
         """Append an event; it is durable after the next commit."""
+
+    def encode(self, data: Mapping[str, Any], *, most: int | None = None, large: bool | None = None) -> EncodedData:
+        """Encode the data of an event, on any thread."""
+
+    def forget_values(self, path: str) -> None:
+        """Note that the values within a block are not used any more."""
 
     async def commit(self) -> None:
         """Return when everything recorded so far is durable."""
@@ -128,20 +145,40 @@ class RunContext:
         restored: list[Any] = self.redactor.restore(self._load(seqs))
         return restored
 
-    def record(self, payload: Payload, node: StepNode, *, most: int | None = None) -> Event:
-        """Record an event of a step, without secrets.
-
-        Raises:
-            EventTooLarge: It has more than `most` characters of JSON.
-        """
+    def record(self, payload: Payload, node: StepNode, *, encoded: EncodedData | None = None) -> Event:
+        """Record an event of a step, without secrets. `encoded` is what `encode` has returned for it."""
         if isinstance(payload, _ENDS):
             self.recorded.kept.pop(node.path, None)
-        return self.log.record_payload(self.scrubbed(payload), node.path, node.attempt, most=most)
+        if encoded is None:
+            payload = self.scrubbed(payload)
+        return self.log.record_payload(payload, node.path, node.attempt, encoded=encoded)
+
+    def encode(self, end: StepSucceededPayload, *, large: bool) -> EncodedData:
+        """Encode the end of a step without secrets, on any thread: a `large` one takes its time.
+
+        Raises:
+            EventTooLarge: It is larger than what is recorded.
+        """
+        return self.log.encode(self.scrubbed(end).to_data(), most=self.sizes.recorded, large=large)
 
     def record_item(self, path: str, end: StepSucceededPayload | StepFailedPayload) -> tuple[int, int]:
-        """Record how an item of a loop, or a round, ended; return the event's number and size."""
-        event = self.log.record_payload(self.scrubbed(end), path, 1)
+        """Record how an item of a loop, or a round, ended; return the event's number and size.
+
+        Raises:
+            StepError: Its result is larger than what is recorded.
+        """
+        most = self.sizes.recorded
+        try:
+            event = self.log.record_payload(self.scrubbed(end), path, 1, most=most)
+        except EventTooLarge:
+            raise self.too_large(end, path) from None
         return event.seq, self.log.last_size
+
+    def too_large(self, end: StepSucceededPayload | StepFailedPayload, path: str) -> StepError:
+        """Write a result that is too large to be recorded to a file, and return the error of its step."""
+        output = end.output if isinstance(end, StepSucceededPayload) else end.value
+        output, directory = self.redactor.scrub(output), self.plan.directory
+        return too_large(output, step=path, run_id=self.run_id, directory=directory, most=self.sizes.recorded)
 
     def report(self, path: str, attempt: int, payload: Payload) -> None:
         """Record what a tool reports about its own work."""

@@ -269,6 +269,7 @@ class Scheduler:
         while self._closing:
             frame = self._closing.popleft()
             frame.owner.closed(frame)
+            self.context.log.forget_values(frame.path)
             self._closed += 1
             if self._closed % _CLOSED_AT_ONCE == 0:  # over all calls: one often closes a single frame
                 await self.context.log.commit()  # what a loop without tool calls records does not pile up

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from orchestrator.journal.payloads import (
     StepWaitingPayload,
 )
 from orchestrator.journal.records import EventTooLarge
+from orchestrator.journal.store.event_data import EncodedData
 from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.queue.slots import Slots
 from orchestrator.runtime.run.branches import has_enough, is_tolerated
@@ -33,7 +35,7 @@ from orchestrator.runtime.run.run_graph import Activity, StepFailure, StepNode
 from orchestrator.runtime.run.timeouts import step_timeout
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values import step_values
-from orchestrator.runtime.values.result_size import too_large
+from orchestrator.text.json_pieces import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,11 +93,13 @@ class Executors(Struct, frozen=True):
     """How steps are carried out: an executor for each kind of work, and what follows from failures and values.
 
     `kinds` maps the type of a step's work to what makes its activity; tool calls are not among them, as the scheduler
-    gives them slots. `handle_error` starts the handler of a failure and returns whether there is one. `check_value`
-    checks the value of a step that is not a tool call, `checked_call` makes a tool call until its output is valid.
+    gives them slots. `encode` encodes a large end in a thread, and continues with it. `handle_error` starts the handler
+    of a failure and returns whether there is one. `check_value` checks the value of a step that is not a tool call,
+    `checked_call` makes a tool call until its output is valid.
     """
 
     kinds: Mapping[type, Callable[[StepRun, Any], Activity]]
+    encode: Callable[[StepRun, StepSucceededPayload, Entity, Callable[[EncodedData], None]], None]
     handle_error: Callable[[StepRun, StepFailure], bool]
     check_value: Callable[[StepRun, StepSucceededPayload, Entity], None]
     checked_call: Callable[[StepRun, StepContext, Mapping[str, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -153,9 +157,9 @@ class StepRun(Struct, frozen=True):
         if frame is not None:
             self.parts.control.stop_frame(frame, self.node.frame.reason, graceful=self.node.graceful)
 
-    def record(self, payload: Payload, *, most: int | None = None) -> Event:
+    def record(self, payload: Payload) -> Event:
         """Record an event of the step; see `RunContext.record`."""
-        return self.context.record(payload, self.node, most=most)
+        return self.context.record(payload, self.node)
 
     def occupy(self, activity: Activity | None = None) -> None:
         """Have the step be at work without an attempt: it takes no slot."""
@@ -227,17 +231,23 @@ class StepRun(Struct, frozen=True):
     def record_success(
         self, end: StepSucceededPayload, entity: Entity, duration: float, *, awaited: bool = False
     ) -> None:
-        """Record a success whose value has passed its check."""
-        node, context = self.node, self.context
-        recorded = end.replace(duration=duration, **(node.cache or {}))
-        try:
-            event = self.record(recorded, most=context.sizes.recorded)
-        except EventTooLarge:
-            most, directory = context.sizes.recorded, context.plan.directory
-            output = context.redactor.scrub(end.output)
-            self.fail(too_large(output, step=node.path, run_id=context.run_id, directory=directory, most=most))
+        """Record a success whose value has passed its check. A large one is encoded in a thread first."""
+        end = end.replace(duration=duration, **(self.node.cache or {}))
+        if is_large(end.to_data()):
+            self.parts.executors.encode(self, end, entity, partial(self.record_encoded, end, entity, awaited))
             return
-        context.times.note(node.path, duration)
+        try:
+            encoded = self.context.encode(end, large=False)
+        except EventTooLarge:
+            self.fail(self.context.too_large(end, self.path))
+        else:
+            self.record_encoded(end, entity, awaited, encoded)
+
+    def record_encoded(self, end: StepSucceededPayload, entity: Entity, awaited: bool, encoded: EncodedData) -> None:
+        """Record a success that is encoded."""
+        node, context = self.node, self.context
+        event = self.context.record(end, node, encoded=encoded)
+        context.times.note(node.path, end.duration or 0.0)
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
         # In a group that needs only some of its branches, the success stops others, which may have effects.

@@ -9,6 +9,7 @@ from orchestrator.runtime.run.step_run import Executors
 from orchestrator.runtime.steps import questions
 from orchestrator.runtime.steps.error_handlers import handle_error
 from orchestrator.runtime.steps.groups import GroupRun
+from orchestrator.runtime.steps.large_ends import encode_end
 from orchestrator.runtime.steps.loops import ForEachRun, RepeatRun
 from orchestrator.runtime.steps.output_checks import check_value, checked_call
 from orchestrator.runtime.steps.pipelines import SubPipelineRun
@@ -37,6 +38,7 @@ EXECUTORS: Final = Executors(
         Approve: questions.approve,
         Wait: questions.wait,
     },
+    encode=encode_end,
     handle_error=handle_error,
     check_value=check_value,
     checked_call=checked_call,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from orchestrator.expressions import Entity, Reference
+    from orchestrator.expressions.values import Value
     from orchestrator.plan.model import Plan
     from orchestrator.plan.steps import SubPipeline
     from orchestrator.runtime.run.run_graph import Frame
@@ -196,6 +198,32 @@ class SubPipelineRun:
             run.fail(failure.without_error())
 
 
+def check_outputs_of(plan: Plan, step: str, entity: Entity, scope: BlockScope) -> None:
+    """Evaluate the outputs of a pipeline that are only the result of one step, when that step ends.
+
+    Raises:
+        StepError: One could not be evaluated at the end of the pipeline either: the result is too large.
+    """
+    inner = scope.child({})
+    inner.enter(step, entity)
+    for name, output in plan.outputs.items():
+        templates = list(output.value.templates())
+        if all(each.is_lookup and all(_is_of(step, found) for found in each.references) for each in templates):
+            _evaluated(name, output.value, inner)
+
+
+def _is_of(step: str, read: Reference) -> bool:
+    return read.name == step or (read.name == "steps" and read.path[:1] == (step,))
+
+
+def _evaluated(name: str, value: Value, scope: BlockScope) -> Any:
+    try:
+        return value.evaluate(scope.scope)
+    except StepError as error:
+        error.message = f"output `{name}`: {error.message}"
+        raise
+
+
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
     """Evaluate the declared outputs and validate their types; an output may always be null.
 
@@ -204,11 +232,7 @@ def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
     """
     values = {}
     for name, output in plan.outputs.items():
-        try:
-            value = values[name] = output.value.evaluate(scope.scope)
-        except StepError as error:
-            error.message = f"output `{name}`: {error.message}"
-            raise
+        value = values[name] = _evaluated(name, output.value, scope)
         problems = type_mismatches(value, output.type) if value is not None and output.type.kind != "any" else ()
         if problems:
             raise StepError(

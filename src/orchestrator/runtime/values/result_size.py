@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import make_private_directory, open_private
+from orchestrator.text.json_pieces import json_pieces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ def too_large(output: Any, *, step: str, run_id: str, directory: Path, most: int
     file = directory / ".orchestrator" / "results" / run_id / f"{name}.json"
     try:
         make_private_directory(file.parent)
-        with open(os.fspath(file), "w", encoding="utf-8", opener=open_private) as out:
-            json.dump(output, out, ensure_ascii=True)
+        with open(os.fspath(file), "w", encoding="utf-8", errors="backslashreplace", opener=open_private) as out:
+            out.writelines(json_pieces(output))
         where = f"the full result is in {file}"
     except OSError as error:
         where = f"it could not be saved to {file}: {(error.strerror or str(error)).lower()}"

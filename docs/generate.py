@@ -17,6 +17,7 @@ import typer
 from api_page import api_page
 from architecture_page import PAGE as ARCHITECTURE
 from architecture_page import architecture_page
+from http_page import http_page, openapi_json
 
 import orchestrator
 from orchestrator.cli.app import COMMANDS, build
@@ -44,7 +45,7 @@ GROUPS = {
     "6": "Inputs of a run",
     "7": "Failures of a step",
     "8": "Runs and the store",
-    "9": "Installation and configuration",
+    "9": "Installation, configuration and servers",
 }
 
 
@@ -57,6 +58,8 @@ def tracked_pages() -> dict[Path, str]:
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "api.md": api_page(),
+        REFERENCE / "http.md": http_page(),
+        REFERENCE / "openapi.json": openapi_json(),
         ARCHITECTURE: architecture_page(),
         DECISIONS / "README.md": decisions_page(),
         **exports_stubs(),

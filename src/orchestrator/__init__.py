@@ -56,6 +56,7 @@ _EXPORTS = {
         "OrchestratorError",
         "PermissionDenied",
         "RecordingMissing",
+        "RequestError",
         "RunCancelled",
         "RunError",
         "RunFailed",

@@ -28,6 +28,7 @@
     │   ├── RunPaused
     │   ├── RunOwned                  .owner
     │   └── RunNotResumable
+    ├── RequestError                  .status
     └── StoreError                    .url
         ├── StoreUnavailable
         └── LeaseLost
@@ -452,6 +453,24 @@ class RunNotResumable(RunError):
     """The run cannot be resumed, because of how it ended or because it has changed."""
 
     default_code = codes.RUN_NOT_RESUMABLE
+
+
+class RequestError(OrchestratorError):
+    """A server refuses a request; `status` is the HTTP status of its response."""
+
+    default_code = codes.INVALID_REQUEST
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
+        super().__init__(message, code=code, help=help, remedies=remedies)
+        self.status = status
 
 
 class StoreError(OrchestratorError):

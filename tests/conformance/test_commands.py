@@ -6,6 +6,7 @@ within this process, by the same functions that the installed command calls, but
 --detach` starts a process as ever.
 """
 
+import argparse
 import io
 import json
 import os
@@ -21,15 +22,19 @@ from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2 as httpx
 import pytest
 from pytest_httpserver import HTTPServer
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
 from orchestrator.runtime.host import assignment, batches
+from orchestrator.server.access.tokens import add_token
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer
+from tests.server.support import serving
 
 HERE = Path(__file__).parent
 UPDATE = bool(os.environ.get("UPDATE_CONFORMANCE"))
@@ -171,6 +176,8 @@ class Shell:
         if program == "rm":
             Path(words[0]).unlink()
             return ""
+        if program == "curl":
+            return requested(words)
         if self._program is not None:
             argv = [sys.executable, "-P", str(self._program), *words]
             return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
@@ -183,6 +190,24 @@ class Shell:
             else:
                 raise ValueError(f"a session knows no command `{program}`")
         return out.getvalue()
+
+
+def requested(words: list[str]) -> str:
+    """What `curl` shows of a request to the server of the session's project, which runs as long as the request."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
+    parser.add_argument("-d", dest="body")
+    options = parser.parse_args(words)
+    with serving(Path.cwd()) as (service, address):
+        token = add_token(service.credentials, "ada", ["run"])
+        headers = dict(header.replace("$TOKEN", token).split(": ", 1) for header in options.headers)
+        url = address + urlsplit(options.url).path
+        method = "GET" if options.body is None else "POST"
+        with httpx.Client() as client:
+            found = client.request(method, url, content=options.body, headers=headers).json()
+        service.credentials.remove(token.split("_")[1])
+    return json.dumps(found, indent=2) + "\n"
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=name_of)
@@ -206,7 +231,9 @@ def test_a_session_prints_what_it_says(
         if line.startswith("$ "):
             lines += normal(shell(line.removeprefix("$ "))).splitlines()
     session = "\n".join(lines) + "\n"
-    assert f"[{path.parent.name}]" in session, "the session shows the code that it is about"
+    assert f"[{path.parent.name}]" in session or f'"{path.parent.name}"' in session, (
+        "the session shows the code that it is about"
+    )
     if UPDATE:
         path.write_text(session, encoding="utf-8")
     assert session == path.read_text(encoding="utf-8")

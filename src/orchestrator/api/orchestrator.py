@@ -188,7 +188,10 @@ class Orchestrator:
         pipeline: str | None = None,
         batch: str | None = None,
         since: float | datetime | None = None,
+        until: float | datetime | None = None,
         labels: Iterable[str] = (),
+        text: str = "",
+        before: str | None = None,
     ) -> list[RunStatus]:
         """Return the newest runs first.
 
@@ -198,7 +201,10 @@ class Orchestrator:
             pipeline: only runs of the pipeline with this id.
             batch: only runs of this batch.
             since: only runs that were created at this time or later (seconds since the epoch, or a `datetime`).
+            until: only runs that were created before this time.
             labels: only runs that have all of these labels.
+            text: only runs with this text in the id of their pipeline, at the beginning of their id, or as a label.
+            before: only runs that were created before the run with this id: the last one of the previous page.
 
         Raises:
             ConfigurationError: The state is unknown, or `limit` is not above 0.
@@ -208,8 +214,9 @@ class Orchestrator:
         positive("limit", limit)
         if not self.backend.has_store():
             return []
-        moment = since.timestamp() if isinstance(since, datetime) else since
-        wanted = RunFilter(state, pipeline, batch, moment, several("labels", labels))
+        wanted = RunFilter(
+            state, pipeline, batch, _moment(since), _moment(until), text, several("labels", labels), before
+        )
         return self.backend.store.list(limit=limit, wanted=wanted)
 
     def list_batches(self, *, limit: int = 50) -> list[BatchStatus]:
@@ -377,3 +384,8 @@ class Orchestrator:
 
     def _plan_for(self, run: Run, pipeline: Source | Pipeline) -> Plan:
         return (pipeline if isinstance(pipeline, Pipeline) else self.compile_for(run.id, pipeline)).plan
+
+
+def _moment(time: float | datetime | None) -> float | None:
+    """Return a time in seconds since the epoch."""
+    return time.timestamp() if isinstance(time, datetime) else time

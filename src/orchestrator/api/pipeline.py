@@ -16,6 +16,7 @@ from orchestrator.api.arguments import flag, inputs_of, positive, several, valid
 from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
+from orchestrator.api.start_key import checked_key, start_once
 from orchestrator.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class Pipeline:
         refresh: Iterable[str] | None = None,
         labels: Iterable[str] | None = None,
         by: str | None = None,
+        key: str | None = None,
     ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
@@ -171,6 +173,8 @@ class Pipeline:
                 means all steps within it, one without numbers (`translate.draft`) all items.
             labels: words by which its runs can be found: `list_runs(labels=...)`.
             by: recorded as who started its runs; by default, the current user.
+            key: what a caller chooses for one run, such as the number of an order: of all starts with this key within
+                24 hours, in all processes, only the first one starts a run, and the others return that run.
 
         Raises:
             ConfigurationError: A number is not above 0.
@@ -187,6 +191,7 @@ class Pipeline:
             refresh=self.options.refresh if refresh is None else frozenset(several("refresh", refresh)),
             labels=self.options.labels if labels is None else several("labels", labels),
             by=self.options.by if by is None else giver(by),
+            key=self.options.key if key is None else checked_key(key),
         )
         require_shared(self.plan, options.refresh)
         return Pipeline(self.backend, self.plan, self.diagnostics, options)
@@ -217,8 +222,7 @@ class Pipeline:
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """Start a run in the background of this process, and return immediately."""
         bound = self.bind(inputs_of(inputs, kwargs))
-        execution = self.backend.call(self.backend.engine.start(self.plan, bound, self.options, by=self._by))
-        return Run(self.backend, execution.run_id, execution)
+        return self.backend.call(self._begun(bound))
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`, on the current event loop. Cancelling the caller cancels the run."""
@@ -238,9 +242,14 @@ class Pipeline:
 
     async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """As `start`, on the current event loop, which must keep running until the run has ended."""
-        bound = self.bind(inputs_of(inputs, kwargs))
-        execution = await self.backend.engine.start(self.plan, bound, self.options, by=self._by)
-        return Run(self.backend, execution.run_id, execution)
+        return await self._begun(self.bind(inputs_of(inputs, kwargs)))
+
+    async def _begun(self, bound: Bound) -> Run:
+        """Start a run on the current event loop, or return the one that was started with the same key."""
+        if self.options.key is None:
+            execution = await self.backend.engine.start(self.plan, bound, self.options, by=self._by)
+            return Run(self.backend, execution.run_id, execution)
+        return await start_once(self.backend, self.plan, bound, self.options, by=self._by, key=self.options.key)
 
     def map(
         self,

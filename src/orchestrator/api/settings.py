@@ -105,6 +105,10 @@ def _loaders(file: ProjectFile) -> Iterator[Callable[[Path], object]]:
         from orchestrator.models.calls.project_budget import ProjectBudget
 
         yield ProjectBudget.load
+    if file.has("serve"):
+        from orchestrator.config.tables.serve import ServeSection
+
+        yield lambda directory: ProjectFile.load(directory).read(ServeSection)
     if file.has("mcp"):
         from orchestrator.tools.mcp.settings import load_servers
 

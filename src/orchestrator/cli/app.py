@@ -13,7 +13,7 @@ from orchestrator.cli.maintain.completion import INSTALLING, PROGRAMS, attach, p
 from orchestrator.cli.options.usage_errors import CliCommand, command_group
 
 GROUPS: Final = {
-    "Run": {"run": "run.run", "map": "run.map"},
+    "Run": {"run": "run.run", "map": "run.map", "serve": "run.serve"},
     "Inspect": {
         "runs": "inspect.runs",
         "batches": "inspect.runs",
@@ -47,6 +47,7 @@ GROUPS: Final = {
     "Maintain": {
         "doctor": "maintain.doctor",
         "keys": "maintain.keys",
+        "tokens": "maintain.tokens",
         "store": "maintain.store",
         "prune": "maintain.store",
     },

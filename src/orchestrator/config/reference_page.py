@@ -9,6 +9,7 @@ from orchestrator.config.tables.base import table_in
 from orchestrator.config.tables.mcp import McpSection
 from orchestrator.config.tables.models import BudgetSection, LimitSection, ModelSection
 from orchestrator.config.tables.run import PermissionSection, RunSection
+from orchestrator.config.tables.serve import ServeSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ SECTIONS: tuple[type[Section], ...] = (
     LimitSection,
     BudgetSection,
     McpSection,
+    ServeSection,
 )
 
 _INTRODUCTION = """\

@@ -99,6 +99,7 @@ _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 Flag = Annotated[bool, must_be("true or false")]
 Whole = Annotated[int, Field(ge=1), must_be("an integer of at least 1")]
+Port = Annotated[int, Field(ge=0, le=65_535), must_be("a port, from 0 to 65535")]
 Rank = Annotated[int, Field(ge=1, le=5), must_be("an integer from 1 to 5")]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False), must_be("a number of at least 0")]
 Duration = Annotated[float, BeforeValidator(_duration)]

@@ -738,7 +738,14 @@ _TABLE = (
         "stopped, and `finally` was run. The time in which a run is paused or waits for an answer does not count; "
         "the time before a crash does. A run that is resumed after it has ended has the whole time again.",
     ),
-    # --- 9xx: installation and configuration
+    Code(
+        codes.START_KEY_REUSED,
+        "key of another start",
+        "The key stands for one run: a start with the same key within 24 hours returns that run. It was used before "
+        "with another pipeline, other inputs or other options, so the caller cannot mean the same run. Nothing was "
+        "started. Choose a new key for each run.",
+    ),
+    # --- 9xx: installation, configuration and servers
     Code(
         codes.EXTRA_MISSING,
         "missing extra",
@@ -764,6 +771,40 @@ _TABLE = (
         "A function or class is registered as a tool, but its signature does not declare what a pipeline can pass. "
         "Every parameter needs a type that YAML can express, because `check` compares the pipeline with these types "
         "before anything runs. The message names the file, the line and the parameter.",
+    ),
+    Code(
+        codes.NOT_AUTHENTICATED,
+        "not authenticated",
+        "The server does not know who sends the request: it has no token, or one that is unknown, expired or revoked. "
+        "Send a token as `Authorization: Bearer TOKEN`, or log in on the page. A server on the same machine writes its "
+        "first token to a file that the command reads by itself; `orchestrator tokens add` makes further ones.",
+    ),
+    Code(
+        codes.SCOPE_MISSING,
+        "missing scope",
+        "The token is valid, but does not permit this. The scopes are `read` (see pipelines and runs), `run` (start "
+        "and control them), `answer` (answer questions) and `admin` (everything, also pipelines that the request "
+        "contains). `orchestrator tokens list` shows the scopes of each token.",
+    ),
+    Code(
+        codes.REQUEST_REFUSED,
+        "request refused",
+        "The server refuses the request because of its origin, its size or its own state: the `Host` is not one of the "
+        "server's names, a page of another site sent it, the body is over the limit, there were too many failed "
+        "logins, the server executes as many runs as it may, or it is shutting down. Nothing was done. Names, "
+        "origins and `max_runs` are set in `[serve]` of `orchestrator.toml`.",
+    ),
+    Code(
+        codes.INVALID_REQUEST,
+        "invalid request",
+        "The request is not what the server's API describes: its body is not JSON, a field is unknown or has the wrong "
+        "type, or the path does not exist. Nothing was done. The description of the API is at `/v1/openapi.json`.",
+    ),
+    Code(
+        codes.NOT_SERVED,
+        "pipeline not served",
+        "The server offers no pipeline with this name. It offers the files in the directories that `[serve]` of "
+        "`orchestrator.toml` lists. A pipeline that the request contains can only be started with the scope `admin`.",
     ),
     Code(
         codes.INTERNAL_ERROR,

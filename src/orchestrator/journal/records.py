@@ -35,13 +35,20 @@ _LABEL = "label:"
 
 
 class RunFilter(Struct, frozen=True):
-    """Selects runs that match every given criterion. `since` in seconds since the epoch."""
+    """Selects runs that match every given criterion. `since` and `until` in seconds since the epoch.
+
+    `text` is part of the pipeline's id, the beginning of a run's id, or a label. `before` is the id of a run: only
+    those that were created before it, whether or not it still exists.
+    """
 
     state: RunState | None = None
     pipeline: str | None = None
     batch: str | None = None
     since: float | None = None
+    until: float | None = None
+    text: str = ""
     labels: tuple[str, ...] = ()
+    before: str | None = None
 
 
 class BatchStatus(Struct, frozen=True):

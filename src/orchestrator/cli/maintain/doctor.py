@@ -27,6 +27,7 @@ OLDEST_PYTHON: Final = (3, 11)
 OLDEST_SQLITE: Final = (3, 35)
 EXTRAS: Final = {
     "data": ("polars", "the `data` tool reads and transforms tables"),
+    "server": ("fastapi", "`orchestrator serve` can share runs over HTTP"),
     "postgres": ("psycopg", "runs can be stored in PostgreSQL"),
 }
 

@@ -26,6 +26,14 @@ def run(
     input: common.InputOption = None,
     inputs: common.InputsOption = None,
     label: common.LabelOption = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="TEXT",
+            help="Start one run for this key within 24 hours; repeated commands return that run.",
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
     record: Annotated[
         Path | None,
@@ -68,13 +76,14 @@ def run(
             raise typer.Exit
         if detach:
             labels = [word for each in label or () for word in ("--label", each)]
-            words = ["run", str(file), *labels, *model_source.words(), *options.words()]
+            keyed = ["--key", key] if key is not None else []
+            words = ["run", str(file), *labels, *keyed, *model_source.words(), *options.words()]
             raise typer.Exit(_detach(words, values, options.display))
         model_source.hide(pipeline.inputs, values)
         if not options.quiet:
             warn(pipeline)
         with _log(announce) as log, only_data(), counted_interrupts() as interrupts:
-            started = pipeline.with_options(labels=label).start(values)
+            started = pipeline.with_options(labels=label, key=key).start(values)
             if announce is not None:
                 from orchestrator.cli.run.background import announce as announce_to
 

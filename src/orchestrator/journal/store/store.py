@@ -21,9 +21,11 @@ from orchestrator.journal.store import blob_store, leases, result_cache, retenti
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.credential_store import CredentialStore
 from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
 from orchestrator.journal.store.queries.event_ranges import of_run
+from orchestrator.journal.store.start_keys import StartKeys
 from orchestrator.journal.store.stored_data import stored_object
 from orchestrator.journal.store.tables import commands, durations, runs
 
@@ -51,6 +53,8 @@ class Store:
         self.database = database
         self._keys: dict[str, int] = {}
         self.feeds = Feeds(database, self._feed_page)
+        self.credentials = CredentialStore(database)
+        self.start_keys = StartKeys(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:

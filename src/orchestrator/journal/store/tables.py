@@ -163,3 +163,28 @@ spending = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("requests", BigInteger, nullable=False),
 )
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Text, primary_key=True),  # the part of a token that may be shown
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # of the secret part: nobody who reads the store can log in
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("parent", Text),  # the credential that this one was made with, and is revoked with
+)
+Index(None, credentials.c.kind, credentials.c.name)
+Index(None, credentials.c.parent)
+
+start_keys = Table(
+    "start_keys",
+    metadata,
+    Column("key", Text, primary_key=True),  # what a client chose, so that a request that it repeats starts one run
+    Column("fingerprint", Text, nullable=False),  # of the request
+    Column("run_id", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+Index(None, start_keys.c.at)

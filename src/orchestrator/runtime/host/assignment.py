@@ -77,7 +77,13 @@ class Assignment(Struct, frozen=True):
 
 
 def new_run(
-    plan: Plan, inputs: Bound, redactor: Redactor, options: Options, origin: Mapping[str, Any], now: float
+    plan: Plan,
+    inputs: Bound,
+    redactor: Redactor,
+    options: Options,
+    origin: Mapping[str, Any],
+    now: float,
+    run_id: str | None = None,
 ) -> NewRun:
     """Return the record of a new run; `origin` is what its process has that another one would lack."""
     recorded: dict[str, Any] = {
@@ -91,7 +97,7 @@ def new_run(
     if origin:
         recorded["origin"] = dict(origin)
     return NewRun(
-        run_id=new_run_id(),
+        run_id=run_id or new_run_id(),
         pipeline=plan.id,
         name=plan.name,
         source_name=plan.source_name,
@@ -117,11 +123,12 @@ def new_assignment(
     permissions: Permissions,
     ledgers: tuple[Ledger, ...] = (),
     by: str = "",
+    run_id: str | None = None,
 ) -> tuple[NewRun, Assignment]:
-    """Return the record and the assignment of a new run."""
+    """Return the record and the assignment of a new run, by default with a new id."""
     require_shared(plan, options.refresh)
     redactor = Redactor(inputs.secrets, secrets.token_hex(3))
-    new = new_run(plan, inputs, redactor, options, origin, time.time())
+    new = new_run(plan, inputs, redactor, options, origin, time.time(), run_id)
     return new, assign(plan, inputs, redactor, new.now, options, permissions=permissions, ledgers=ledgers, by=by)
 
 

@@ -87,6 +87,11 @@ class Engine:
         live = self._live.get(run_id)
         return live[0] if live is not None and not live[0].done else None
 
+    @property
+    def active_runs(self) -> int:
+        """How many runs are executed here now."""
+        return len(self._live)
+
     def obeys(self, run_id: str) -> bool:
         """Whether the run is executed here, and not past everything that a command could change."""
         execution = self.execution(run_id)
@@ -106,14 +111,25 @@ class Engine:
         batch: tuple[str, int] | None = None,
         ledgers: tuple[Ledger, ...] = (),
         by: str = "",
+        run_id: str | None = None,
     ) -> Execution:
         """Record a new run and begin to execute it on the current event loop.
 
         It may be a row of a batch; `ledgers` hold what it may spend together with others.
+
+        Raises:
+            RunError: ORC802, there is a run with the id `run_id`.
         """
         with garbage.collected_less():
             new, assignment = new_assignment(
-                plan, inputs, options, origin=self._origin, permissions=self.permissions, ledgers=ledgers, by=by
+                plan,
+                inputs,
+                options,
+                origin=self._origin,
+                permissions=self.permissions,
+                ledgers=ledgers,
+                by=by,
+                run_id=run_id,
             )
             if batch is not None:
                 new = replace(new, batch=batch[0], row=batch[1])

@@ -18,7 +18,7 @@ class Options(Struct, frozen=True):
 
     Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
     results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
-    Runs are found by `labels`. `by` is who starts them.
+    Runs are found by `labels`. `by` is who starts them. Of all starts with one `key`, one starts a run.
     """
 
     max_parallel: int | None = None
@@ -29,3 +29,4 @@ class Options(Struct, frozen=True):
     labels: tuple[str, ...] = ()
     sizes: ResultSizes = USUAL
     by: str | None = None
+    key: str | None = None

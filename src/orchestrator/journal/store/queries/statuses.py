@@ -112,6 +112,20 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield runs.c.batch == wanted.batch
     if wanted.since is not None:
         yield runs.c.created_at >= wanted.since
+    if wanted.until is not None:
+        yield runs.c.created_at < wanted.until
+    if wanted.text:
+        text = storable(wanted.text)
+        labelled = sa.select(labels.c.run).where(labels.c.label == text)
+        yield sa.or_(
+            runs.c.pipeline.contains(text, autoescape=True),
+            runs.c.run_id.startswith(text, autoescape=True),
+            runs.c.key.in_(labelled),
+        )
+    if wanted.before is not None:
+        before = storable(wanted.before)
+        key = sa.select(runs.c.key).where(runs.c.run_id == before).scalar_subquery()
+        yield sa.or_(runs.c.key < key, sa.and_(key.is_(None), runs.c.run_id < before))
     for some in chunks(sorted({storable(label) for label in wanted.labels})):
         every = sa.select(labels.c.run).where(labels.c.label.in_(some))
         if len(some) > 1:

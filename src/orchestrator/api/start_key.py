@@ -1,0 +1,78 @@
+"""Starting one run for a key, however often a caller asks for it: after a lost answer, or in two processes at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from orchestrator import codes, runtime
+from orchestrator.api.arguments import instance
+from orchestrator.api.run import Run
+from orchestrator.errors import ConfigurationError, RunError
+from orchestrator.runtime.ids import new_run_id
+
+if TYPE_CHECKING:
+    from orchestrator.api.backend import Backend
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime import Bound
+    from orchestrator.runtime.host.options import Options
+
+KEPT_SECONDS: Final = 86_400.0
+"""How long a key stands for its run."""
+
+_LONGEST: Final = 255
+
+
+def checked_key(key: str) -> str:
+    """Return a key that can be used.
+
+    Raises:
+        ConfigurationError: It is no text, empty, or too long.
+    """
+    instance("key", key, str, 'key="order-17"')
+    if not key.strip() or len(key) > _LONGEST:
+        raise ConfigurationError(
+            f"`key` has {len(key):,} characters", help=f"use a key of 1 to {_LONGEST} characters, such as an id"
+        )
+    return key
+
+
+async def start_once(backend: Backend, plan: Plan, bound: Bound, options: Options, *, by: str, key: str) -> Run:
+    """Start a run on the current event loop, or return the run that was started with the same key.
+
+    The id of the run is recorded with the key before the run is created. If this process ends in between, the next
+    start with the key creates the run.
+
+    Raises:
+        RunError: ORC820, the key was used for another pipeline, other inputs or other options.
+    """
+    fingerprint = _fingerprint(plan, bound, options)
+    keys = backend.store.start_keys
+    claimed = await runtime.in_thread(lambda: keys.claim(key, fingerprint, new_run_id(), kept=KEPT_SECONDS))
+    if claimed.fingerprint != fingerprint:
+        raise RunError(
+            f"the key `{key}` was used to start run `{claimed.run_id}` with another pipeline, inputs or options",
+            run_id=claimed.run_id,
+            code=codes.START_KEY_REUSED,
+            help="choose a new key for each run",
+        )
+    try:
+        execution = await backend.engine.start(plan, bound, options, by=by, run_id=claimed.run_id)
+    except RunError as error:
+        if error.code != codes.RUN_ID_TAKEN:
+            raise
+        return Run(backend, claimed.run_id)
+    return Run(backend, claimed.run_id, execution)
+
+
+def _fingerprint(plan: Plan, bound: Bound, options: Options) -> str:
+    """Return a digest of what is started. Secrets do not count: a digest would give them away to guessing."""
+    budget = options.budget
+    parts = {
+        "plan": plan.digest,
+        "inputs": {name: value for name, value in bound.values.items() if name not in bound.secrets},
+        "options": [options.max_parallel, options.timeout, options.cache, sorted(options.refresh), options.labels],
+        "budget": None if budget is None else [budget.usd, budget.tokens, budget.requests],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""The token that a server makes for its own machine, which commands there find by themselves."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.server.access.tokens import create_token, verified
+
+if TYPE_CHECKING:
+    from orchestrator.journal.store.credential_store import CredentialStore
+
+LOGIN_SECONDS: Final = 600.0
+"""How long the link works with which a browser is logged in."""
+
+_LONGEST: Final = 200
+
+
+def token_file(directory: Path) -> Path:
+    """Return the file with the token of the server of a project, which only its user can read."""
+    return directory / ".orchestrator" / "server-token"
+
+
+def read_token(directory: Path) -> str | None:
+    """Return the token of the server of a project; None if none has been started here."""
+    try:
+        return token_file(directory).read_text(encoding="ascii")[:_LONGEST].strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def ensure_token(store: CredentialStore, directory: Path) -> str:
+    """Return the token of this machine, made now if there is none that is valid.
+
+    Raises:
+        ConfigurationError: It cannot be written to its file.
+    """
+    known = read_token(directory)
+    if known is not None and verified(store, known, "token") is not None:
+        return known
+    name = _owner_name()
+    for credential in store.list("token"):
+        if credential.name == name:  # its secret is lost
+            store.remove(credential.id)
+    token = create_token(store, name, ["admin"])
+    path = token_file(directory)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{token}\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the token of this machine cannot be written to {path}: {error.strerror or error}",
+            help="make the directory writable",
+        ) from error
+    return token
+
+
+def login_token(store: CredentialStore, token: str) -> str:
+    """Return a token that logs one browser in, once, as the owner of another token."""
+    credential = verified(store, token, "token")
+    if credential is None:
+        raise ConfigurationError("the token of this machine was revoked", help="restart the server")
+    return create_token(store, credential.name, ["admin"], kind="login", lifetime=LOGIN_SECONDS, parent=credential.id)
+
+
+def _owner_name() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "owner"
+    return f"{user}@{socket.gethostname()}"

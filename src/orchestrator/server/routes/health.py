@@ -1,0 +1,27 @@
+"""Whether the server answers, and whether it can do its work: for load balancers and supervisors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from orchestrator.distribution import VERSION
+from orchestrator.server.routes.parameters import PROBLEMS, ServiceDependency
+from orchestrator.server.schemas.access import HealthView
+
+router = APIRouter(tags=["health"], responses=PROBLEMS)
+
+
+@router.get("/healthz", response_model=HealthView)
+async def is_alive() -> Any:
+    """Answer as long as the server runs."""
+    return {"status": "ok", "version": VERSION}
+
+
+@router.get("/readyz", response_model=HealthView)
+def is_ready(service: ServiceDependency) -> Any:
+    """Answer if the server can start runs: its store can be read, and it is not being stopped."""
+    service.refuse_while_draining()
+    service.orchestrator.list_runs(limit=1)
+    return {"status": "ok", "version": VERSION}

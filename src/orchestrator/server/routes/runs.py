@@ -1,0 +1,237 @@
+"""Starting runs, and reading their status, results, steps and reasons."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from orchestrator import codes
+from orchestrator.api.run import Run
+from orchestrator.errors import OrchestratorError, RunError
+from orchestrator.history.step_outline import outline_of
+from orchestrator.journal import RunStatus
+from orchestrator.journal.events import RunState
+from orchestrator.server.access.caller import Caller, Reader, Runner, require
+from orchestrator.server.adoption import HOSTED
+from orchestrator.server.routes.parameters import (
+    PROBLEMS,
+    LimitQuery,
+    RunDependency,
+    ServiceDependency,
+    WaitQuery,
+    budget_from,
+)
+from orchestrator.server.schemas.runs import (
+    ResultView,
+    RunPage,
+    RunView,
+    StartBody,
+    StartedRun,
+    StepList,
+    StepView,
+    WhyView,
+)
+from orchestrator.server.service import Service
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"], responses=PROBLEMS)
+
+StepPath = Annotated[str, Path(max_length=2_000, description="The path of a step, such as `draft` or `loop[2].draft`.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=StartedRun,
+    responses={200: {"model": StartedRun, "description": "The run has ended."}},
+)
+async def start_run(
+    body: StartBody,
+    request: Request,
+    response: Response,
+    caller: Runner,
+    service: ServiceDependency,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=200,
+            description="Chosen by the client: of all requests with one key within 24 hours, one starts a run, and all "
+            "return it.",
+        ),
+    ] = None,
+    wait: WaitQuery = 0,
+) -> Any:
+    """Start a run. The response is sent when it is recorded, or with `wait` when it has ended.
+
+    With `Idempotency-Key`, a request can be repeated after a lost response without starting a second run.
+    """
+    if body.source is not None:
+        require(caller, "admin")
+    run = await run_in_threadpool(_start, service, body, caller, key)
+    response.headers["location"] = f"/v1/runs/{run.id}"
+    return await _waited(run, wait, response)
+
+
+def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -> Run:
+    service.refuse_if_full()
+    pipeline = service.chosen(body.pipeline, body.source).with_options(
+        max_parallel=body.max_parallel,
+        timeout=body.timeout,
+        budget=budget_from(body.budget),
+        cache=body.cache,
+        labels=[*body.labels, HOSTED],
+        by=caller.by,
+        key=None if key is None else f"{caller.name}:{key}",
+    )
+    return pipeline.start(body.inputs)
+
+
+async def _waited(run: Run, wait: float, response: Response) -> dict[str, Any]:
+    status = await run.astatus()
+    if wait:
+        try:
+            status = await run.wait_async(timeout=wait)
+        except TimeoutError:
+            status = await run.astatus()
+    outputs = None
+    if wait and status.ended:
+        response.status_code = 200
+        if status.state == "succeeded":
+            outputs = dict((await run.asnapshot()).outputs)
+    return {"run": status.to_dict(), "outputs": outputs}
+
+
+@router.get("", response_model=RunPage)
+def list_runs(
+    caller: Reader,
+    service: ServiceDependency,
+    state: Annotated[RunState | None, Query(description="Only runs in this state.")] = None,
+    pipeline: Annotated[
+        str | None, Query(max_length=500, description="Only runs of the pipeline with this id.")
+    ] = None,
+    label: Annotated[list[str] | None, Query(description="Only runs with all of these labels.")] = None,
+    batch: Annotated[str | None, Query(max_length=100, description="Only runs of this batch.")] = None,
+    since: Annotated[
+        float | None, Query(description="Only runs created at this time or later, in seconds since the epoch.")
+    ] = None,
+    until: Annotated[float | None, Query(description="Only runs created before this time.")] = None,
+    text: Annotated[
+        str, Query(max_length=200, description="Part of a pipeline's id, the beginning of a run's id, or a label.")
+    ] = "",
+    before: Annotated[str | None, Query(max_length=100, description="`next` of the previous page.")] = None,
+    limit: LimitQuery = 50,
+) -> Any:
+    """List runs, newest first, one page at a time."""
+    found = service.orchestrator.list_runs(
+        state=state,
+        pipeline=pipeline,
+        batch=batch,
+        since=since,
+        until=until,
+        labels=label or (),
+        text=text,
+        before=before,
+        limit=limit,
+    )
+    return {
+        "runs": [status.to_dict() for status in found],
+        "next": found[-1].run_id if len(found) == limit else None,
+    }
+
+
+@router.get("/{run_id}", response_model=RunView, responses={304: {"description": "It has not changed."}})
+def get_run(
+    run: RunDependency,
+    response: Response,
+    caller: Reader,
+    known: Annotated[
+        str | None, Header(alias="If-None-Match", description="The `ETag` of an earlier response.")
+    ] = None,
+) -> Any:
+    """Return the status of a run. Its `ETag` is the number of its newest event, and its state if that has none."""
+    status = run.status()
+    tag = entity_tag(status)
+    if known is not None and tag in (each.strip() for each in known.split(",")):
+        return Response(status_code=304, headers={"etag": tag})
+    response.headers["etag"] = tag
+    return status.to_dict()
+
+
+def entity_tag(status: RunStatus) -> str:
+    """Return the entity tag of a status. Whether an owner is alive, and waits, changes without an event."""
+    unrecorded = f"-{status.state}" if status.state in ("interrupted", "waiting") else ""
+    return f'"{status.last_seq}{unrecorded}"'
+
+
+@router.get("/{run_id}/result", response_model=ResultView)
+def get_result(run: RunDependency, caller: Reader) -> Any:
+    """Return what a run has achieved so far: its outputs if it has succeeded, else its error."""
+    found = run.snapshot()
+    return {
+        "run_id": found.run_id,
+        "state": found.state,
+        "outputs": dict(found.outputs),
+        "error": dict(found.error) if found.error is not None else None,
+        "warnings": list(found.warnings),
+        **found.spending.to_dict(),
+    }
+
+
+@router.get("/{run_id}/steps", response_model=StepList, response_model_exclude_unset=True)
+def list_steps(
+    run: RunDependency,
+    caller: Reader,
+    within: Annotated[
+        str, Query(max_length=2_000, description="Also everything inside this item of a loop, such as `translate[17]`.")
+    ] = "",
+) -> Any:
+    """List the steps of a run without their outputs. Of a long loop, only some items are listed."""
+    steps = outline_of(run.snapshot().steps, within)
+    return {"steps": [_without_output(steps.head(path).to_dict()) for path in steps]}
+
+
+@router.get("/{run_id}/steps/{path:path}", response_model=StepView)
+def get_step(path: StepPath, run: RunDependency, caller: Reader) -> Any:
+    """Return one step with its output."""
+    steps = outline_of(run.snapshot().steps, path)
+    if path not in steps:
+        raise _no_such_step(run, path)
+    return steps[path].to_dict()
+
+
+@router.get("/{run_id}/why/{path:path}", response_model=WhyView)
+def explain_step(path: StepPath, run: RunDependency, caller: Reader) -> Any:
+    """Explain why a step ran, ran again, was taken from the cache, was skipped, or waits."""
+    return run.why(path).to_dict()
+
+
+@router.get(
+    "/{run_id}/graph",
+    response_class=Response,
+    responses={200: {"content": {"image/svg+xml": {}, "text/plain": {}}, "description": "The graph."}},
+)
+def draw_run(
+    run: RunDependency,
+    caller: Reader,
+    format: Annotated[str, Query(pattern="^(svg|mermaid)$", description="`svg` or `mermaid`.")] = "svg",
+) -> Response:
+    """Draw the steps of a run with their states."""
+    svg = format == "svg"
+    return Response(run.graph("svg" if svg else "mermaid"), media_type="image/svg+xml" if svg else "text/plain")
+
+
+def _without_output(step: dict[str, Any]) -> dict[str, Any]:
+    del step["output"]
+    return step
+
+
+def _no_such_step(run: Run, path: str) -> OrchestratorError:
+    return RunError(
+        f"run `{run.id}` has no step `{path}`",
+        run_id=run.id,
+        code=codes.STEP_NOT_FOUND,
+        help="list its steps with `GET /v1/runs/{run_id}/steps`",
+    )

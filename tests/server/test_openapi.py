@@ -39,8 +39,8 @@ def test_the_description_is_up_to_date(server: tuple[Service, str]):
     assert json.loads(DESCRIPTION.read_text()) == create_api(server[0]).openapi()
 
 
-# What a schema cannot say is refused too, such as a pipeline with errors; `test_access` has requests without a token; and
-# a pipeline may be called `check`, so that `/v1/pipelines/check` allows GET too.
+# What a schema cannot say is refused too, such as a pipeline with errors; `test_access` has requests without a token;
+# and a pipeline may be called `check`, so that `/v1/pipelines/check` allows GET too.
 NOT_CHECKED = [positive_data_acceptance, ignored_auth, allow_header_conformance]
 
 

@@ -324,6 +324,13 @@ class StoreKey(Remedy, frozen=True):
     command = "keys set {provider}"
 
 
+class AddToken(Remedy, frozen=True):
+    """Make a token for a server."""
+
+    label = "make one with"
+    command = "tokens add NAME"
+
+
 class ListTools(Remedy, frozen=True):
     """List the tools, with what each does."""
 

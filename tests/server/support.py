@@ -18,7 +18,7 @@ import orchestrator as orc
 from orchestrator.config.tables.serve import ServeTable
 from orchestrator.server.access.tokens import add_token
 from orchestrator.server.first_token import read_token
-from orchestrator.server.hosting import Server
+from orchestrator.server.http_server import Server
 from orchestrator.server.service import Service
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ class ServerProcess:
         )
         assert self.process.stdout is not None
         self.said = self.process.stdout.readline()
+        while " at http" not in self.said and self.process.poll() is None:
+            self.said += self.process.stdout.readline()
         found = re.search(r"http://\S+", self.said)
         if found is None:
             self.process.kill()

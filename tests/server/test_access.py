@@ -13,7 +13,7 @@ from orchestrator.server.access.request_guard import served_names
 from orchestrator.server.access.scopes import SCOPES, parse_scopes, permitted
 from orchestrator.server.access.tokens import add_token, create_token, revoke_token, verified
 from orchestrator.server.first_token import ensure_token, read_token, token_file
-from orchestrator.server.hosting import exposure, login_link
+from orchestrator.server.http_server import exposure, login_link
 from orchestrator.server.service import Service
 from tests.server.support import Client, client_of
 

@@ -97,8 +97,8 @@ def test_a_run_with_a_secret_is_left_to_a_person(project: Path):
     server.client.json("POST", f"/v1/runs/{run}/resume", {"inputs": {"pin": "sesame-4711"}})
     with server.client.stream(run) as stream:
         assert list(stream)[-1][2]["state"] == "succeeded"
-    said = server.stop()
-    assert f"run {run} is not continued" in said
+    assert f"run {run} is not continued" in server.said
+    server.stop()
 
 
 def test_the_first_start_makes_a_token_and_prints_a_link_that_logs_in(project: Path):

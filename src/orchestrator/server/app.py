@@ -20,7 +20,7 @@ from orchestrator.errors import OrchestratorError, RequestError
 from orchestrator.server.access.request_guard import RequestGuard, body_too_large, served_names
 from orchestrator.server.problems import problem_response
 from orchestrator.server.routes import access, batches, control, events, health, pipelines, runs
-from orchestrator.server.schemas.base import Problem
+from orchestrator.server.schemas.base import ProblemDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         schemas = found["components"]["schemas"]
-        schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         app.openapi_schema = found

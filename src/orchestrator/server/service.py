@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import RequestError
-from orchestrator.server.access.caller import FailedLogins
+from orchestrator.server.access.failed_logins import FailedLogins
 from orchestrator.server.catalog import Catalog
 from orchestrator.server.streams import EncodedEvents
 

@@ -58,7 +58,7 @@ def serve(
     from orchestrator.errors import MissingExtra
 
     try:
-        from orchestrator.server.hosting import Server, exposure, login_link
+        from orchestrator.server.http_server import Server, exposure, login_link
         from orchestrator.server.service import Service
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in ("fastapi", "starlette", "uvicorn"):

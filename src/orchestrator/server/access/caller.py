@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Request, Security
@@ -12,6 +10,7 @@ from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.errors import RequestError
+from orchestrator.remedies import AddToken
 from orchestrator.server.access.scopes import MEANINGS, Scope, permitted
 from orchestrator.server.access.tokens import verified
 
@@ -23,11 +22,7 @@ if TYPE_CHECKING:
 
 COOKIE: Final = "orchestrator_session"
 
-_FAILURES: Final = 20
-_WINDOW: Final = 60.0
-_ADDRESSES: Final = 10_000
-
-_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token of `orchestrator tokens add`.")
+_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token of a person or a program.")
 _cookie = APIKeyCookie(
     name=COOKIE,
     auto_error=False,
@@ -48,37 +43,6 @@ class Caller(Struct, frozen=True):
     def by(self) -> str:
         """What the journal records as who gave a command."""
         return f"{self.name} from {self.address}"
-
-
-class FailedLogins:
-    """Counts failed logins by address, and refuses an address with too many of them for a while."""
-
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, list[float]] = OrderedDict()
-
-    def refuse(self, address: str) -> None:
-        """Raise RequestError if there were too many failures from an address."""
-        recent = self._recent(address)
-        if len(recent) >= _FAILURES:
-            seconds = int(_WINDOW - (time.monotonic() - recent[0])) + 1
-            raise RequestError(
-                "too many failed logins from this address",
-                status=429,
-                code=codes.REQUEST_REFUSED,
-                help=f"try again in {seconds} seconds",
-            )
-
-    def count(self, address: str) -> None:
-        """Note a failure."""
-        recent = self._recent(address)
-        self._failures[address] = [*recent, time.monotonic()]
-        self._failures.move_to_end(address)
-        while len(self._failures) > _ADDRESSES:
-            self._failures.popitem(last=False)
-
-    def _recent(self, address: str) -> list[float]:
-        since = time.monotonic() - _WINDOW
-        return [moment for moment in self._failures.get(address, ()) if moment > since]
 
 
 def identified(
@@ -112,7 +76,8 @@ def not_authenticated(message: str) -> RequestError:
         message,
         status=401,
         code=codes.NOT_AUTHENTICATED,
-        help="send `Authorization: Bearer TOKEN`; make one with: orchestrator tokens add NAME",
+        help="send `Authorization: Bearer TOKEN`",
+        remedies=[AddToken()],
     )
 
 

@@ -15,7 +15,7 @@ from orchestrator.server.service import Service
 
 MOST_PER_PAGE: Final = 500
 
-_PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     422: {"content": _PROBLEM, "description": "The request is not what this page describes, or a value is invalid."},

@@ -7,23 +7,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrator.server.access.scopes import Scope
-from orchestrator.server.schemas.base import Body, View
+from orchestrator.server.schemas.base import RequestBody, ResponseBody
 
 
-class SessionBody(Body):
+class SessionBody(RequestBody):
     """A token to log in with: one of `orchestrator tokens add`, or the one in a login link."""
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class SessionView(View):
+class SessionView(ResponseBody):
     """Who is logged in."""
 
     name: str
     scopes: list[Scope]
 
 
-class HealthView(View):
+class HealthView(ResponseBody):
     """That the server answers, and with which version."""
 
     status: Literal["ok"]

@@ -9,19 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 Json = dict[str, Any]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """What a request contains. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class View(BaseModel):
+class ResponseBody(BaseModel):
     """What a response contains. It has exactly these fields, so that the description of the API is true."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """Why a request failed (RFC 9457). `code` is stable; `orchestrator explain CODE` describes it."""
 
     model_config = ConfigDict(extra="allow")

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.server.schemas.base import Body, Json, View
+from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody
 from orchestrator.server.schemas.runs import RunView
 
 
-class CheckBody(Body):
+class CheckBody(RequestBody):
     """A pipeline to check."""
 
     source: Annotated[str, Field(max_length=5_000_000, description="YAML text.")]
@@ -19,7 +19,7 @@ class CheckBody(Body):
     ] = None
 
 
-class DiagnosticView(View):
+class DiagnosticView(ResponseBody):
     """One problem of a pipeline. Lines and columns count from 1."""
 
     code: str
@@ -37,14 +37,14 @@ class DiagnosticView(View):
     remedies: list[Json]
 
 
-class CheckView(View):
+class CheckView(ResponseBody):
     """What a check found: every problem, in one pass."""
 
     ok: bool = Field(description="Whether no diagnostic is an error.")
     diagnostics: list[DiagnosticView]
 
 
-class PipelineSummary(View):
+class PipelineSummary(ResponseBody):
     """A pipeline that the server offers. One with errors cannot be started."""
 
     name: str = Field(description="The path of its file below its directory, without the ending.")
@@ -57,7 +57,7 @@ class PipelineSummary(View):
     inputs: Json = Field(description="The JSON Schema of its inputs.")
 
 
-class PipelineList(View):
+class PipelineList(ResponseBody):
     """All pipelines that the server offers, by name."""
 
     pipelines: list[PipelineSummary]

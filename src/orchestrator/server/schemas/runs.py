@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orchestrator.journal.events import EventType, RunState, StepState
-from orchestrator.server.schemas.base import Body, Json, View
+from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class BudgetBody(Body):
+class BudgetBody(RequestBody):
     """What a run may spend on models. Without a number there is no limit of that kind."""
 
     usd: Annotated[float | None, Field(ge=0, description="US dollars.")] = None
@@ -20,7 +20,7 @@ class BudgetBody(Body):
     requests: Annotated[int | None, Field(ge=1, description="Calls of models.")] = None
 
 
-class StartBody(Body):
+class StartBody(RequestBody):
     """A run to start: of a pipeline that the server offers, or of the YAML in the request (scope `admin`)."""
 
     pipeline: Annotated[str | None, Field(description="The name of a pipeline, as `GET /v1/pipelines` lists it.")] = (
@@ -37,19 +37,19 @@ class StartBody(Body):
     cache: Annotated[bool | None, Field(description="False: neither read nor write cached results.")] = None
 
 
-class PauseBody(Body):
+class PauseBody(RequestBody):
     """Pause a run."""
 
     now: Annotated[bool, Field(description="Stop running steps too; they run again when the run is resumed.")] = False
 
 
-class CancelBody(Body):
+class CancelBody(RequestBody):
     """Cancel a run."""
 
     reason: Annotated[str, Field(max_length=1_000, description="Recorded with the run.")] = ""
 
 
-class ResumeBody(Body):
+class ResumeBody(RequestBody):
     """Resume a run, also with an edited pipeline or a larger budget."""
 
     inputs: Annotated[
@@ -62,28 +62,28 @@ class ResumeBody(Body):
     budget: BudgetBody | None = None
 
 
-class RetryBody(Body):
+class RetryBody(RequestBody):
     """Run a step again, with all that depends on it."""
 
     step: Annotated[str, Field(min_length=1, description="Its path, such as `draft` or `translate[17].draft`.")]
     inputs: Annotated[Json, Field(default_factory=dict, description="The run's secrets.")]
 
 
-class ForkBody(Body):
+class ForkBody(RequestBody):
     """Start a new run that shares the results of another one."""
 
     step: Annotated[str, Field(min_length=1, description="The path of the first step that is not shared.")]
     inputs: Annotated[Json, Field(default_factory=dict, description="The inputs that differ, and the secrets.")]
 
 
-class AnswerBody(Body):
+class AnswerBody(RequestBody):
     """Answer the question of a step."""
 
     step: Annotated[str, Field(min_length=1, description="The path of the step that asks.")]
     value: Annotated[Any, Field(description="The answer; of an approval true, false or an object.")]
 
 
-class StepActivity(View):
+class StepActivity(ResponseBody):
     """A step that runs or waits now. Times in seconds."""
 
     path: str
@@ -103,7 +103,7 @@ class StepActivity(View):
     answered: bool
 
 
-class UsageView(View):
+class UsageView(ResponseBody):
     """What models have used."""
 
     input: int
@@ -113,7 +113,7 @@ class UsageView(View):
     requests: int
 
 
-class RunView(View):
+class RunView(ResponseBody):
     """The status of a run. Times in seconds since the epoch, `elapsed` in seconds."""
 
     run_id: str
@@ -146,21 +146,21 @@ class RunView(View):
     damage: str = Field(description="Why the store cannot read the run; empty if it can.")
 
 
-class RunPage(View):
+class RunPage(ResponseBody):
     """Some runs, newest first."""
 
     runs: list[RunView]
     next: str | None = Field(description="Give it as `before` to receive the following runs; null: there are none.")
 
 
-class StartedRun(View):
+class StartedRun(ResponseBody):
     """A run that was started. With `wait`, as it was when it ended or when the time was over."""
 
     run: RunView
     outputs: Json | None = Field(description="What the run returned, if it succeeded while the request waited.")
 
 
-class ResultView(View):
+class ResultView(ResponseBody):
     """What a run has achieved so far: its outputs if it succeeded."""
 
     run_id: str
@@ -175,7 +175,7 @@ class ResultView(View):
     unpriced: int
 
 
-class StepView(View):
+class StepView(ResponseBody):
     """One step of a run. `output` is only in the response for that one step."""
 
     path: str
@@ -201,13 +201,13 @@ class StepView(View):
     unpriced: int
 
 
-class StepList(View):
+class StepList(ResponseBody):
     """The steps of a run in the file's order. Of a long loop: the first items, and those that failed or are active."""
 
     steps: list[StepView]
 
 
-class EventView(View):
+class EventView(ResponseBody):
     """One recorded fact. `seq` counts from 1 without gaps."""
 
     run_id: str
@@ -219,14 +219,14 @@ class EventView(View):
     data: Json
 
 
-class EventPage(View):
+class EventPage(ResponseBody):
     """Events in order, without gaps."""
 
     events: list[EventView]
     next: int = Field(description="Give it as `after` to receive the following events.")
 
 
-class ReasonView(View):
+class ReasonView(ResponseBody):
     """One reason for the state of a step."""
 
     kind: str
@@ -234,7 +234,7 @@ class ReasonView(View):
     at: float | None
 
 
-class WhyView(View):
+class WhyView(ResponseBody):
     """Why a step is in its state; the last reason is that of the state."""
 
     run_id: str
@@ -244,7 +244,7 @@ class WhyView(View):
     compared: Json | None
 
 
-class BatchView(View):
+class BatchView(ResponseBody):
     """A batch: a pipeline that runs once for each row."""
 
     batch: str
@@ -259,7 +259,7 @@ class BatchView(View):
     requests: int
 
 
-class BatchPage(View):
+class BatchPage(ResponseBody):
     """The newest batches, newest first."""
 
     batches: list[BatchView]

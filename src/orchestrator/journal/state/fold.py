@@ -53,7 +53,7 @@ _WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its er
 def fold(state: RunFold, event: Event, payload: Payload | None = None) -> RunFold:
     """Apply an event to `state`, in place, and return it. Unknown types change only `last_seq`.
 
-    `payload` is what the event records, if that is at hand.
+    `payload` is what the event records, if the caller has it.
     """
     if not event.seq:  # it is not recorded
         return state

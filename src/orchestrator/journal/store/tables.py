@@ -20,7 +20,7 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0004", "0005")
+REVISIONS = ("0004", "0005", "0006")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"

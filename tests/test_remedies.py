@@ -18,6 +18,7 @@ from orchestrator.diagnostics import CODES
 from orchestrator.errors import RunPaused
 from orchestrator.remedies import (
     KINDS,
+    AddToken,
     AddTools,
     AllowCommands,
     AllowHost,
@@ -101,6 +102,7 @@ CASES = {
     UpdateTest("a.test.yaml"): ("orchestrator test a.test.yaml --update", "orchestrator test a.test.yaml --update"),
     RecordAgain("make recordings"): ("make recordings", "make recordings"),
     RunInPlace(): ("orchestrator.testing.Setting(in_place=True)", "--in-place"),
+    AddToken(): ("orchestrator tokens add NAME", "orchestrator tokens add NAME"),
     ListTools(): ("orchestrator tools", "orchestrator tools"),
     AddTools(): ("orc.Orchestrator(tools=[...])", "--tools MODULE"),
     ListFilters(): ("orchestrator filters", "orchestrator filters"),

@@ -17,7 +17,7 @@ def connect_with_limit(*arguments: Any, **options: Any) -> sqlite3.Connection:
     """Connect, and set the limit, which is one of the connection."""
     connection: sqlite3.Connection = connect(*arguments, **options)
     if Path("video.mp4").exists():
-        connection.execute("PRAGMA max_page_count = 35")
+        connection.execute("PRAGMA max_page_count = 42")
     return connection
 
 

@@ -219,7 +219,6 @@ CASES = {
         ("a",),
         ("a", "a"),
         {"a": 2},
-        redone=("a",),  # the attempts are counted anew
     ),
     "finally": Case(
         f"steps: [{add('a', 1)}]\nfinally: [{add('x', 'a')}, {gate('g', 'x')}, {add('y', 'g')}]\n"

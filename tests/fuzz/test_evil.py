@@ -11,7 +11,7 @@ import pytest
 
 MEBIBYTE = 1024 * 1024
 GROWTH = 200 * MEBIBYTE
-HANG = 60.0  # seconds; only to end a process that hangs
+HANG = 600.0  # seconds; only to end a process that hangs
 
 CHILD = """
 import json, resource, sys

@@ -21,7 +21,7 @@ CredentialKind = Literal["token", "session", "login"]
 
 
 class Credential(Struct, frozen=True):
-    """What somebody proves to be: `name`, who may do what the `scopes` say. Times in seconds since the epoch.
+    """A proof of who sends a request: `name`, who may do what the `scopes` say. Times in seconds since the epoch.
 
     `id` is no secret. `parent` is the id of the credential that it was made with; revoking that one revokes both.
     """
@@ -76,7 +76,7 @@ class CredentialStore:
     def remove(self, id: str) -> bool:
         """Remove a credential and those that were made with it; return whether this call removed it.
 
-        Of several processes that remove the same one, exactly one is told so.
+        Of several processes that remove the same one, exactly one receives true.
         """
         with self._database.write() as connection:
             connection.execute(credentials.delete().where(credentials.c.parent == id))

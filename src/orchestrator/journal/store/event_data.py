@@ -1,7 +1,7 @@
 """The data of an event as they are stored: JSON in which large values are references to blobs.
 
 A large value is one blob wherever it is recorded: as a step's result, in the result of what contains the step, in the
-run's outputs. So the large fields of an object are blobs of their own, at any depth of objects.
+run's outputs. So the large fields of an object are separate blobs, at any depth of objects.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class _Encoder:
 
 
 def _is_split(fields: Mapping[str, Any]) -> bool:
-    """Return whether the large fields of an object are blobs of their own: if what remains of it is small."""
+    """Return whether the large fields of an object are separate blobs: if what remains of it is small."""
     rest, found = 2, False
     for key, value in fields.items():
         size = weight(value, LIMIT + 1)

@@ -170,7 +170,7 @@ credentials = Table(
     Column("id", Text, primary_key=True),  # the part of a token that may be shown
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("digest", Text, nullable=False),  # of the secret part: nobody who reads the store can log in
+    Column("digest", Text, nullable=False),  # of the secret part: reading the store lets no one log in
     Column("scopes", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),

@@ -94,8 +94,8 @@ class Attempts:
         node, work = run.node, run.node.step.work
         if not isinstance(work, ToolCall):
             raise TypeError("only tool calls have attempts")
-        if node.step.on_resume != "rerun":  # a process that resumes the run must know that it was begun
-            await run.context.log.commit()
+        if node.step.on_resume != "rerun" or node.attempt > 1:
+            await run.context.log.commit()  # a process that resumes the run must know of the attempts so far
         elif node.step.has_effects:
             await run.context.until_durable(node.needs)
         make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.tool, work.action, parameters, context)

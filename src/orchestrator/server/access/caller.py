@@ -53,7 +53,7 @@ def identified(
     """Return who sends the request.
 
     Raises:
-        RequestError: ORC911, nobody that the server knows; ORC913, after too many attempts.
+        RequestError: ORC911, the server does not know the sender; ORC913, after too many attempts.
     """
     service: Service = request.app.state.service
     address = request.client.host if request.client is not None else "unknown"
@@ -71,7 +71,7 @@ def identified(
 
 
 def not_authenticated(message: str) -> RequestError:
-    """Return the error of a request from nobody that the server knows."""
+    """Return the error of a request whose sender the server does not know."""
     return RequestError(
         message,
         status=401,

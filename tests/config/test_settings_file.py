@@ -100,12 +100,22 @@ start_timeout = "30s"
 [mcp.remote]
 url = "https://tools.example.com/mcp"
 headers_env = {Authorization = "TOOLS_AUTHORIZATION"}
+
+[serve]
+host = "0.0.0.0"
+port = 8421
+pipelines = ["pipelines"]
+names = ["runs.example.com"]
+origins = ["https://tools.example.com"]
+proxies = ["10.0.0.1"]
+max_runs = 32
+drain = "1m"
 """
 
 HIDDEN = "sk-hidden-0123456789"
 """A value that no message may contain, wherever it stands in the file."""
 
-OPEN = ("kind", "period", "capabilities", "timeout", "longest_wait", "start_timeout", "hosts")
+OPEN = ("kind", "period", "capabilities", "timeout", "longest_wait", "start_timeout", "hosts", "drain")
 """Settings whose values messages quote: words of closed sets, durations and hosts, which are not secrets."""
 
 Path_ = tuple[str, ...]

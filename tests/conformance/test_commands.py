@@ -28,6 +28,7 @@ import httpx2 as httpx
 import pytest
 from pytest_httpserver import HTTPServer
 
+from orchestrator.api import control
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
 from orchestrator.runtime.host import assignment, batches
@@ -215,7 +216,7 @@ def test_a_session_prints_what_it_says(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setattr(control, "current_user", lambda: "ada")
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
         monkeypatch.delenv(name)
     if path.with_suffix(".files").exists():

@@ -91,7 +91,7 @@ class Execution:
         self._assignment = assignment
         self.redactor = assignment.redactor
         """Takes the secrets of the run out of texts."""
-        self.answers = AnswerPublisher(self.run_id, self.redactor)
+        self.answers = AnswerPublisher(self.run_id, self.redactor, lambda: journal.last_seq)
         """Publishes the answers that models are giving."""
         self._store = store
         self._services = services

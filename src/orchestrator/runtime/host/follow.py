@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import closing
 from functools import partial
@@ -46,10 +47,10 @@ class AnswerStream:
         self._notify = notify
         self._subscription: AnswerSubscription | None = None
 
-    def take(self) -> list[Event]:
-        """Return the deltas since the last call."""
+    def take(self, passed: float = math.inf) -> list[Event]:
+        """Return the deltas since the last call, of those that followed the event numbered `passed` or earlier ones."""
         execution, subscription = self._engine.execution(self._run_id), self._subscription
-        deltas = subscription.take() if subscription is not None else []
+        deltas = subscription.take(passed) if subscription is not None else []
         if subscription is not None and (execution is None or execution.answers is not subscription.publisher):
             self.close()
         if self._subscription is None and execution is not None:
@@ -92,9 +93,9 @@ class Follower:
         with closing(self._stream(reader)) as stream:
             while True:
                 seen = reader.version()  # first: what happens from here on differs from it
-                deltas, batch = stream.take(), reader.read(after)
-                yield from merge_by_time(batch, deltas)
+                batch = reader.read(after)
                 after = batch[-1].seq if batch else after
+                yield from merge_by_time(batch, stream.take(after))
                 if len(batch) == EVENTS_AT_ONCE:
                     continue
                 if seen[1] != checked or _may_be_over(batch):
@@ -115,11 +116,11 @@ class Follower:
         with closing(self._stream(reader)) as stream:
             while True:
                 seen = reader.version()
-                deltas, shared = stream.take(), reader.shared(after)
+                shared = reader.shared(after)
                 batch = await in_reader_thread(partial(reader.read, after)) if shared is None else shared
-                for event in merge_by_time(batch, deltas):
-                    yield event
                 after = batch[-1].seq if batch else after
+                for event in merge_by_time(batch, stream.take(after)):
+                    yield event
                 if len(batch) == EVENTS_AT_ONCE:
                     continue
                 if seen[1] != checked or _may_be_over(batch):

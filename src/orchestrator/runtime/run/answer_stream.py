@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -21,10 +22,14 @@ _Key = tuple[str, int]
 
 
 class AnswerPublisher:
-    """The answers of one run. `publish` is called on the run's event loop; without subscribers it costs nothing."""
+    """The answers of one run. `publish` is called on the run's event loop; without subscribers it costs nothing.
 
-    def __init__(self, run_id: str, redactor: Redactor) -> None:
+    `newest` returns the number of the run's newest event: readers receive a piece after what was recorded before it.
+    """
+
+    def __init__(self, run_id: str, redactor: Redactor, newest: Callable[[], int] = lambda: 0) -> None:
         self.run_id = run_id
+        self.newest = newest
         self._redactor = redactor
         self._lock = threading.Lock()
         self._subscriptions: frozenset[AnswerSubscription] = frozenset()
@@ -73,21 +78,26 @@ class AnswerSubscription:
         self.publisher = publisher
         self._notify = notify
         self._lock = threading.Lock()
-        self._buffer: dict[_Key, tuple[float, str]] = {}
+        self._buffer: dict[_Key, tuple[float, str, int]] = {}
 
     def add(self, path: str, attempt: int, delta: str) -> None:
         """Keep a delta until it is taken."""
         with self._lock:
             first = not self._buffer
-            _, before = self._buffer.pop((path, attempt), (0.0, ""))
-            self._buffer[path, attempt] = (time.time(), (before + delta)[-MAX_BUFFER:])
+            _, before, after = self._buffer.pop((path, attempt), (0.0, "", None))
+            after = self.publisher.newest() if after is None else after
+            self._buffer[path, attempt] = (time.time(), (before + delta)[-MAX_BUFFER:], after)
         if first:
             self._notify()
 
-    def take(self) -> list[Event]:
-        """Return what has come since the last call, one event for each attempt of a step, the oldest first."""
+    def take(self, passed: float = math.inf) -> list[Event]:
+        """Return what has come since the last call, one event for each attempt of a step, the oldest first.
+
+        What followed an event later than the one numbered `passed` is kept for a later call.
+        """
         with self._lock:
-            buffered, self._buffer = self._buffer, {}
+            buffered = {key: kept[:2] for key, kept in self._buffer.items() if kept[2] <= passed}
+            self._buffer = {key: kept for key, kept in self._buffer.items() if kept[2] > passed}
         return [
             Event.of(self.publisher.run_id, 0, at, StepPartialPayload(text=text), path, attempt)
             for (path, attempt), (at, text) in buffered.items()

@@ -96,6 +96,15 @@ def test_a_token_expires(server: tuple[Service, str]):
     assert server[0].credentials.find(token.split("_")[1]) is None
 
 
+def test_a_session_ends_with_its_token(server: tuple[Service, str]):
+    token = add_token(server[0].credentials, "ci", ["read"], lifetime=60)
+    browser = Client(server[1], None)
+    browser.json("POST", "/v1/session", {"token": token})
+    (session,) = server[0].credentials.list("session")
+    (known,) = server[0].credentials.list("token")
+    assert session.expires_at == pytest.approx(known.expires_at, abs=30)
+
+
 def test_a_login_link_works_once(server: tuple[Service, str]):
     link = urlsplit(login_link(*server))
     browser = Client(server[1], None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.api.control import current_user
 from orchestrator.errors import ConfigurationError
 from orchestrator.server.access.tokens import create_token, verified
 
@@ -42,7 +42,7 @@ def ensure_token(store: CredentialStore, directory: Path) -> str:
     known = read_token(directory)
     if known is not None and verified(store, known, "token") is not None:
         return known
-    name = _owner_name()
+    name = f"{current_user()}@{socket.gethostname()}"
     for credential in store.list("token"):
         if credential.name == name:  # its secret is lost
             store.remove(credential.id)
@@ -66,12 +66,6 @@ def login_token(store: CredentialStore, token: str) -> str:
     credential = verified(store, token, "token")
     if credential is None:
         raise ConfigurationError("the token of this machine was revoked", help="restart the server")
-    return create_token(store, credential.name, ["admin"], kind="login", lifetime=LOGIN_SECONDS, parent=credential.id)
-
-
-def _owner_name() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        user = "owner"
-    return f"{user}@{socket.gethostname()}"
+    return create_token(
+        store, credential.name, credential.scopes, kind="login", lifetime=LOGIN_SECONDS, parent=credential.id
+    )

@@ -69,18 +69,10 @@ def serve(
     with common.open_orchestrator(
         store=store, tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
     ) as orchestrator:
-        settings = _settings(orchestrator.directory).model_copy(
-            update={
-                name: value
-                for name, value in {
-                    "host": host,
-                    "port": port,
-                    "drain": drain,
-                    "pipelines": tuple(str(path.absolute()) for path in pipelines or ()) or None,
-                }.items()
-                if value is not None
-            }
-        )
+        directories = tuple(str(path.absolute()) for path in pipelines or ()) or None
+        given = {"host": host, "port": port, "drain": drain, "pipelines": directories}
+        settings = _settings(orchestrator.directory)
+        settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
         service = Service(orchestrator, settings)
 
         def announce(address: str) -> None:

@@ -56,7 +56,7 @@ def identified(
         RequestError: ORC911, the server does not know the sender; ORC913, after too many attempts.
     """
     service: Service = request.app.state.service
-    address = request.client.host if request.client is not None else "unknown"
+    address = address_of(request)
     service.failed_logins.refuse(address)
     if bearer is not None:
         found = verified(service.credentials, bearer.credentials, "token")
@@ -68,6 +68,11 @@ def identified(
         service.failed_logins.count(address)
         raise not_authenticated("the token is unknown, expired or revoked")
     return Caller(found.name, address, permitted(found.scopes), found)
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client is not None else "unknown"
 
 
 def not_authenticated(message: str) -> RequestError:

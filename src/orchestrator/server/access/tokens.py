@@ -28,7 +28,7 @@ _LONGEST_TOKEN: Final = 200
 def create_token(
     store: CredentialStore,
     name: str,
-    scopes: Sequence[Scope],
+    scopes: Sequence[str],
     *,
     kind: CredentialKind = "token",
     lifetime: float | None = None,

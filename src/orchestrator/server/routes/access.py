@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from orchestrator.journal.store.credential_store import Credential
-from orchestrator.server.access.caller import COOKIE, Reader, not_authenticated
+from orchestrator.server.access.caller import COOKIE, Reader, address_of, not_authenticated
 from orchestrator.server.access.scopes import SCOPES, permitted
 from orchestrator.server.access.tokens import create_token, verified
 from orchestrator.server.routes.parameters import PROBLEMS, ServiceDependency
@@ -58,7 +59,7 @@ def _proven(service: Service, token: str, request: Request) -> Credential:
     Raises:
         RequestError: ORC911, it proves none; ORC913, after too many attempts.
     """
-    address = request.client.host if request.client is not None else "unknown"
+    address = address_of(request)
     service.failed_logins.refuse(address)
     found = verified(service.credentials, token, "token", "login")
     if found is not None and found.kind == "login" and not service.credentials.remove(found.id):
@@ -70,19 +71,22 @@ def _proven(service: Service, token: str, request: Request) -> Credential:
 
 
 def _set_cookie(service: Service, credential: Credential, request: Request, response: Response) -> None:
-    parent = credential.id if credential.kind == "token" else credential.parent
+    by_token = credential.kind == "token"
+    lifetime = SESSION_SECONDS
+    if by_token and credential.expires_at is not None:  # a session ends with its token
+        lifetime = min(lifetime, credential.expires_at - time.time())
     token = create_token(
         service.credentials,
         credential.name,
-        [scope for scope in SCOPES if scope in credential.scopes],
+        credential.scopes,
         kind="session",
-        lifetime=SESSION_SECONDS,
-        parent=parent,
+        lifetime=lifetime,
+        parent=credential.id if by_token else credential.parent,
     )
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int(SESSION_SECONDS),
+        max_age=int(lifetime),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

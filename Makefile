@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PATHS := src tests docs bench
+PATHS := src tests docs bench web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest test-inference check lock docs reference suites bench clean
+.PHONY: help demo page test test-latest test-inference check web lock docs reference suites bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -39,10 +39,22 @@ $(VENV)/.installed-inference: $(VENV)/.installed
 	$(PIP) --group inference
 	@touch $@
 
-demo: $(VENV)/.installed-base ## Run the quickstart example and show its report
+demo: $(VENV)/.installed-base ## Run two examples, one of them with recorded answers of models, and show their reports
 	@$(BIN)/orchestrator run examples/quickstart.yaml
 	@echo
 	@cat examples/output/report.md
+	@printf '\nThe next pipeline asks models. Their answers are played from a recording, so it needs no key:\n\n'
+	@$(BIN)/orchestrator run examples/research.yaml --replay examples/recordings/research
+	@$(BIN)/orchestrator report last --html > examples/output/research.html
+	@printf '\nThe report that it wrote:                 examples/output/research.md\n'
+	@echo "The run with graph, timeline and cost:    examples/output/research.html"
+	@echo "Both runs in a browser:                   make page"
+	@echo "With your own keys, models answer (it costs about a cent):"
+	@echo "    $(BIN)/orchestrator keys set openai && $(BIN)/orchestrator keys set anthropic"
+	@echo "    $(BIN)/orchestrator run examples/research.yaml"
+
+page: $(VENV)/.installed ## Serve the examples and their runs, and open the page in a browser
+	$(BIN)/orchestrator serve --pipelines examples --open
 
 test: $(VENV)/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest -n auto
@@ -65,6 +77,19 @@ check: $(VENV)/.installed ## Check format, lint, types, import order and generat
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python web/digest.py
+
+NPM := npm --prefix web
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	$(NPM) ci --no-fund --no-audit
+	@touch $@
+
+web: web/node_modules/.installed ## Build the web page from web/; needs Node.js 20.19 or newer, which nothing else does
+	$(NPM) run --silent types
+	$(NPM) run --silent check
+	$(NPM) run --silent build
+	$(PYTHON) web/digest.py --write
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--upgrade --custom-compile-command "make lock" pyproject.toml
@@ -88,6 +113,6 @@ bench: $(VENV)/.installed-bench ## Run the benchmarks
 	$(BIN)/python bench/run.py
 
 clean: ## Remove everything that these commands created
-	rm -rf $(VENV) .venv-latest site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) .venv-latest web/node_modules site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		examples/output .orchestrator
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ from many_runs import lists
 from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import load_engine, noop
 from readers import readings
+from served import services
 from workflow_runs import workflows
 
 import orchestrator as orc
@@ -164,6 +165,7 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
     ],
     "workflows": lambda quick: [Measured(*each) for each in workflows(quick)],
     "list": lambda quick: [Measured(*each) for each in lists(200 if quick else 100_000)],
+    "serve": lambda quick: [Measured(*each) for each in services(quick)],
     "readers": lambda quick: [Measured(*each) for each in readings(quick)],
     "contended": lambda quick: [
         Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))

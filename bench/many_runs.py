@@ -32,7 +32,7 @@ ASKED = 20
 
 def listed(wanted: dict[str, Any], work: Any, directory: Path, clock: Any) -> dict[str, Any]:
     """List 50 runs with a filter, many times."""
-    with _client(_store(directory, work.facts["runs"])) as client:
+    with _client(store_of(directory, work.facts["runs"])) as client:
         client.list_runs(**wanted)
         clock.start()
         for _ in range(work.count):
@@ -43,7 +43,7 @@ def listed(wanted: dict[str, Any], work: Any, directory: Path, clock: Any) -> di
 
 def commanded(words: tuple[str, ...], work: Any, directory: Path, clock: Any) -> dict[str, Any]:
     """Run a command on the store."""
-    store = _store(directory, work.facts["runs"])
+    store = store_of(directory, work.facts["runs"])
     order = (SCRIPT, *words, "--store", f"sqlite:///{store}")
     process(order, directory)
     found = process(order, directory)
@@ -63,7 +63,7 @@ def _client(store: Path) -> orc.Orchestrator:
     return orc.Orchestrator(store=f"sqlite:///{store}", tools=[noop, fails], directory=store.parent)
 
 
-def _store(directory: Path, count: int) -> Path:
+def store_of(directory: Path, count: int) -> Path:
     """Return the store that the measurements of a group share, made by the first of them."""
     store = directory.parent / "many.db"
     if not store.exists():

@@ -1,6 +1,6 @@
 """The figures of a run as Markdown, which reads well in a terminal too, and the part of the page that they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contenders import CONTENDERS
@@ -11,13 +11,14 @@ MARKS = ("<!-- figures: written by bench/run.py -->", "<!-- end of figures -->")
 CONTENDED = ("contended", "prune")
 """Groups whose rows compare a latency with and without other work."""
 
-SEPARATE = (*CONTENDED, "workflows", "start")
+SEPARATE = (*CONTENDED, "serve", "workflows", "start")
 """Measurements of this project alone with separate tables."""
 
 _JOBS = ("work", "contender", "median", "per step", "CPU per step", "× floor", "peak memory", "times", "load")
 _ALONE = ("work", "median", "each", "CPU each", "peak memory", "before", "times", "load")
 _CONTENDED = ("work", "alone", "contended", "worst", "times", "load")
 _ORDERED = ("work, × ideal schedule", "ideal", "no schedule below", "FIFO", "without history", "with history", "load")
+_SERVED = ("the server", "each", "a second", "median", "99th percentile", "memory", "grown", "times", "load")
 _START = ("process", "time", "CPU", "memory at its end", "times", "load")
 _TARGETS = ("target", "limit", "measured", "result")
 
@@ -45,6 +46,7 @@ def figures(results: Mapping[str, Any]) -> str:
         _table(_JOBS, jobs),
         _table(_ALONE, [_alone_row(*row) for rows in others for row in rows.items()]),
         _table(_CONTENDED, [_contended_row(*row) for row in contended]),
+        _table(_SERVED, [_served_row(*row) for row in groups.get("serve", {}).items()]),
         _table(_ORDERED, [_ordered_row(*row) for row in groups.get("workflows", {}).items()]),
         _table(_START, [_start_row(*row) for row in start]),
     ]
@@ -130,6 +132,22 @@ def _contended_row(title: str, found: Mapping[str, Any]) -> Sequence[str]:
 def _ordered_row(title: str, found: Mapping[str, Any]) -> Sequence[str]:
     ratios = [f"{found[name]:.3f}" for name in ("bound", "fifo", "first", "second")]
     return (title, f"{found['ideal']:.3f} s", *ratios, _circumstances(found)[1])
+
+
+def _served_row(title: str, found: Mapping[str, Any]) -> Sequence[str]:
+    def shown(name: str, text: Callable[[float], str]) -> str:
+        return text(found[name]) if name in found else ""
+
+    return (
+        title,
+        _milliseconds(found["until_ready"] if "until_ready" in found else found["wall"] / found["count"]),
+        shown("rate", _number),
+        shown("latency", _milliseconds),
+        shown("worst", _milliseconds),
+        shown("resident", _megabytes),
+        shown("more", lambda value: f"{value:.1f} MB"),
+        *_circumstances(found),
+    )
 
 
 def _start_row(title: str, found: Mapping[str, Any]) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """Compares this project with a floor, with DBOS and with LangGraph, and itself with its targets.
 
-    python bench/run.py                       everything, in about twenty minutes; writes docs/benchmarks.md
+    python bench/run.py                       everything, in about half an hour; writes docs/benchmarks.md
     python bench/run.py --only chain compile  some of it; only prints
     python bench/run.py --quick               small sizes, once: tests the benchmark; only prints
 
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import machine
-import page
 from contenders import CONTENDERS, Server, left_out
 from rows import Turns, groups, measured
+
+import page
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"

@@ -16,8 +16,9 @@ _SECTION = re.compile(r"(Args|Returns|Raises|Example):\s*")
 _ENTRY = re.compile(r"([*\w, ]+): (.*)")
 
 GROUPS = {
-    "Functions": ("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry", "tool"),
+    "Functions": ("check", "compile", "connect", "default", "fork", "get_run", "list_runs", "resume", "retry", "tool"),
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
+    "Runs of a server": ("Client", "RemotePipeline", "RemoteRun", "AnyOrchestrator", "AnyPipeline", "AnyRun"),
     "Models": ("Budget", "Quality", "Finding", "Judgement"),
     "Batches": ("AsyncBatchResults", "BatchResults", "RowResult"),
     "Data types": (
@@ -37,6 +38,9 @@ MADE_BY = {
     "Pipeline": "Returned by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
     "LockUpdate": "Returned by `Orchestrator.lock`.",
     "LockedPlace": "An item of `LockUpdate.values`.",
+    "Client": "Returned by `connect`.",
+    "RemotePipeline": "Returned by `Client.compile`.",
+    "RemoteRun": "Returned by `RemotePipeline.start`, `Client.get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
     "Run": "Returned by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
 }
 """Classes that users do not instantiate."""

@@ -24,7 +24,9 @@ from orchestrator.cli.app import COMMANDS, build
 from orchestrator.config.reference_page import settings_markdown as settings_page
 from orchestrator.diagnostics import CODES, Code
 from orchestrator.expressions.builtins.reference_page import builtins_markdown as expressions_page
+from orchestrator.language.reference.older_tools_page import older_tools_markdown as older_tools_page
 from orchestrator.language.reference.page import language_markdown as language_page
+from orchestrator.language.reference.py_orc_page import py_orc_markdown as py_orc_page
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.reference_page import tools_markdown as tools_page
@@ -32,6 +34,7 @@ from orchestrator.tools.reference_page import tools_markdown as tools_page
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 DECISIONS = ROOT / "docs" / "decisions"
+COMING_FROM = ROOT / "docs" / "coming-from"
 PAGES = ROOT / "src" / "orchestrator" / "diagnostics" / "pages"
 CASES = ROOT / "tests" / "conformance" / "diagnostics"
 SESSIONS = ROOT / "tests" / "conformance" / "commands"
@@ -55,11 +58,13 @@ def tracked_pages() -> dict[Path, str]:
         REFERENCE / "language.md": language_page(),
         REFERENCE / "expressions.md": expressions_page(),
         REFERENCE / "tools.md": tools_page(builtin_registry() | model_tools()),
+        REFERENCE / "py-orc-tools.md": older_tools_page(),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "api.md": api_page(),
         REFERENCE / "http.md": http_page(),
         REFERENCE / "openapi.json": openapi_json(),
+        COMING_FROM / "py-orc.md": py_orc_page(),
         ARCHITECTURE: architecture_page(),
         DECISIONS / "README.md": decisions_page(),
         **exports_stubs(),
@@ -196,7 +201,7 @@ def cell(text: str) -> str:
 def stale(wanted: Mapping[Path, str]) -> list[Path]:
     """Return the files that are out of date, and those that should not exist."""
     differ = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    generated = {path.parent for path in wanted} - {ARCHITECTURE.parent, DECISIONS}
+    generated = {path.parent for path in wanted} - {ARCHITECTURE.parent, DECISIONS, COMING_FROM}
     there = [path for folder in generated for path in folder.glob("*.md")]
     return sorted({*differ, *(path for path in there if path not in wanted)})
 

@@ -7,21 +7,22 @@ from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingVa
 from orchestrator.expressions.template import parse_expression
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
+from orchestrator.plan.agent_tools import AgentPipeline, AgentRole, AgentServer, AgentTool, CallPolicy
 from orchestrator.plan.auto_values import AutoValue
+from orchestrator.plan.concurrency import ConcurrencyPlan
+from orchestrator.plan.detached_run import DetachedRun
+from orchestrator.plan.loop_items import FileItems, MatrixItems, RangeItems, ZippedItems
 from orchestrator.plan.model import OutputPlan, Plan
-from orchestrator.plan.policies import CachePolicy, Check, Judge, OnFailure, RetryPolicy
+from orchestrator.plan.notices import NoticePlan, NotifyPlan
+from orchestrator.plan.policies import Audience, CachePolicy, Check, Judge, OnFailure, RetryPolicy
 from orchestrator.plan.steps import (
     Agent,
-    AgentServer,
-    AgentTool,
     Approve,
     Ask,
     Block,
     CaseKey,
-    FileItems,
     ForEach,
     Handler,
-    RangeItems,
     RepeatLoop,
     StepGroup,
     StepPlan,
@@ -30,6 +31,7 @@ from orchestrator.plan.steps import (
     ToolCall,
     Wait,
 )
+from orchestrator.plan.values import Computation, End, Failure
 from orchestrator.tools.contract import Action, Tool
 
 ECHO = Action("echo", lambda value: value, "thread", {}, ANY)
@@ -92,6 +94,21 @@ def every_construct() -> Plan:
             ),
         ),
         step("numbers", work=ForEach(RangeItems(Constant(0), template("{{ n }}"), Constant(2)), step("numbers"))),
+        step(
+            "sum",
+            work=for_each("part", initial={"total": Constant(0)}, update={"total": template("{{ total + part }}")}),
+            limits={"timeout": template("{{ n }}s")},
+        ),
+        step(
+            "sizes",
+            work=ForEach(
+                MatrixItems(
+                    {"size": Constant([1, 2]), "color": template("{{ a }}")}, Constant([{"size": 1}]), Constant([{}])
+                ),
+                block("dye"),
+            ),
+        ),
+        step("pairs", work=ForEach(ZippedItems({"left": template("{{ a }}"), "right": Constant([1])}), block("meet"))),
         step("names", work=ForEach(ListValue((template("{{ a }}"), Constant("b"))), block("greet"))),
         step(
             "refine",
@@ -110,7 +127,8 @@ def every_construct() -> Plan:
     )
     branches = (
         step("route", work=switch("{{ kind }}", block("other_kind"), a=block("first"), b=block("second", "third"))),
-        step("tidy", work=group("sweep", step("wipe", "sweep")), timeout=60.0),
+        step("tidy", work=group("sweep", step("wipe", "sweep", undo=block("restore")), compensate=True), timeout=60.0),
+        step("started", work=DetachedRun("other.yaml", MappingValue({"topic": Constant("waves")}))),
         step("sub", work=SubPipeline("other.yaml", MappingValue({"topic": Constant("tides")}), max_depth=2)),
     )
     agent = step(
@@ -119,7 +137,24 @@ def every_construct() -> Plan:
             MappingValue({"prompt": template("{{ kind }}"), "model": Constant("auto")}),
             Constant(7),
             (AgentTool("text_echo", TEXT, ECHO), AgentTool("text_split", TEXT, TEXT.actions["split"])),
-            (AgentServer("files"), AgentServer("web", "search")),
+            (AgentServer("files"), AgentServer("web", "search", CallPolicy(timeout=1.5))),
+            (
+                AgentPipeline(
+                    "refund",
+                    "other.yaml",
+                    "Refund it.",
+                    {"type": "object"},
+                    CallPolicy(parse_expression("arguments.amount > 9"), 2, 60.0),
+                ),
+            ),
+            (
+                AgentRole(
+                    "expert",
+                    "Knows more.",
+                    MappingValue({"system": template("{{ kind }}")}),
+                    (AgentTool("text_echo", TEXT, ECHO),),
+                ),
+            ),
             parallel=False,
             timeout=2.5,
         ),
@@ -137,8 +172,25 @@ def every_construct() -> Plan:
         step(
             "publish", work=Approve(Constant("Publish?"), template("{{ tidy }}"), editable=True, default=Constant(True))
         ),
+        step(
+            "order",
+            work=Ask(
+                Constant(""),
+                InputSpec(type="object", required=True),
+                questions={
+                    "count": Ask(Constant("How many?"), InputSpec(type="integer"), default=Constant(1)),
+                    "name": Ask(template("For whom is {{ t }}?"), InputSpec()),
+                },
+                audience=Audience(
+                    template("{{ t }}"), Constant(60.0), template("{{ n }}"), ListValue((Constant("c"),))
+                ),
+            ),
+        ),
         step("tomorrow", work=Wait(until=template("{{ t }}"))),
         step("pause", work=Wait(duration=Constant(300))),
+        step("share", work=Computation(template("{{ n / 2 }}"))),
+        step("finish", work=End({"saved": template("{{ t }}")}), condition="t > 9"),
+        step("refuse", work=Failure(template("{{ t }} is too late"), "TooLate"), condition="publish.approved == false"),
     )
     handlers = (
         Handler(("TimeoutError",), ("^busy",), RetryPolicy(2), block("notify"), Constant("none")),
@@ -166,6 +218,7 @@ def every_construct() -> Plan:
             on_resume="ask",
             cache=CachePolicy(86400.0, template("{{ n }}"), "pipeline"),
             check=good,
+            produces=(Constant("notes.txt"), template("{{ output }}")),
             budget=Budget(0.5, 20_000, 10),
             metadata={"owner": "me"},
             name="Save it",
@@ -194,6 +247,12 @@ def every_construct() -> Plan:
         pipelines={"other.yaml": called},
         max_parallel=4,
         budget=Budget(usd=2.0),
+        concurrency=ConcurrencyPlan(template("{{ topic }}"), 3, "skip"),
+        notify=NotifyPlan(
+            NoticePlan(("oncall", "team")),
+            NoticePlan(("team",), template("{{ notice.text }}")),
+            NoticePlan(("team",), at=0.5),
+        ),
         metadata={"team": "us"},
         autos=(AutoValue("clean.parameters.value", "How?", {"type": "string"}, False),),
         lock=("other.yaml.lock", "version: 1"),

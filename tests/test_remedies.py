@@ -28,12 +28,15 @@ from orchestrator.remedies import (
     Follow,
     GiveInput,
     GrantAgain,
+    ImportPipeline,
     InstallExtra,
     ListFilters,
     ListModels,
     ListProblems,
     ListRuns,
+    ListSessions,
     ListTools,
+    ListTriggers,
     RecordAgain,
     Remedy,
     Replay,
@@ -46,6 +49,7 @@ from orchestrator.remedies import (
     ShowStatus,
     StartRun,
     StoreKey,
+    TakeFreePort,
     UpdateLock,
     UpdateTest,
     WriteExample,
@@ -97,13 +101,17 @@ CASES = {
     WriteExample(): ("orchestrator init", "orchestrator init"),
     ListProblems("a b.yaml"): ('orc.check("a b.yaml").diagnostics', "orchestrator check 'a b.yaml' --json"),
     RunFile("a b.yaml"): ('orc.compile("a b.yaml").run()', "orchestrator run 'a b.yaml'"),
+    ImportPipeline("a.yaml"): ("orchestrator import a.yaml --from py-orc", "orchestrator import a.yaml --from py-orc"),
     RunTests("a.test.yaml"): ("orchestrator test a.test.yaml", "orchestrator test a.test.yaml"),
     UpdateLock("a b.yaml"): ('orc.Orchestrator().lock("a b.yaml")', "orchestrator lock 'a b.yaml'"),
     UpdateTest("a.test.yaml"): ("orchestrator test a.test.yaml --update", "orchestrator test a.test.yaml --update"),
     RecordAgain("make recordings"): ("make recordings", "make recordings"),
     RunInPlace(): ("orchestrator.testing.Setting(in_place=True)", "--in-place"),
     AddToken(): ("orchestrator tokens add NAME", "orchestrator tokens add NAME"),
+    ListSessions(): ("orchestrator sessions list", "orchestrator sessions list"),
+    TakeFreePort(): ("--port 0", "--port 0"),
     ListTools(): ("orchestrator tools", "orchestrator tools"),
+    ListTriggers(): ("orchestrator triggers list", "orchestrator triggers list"),
     AddTools(): ("orc.Orchestrator(tools=[...])", "--tools MODULE"),
     ListFilters(): ("orchestrator filters", "orchestrator filters"),
     Replay(): ('orc.Orchestrator(models=orchestrator.testing.replay("DIR"))', "--replay DIR"),
@@ -138,7 +146,7 @@ def test_a_remedy_goes_to_json_and_back(remedy: Remedy) -> None:
 
 
 def test_a_shell_line_has_the_store_and_the_options_that_the_run_needs() -> None:
-    hints = Hints("sqlite:///a.db", ("--allow-run",))
+    hints = Hints("sqlite:///a.db", words=("--allow-run",))
     assert hints.line(Resume(RUN)) == f"orchestrator resume {RUN} --store sqlite:///a.db --allow-run"
     assert hints.line(ShowRun(RUN)) == f"orchestrator show {RUN} --store sqlite:///a.db"
 
@@ -170,12 +178,15 @@ def test_an_error_writes_its_remedies_after_its_help() -> None:
 COMMAND = re.compile(rf"\borchestrator ({'|'.join(COMMANDS)})\b|(?<![\w-])--[a-z][a-z-]+")
 NAMES_COMMANDS = {
     "remedies": "the one table of them",
+    "api.starter": "the first pipeline, a file for people",
     "compiler.auto.lock_file": "the first line of a lock says what wrote the file",
     "config.tables.run": "descriptions of settings, for the reference",
+    "config.tables.serve": "descriptions of settings, for the reference",
     "diagnostics.code_table": "documentation; the helps in it are tested below",
     "expressions.builtins.reference_page": "documentation",
     "language.reference.kinds_page": "documentation",
     "language.reference.page": "documentation",
+    "language.reference.py_orc_page": "documentation",
     "language.spec.pipeline": "descriptions of keys, for editors and the reference",
     "testing.plugin": "defines options of pytest",
 }

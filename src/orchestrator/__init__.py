@@ -26,6 +26,11 @@ _EXPORTS = {
         "resume",
         "retry",
     ),
+    "orchestrator.api.interfaces": (
+        "AnyOrchestrator",
+        "AnyPipeline",
+        "AnyRun",
+    ),
     "orchestrator.api.lock": (
         "LockUpdate",
         "LockedPlace",
@@ -36,6 +41,12 @@ _EXPORTS = {
         "Report",
     ),
     "orchestrator.api.run": ("Run",),
+    "orchestrator.client.client": (
+        "Client",
+        "connect",
+    ),
+    "orchestrator.client.remote_pipeline": ("RemotePipeline",),
+    "orchestrator.client.remote_run": ("RemoteRun",),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
         "BudgetExceeded",
@@ -64,6 +75,7 @@ _EXPORTS = {
         "RunNotResumable",
         "RunOwned",
         "RunPaused",
+        "ServerUnavailable",
         "StepError",
         "StepTimeout",
         "StoreError",

@@ -14,6 +14,11 @@ from orchestrator.api.functions import (
     resume as resume,
     retry as retry,
 )
+from orchestrator.api.interfaces import (
+    AnyOrchestrator as AnyOrchestrator,
+    AnyPipeline as AnyPipeline,
+    AnyRun as AnyRun,
+)
 from orchestrator.api.lock import (
     LockUpdate as LockUpdate,
     LockedPlace as LockedPlace,
@@ -27,6 +32,16 @@ from orchestrator.api.pipeline import (
 )
 from orchestrator.api.run import (
     Run as Run,
+)
+from orchestrator.client.client import (
+    Client as Client,
+    connect as connect,
+)
+from orchestrator.client.remote_pipeline import (
+    RemotePipeline as RemotePipeline,
+)
+from orchestrator.client.remote_run import (
+    RemoteRun as RemoteRun,
 )
 from orchestrator.diagnostics import (
     Diagnostic as Diagnostic,
@@ -58,6 +73,7 @@ from orchestrator.errors import (
     RunNotResumable as RunNotResumable,
     RunOwned as RunOwned,
     RunPaused as RunPaused,
+    ServerUnavailable as ServerUnavailable,
     StepError as StepError,
     StepTimeout as StepTimeout,
     StoreError as StoreError,
@@ -102,12 +118,16 @@ from orchestrator.tools import (
 )
 
 __all__ = [
+    "AnyOrchestrator",
+    "AnyPipeline",
+    "AnyRun",
     "AsyncBatchResults",
     "BatchResults",
     "Budget",
     "BudgetExceeded",
     "Changes",
     "CheckFailed",
+    "Client",
     "CompilationError",
     "ConfigurationError",
     "Diagnostic",
@@ -136,6 +156,8 @@ __all__ = [
     "Reason",
     "RecordingMissing",
     "Registry",
+    "RemotePipeline",
+    "RemoteRun",
     "Report",
     "RequestError",
     "Result",
@@ -149,6 +171,7 @@ __all__ = [
     "RunOwned",
     "RunPaused",
     "RunStatus",
+    "ServerUnavailable",
     "StepChange",
     "StepError",
     "StepResult",
@@ -162,6 +185,7 @@ __all__ = [
     "__version__",
     "check",
     "compile",
+    "connect",
     "default",
     "fork",
     "get_run",

@@ -29,6 +29,7 @@
     │   ├── RunOwned                  .owner
     │   └── RunNotResumable
     ├── RequestError                  .status
+    │   └── ServerUnavailable         .url
     └── StoreError                    .url
         ├── StoreUnavailable
         └── LeaseLost
@@ -471,6 +472,16 @@ class RequestError(OrchestratorError):
     ) -> None:
         super().__init__(message, code=code, help=help, remedies=remedies)
         self.status = status
+
+
+class ServerUnavailable(RequestError):
+    """A server, `url`, cannot be reached, or has not answered; `status` is that of the response of a proxy, if any."""
+
+    default_code = codes.SERVER_UNREACHABLE
+
+    def __init__(self, message: str, *, url: str = "", status: int = 503, help: str | None = None) -> None:
+        super().__init__(message, status=status, help=help)
+        self.url = url
 
 
 class StoreError(OrchestratorError):

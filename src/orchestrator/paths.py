@@ -20,6 +20,9 @@ _END_BLOCK = re.compile(rf"(?:.*?\.)??(?:{'|'.join(END_BLOCKS)})(?:\[\d+\])?(?=\
 _HANDLER_IN = re.compile(r"(?:^|\.)(?:on_error|error_handlers)\[\d+\](?:\.|$)")
 
 
+_UNDO_IN = re.compile(r"\.undo(?:\.|$)")
+
+
 _MOST_DIGITS = 15
 """No loop has more items than a number of so many digits counts."""
 
@@ -72,6 +75,17 @@ def end_block_of(path: str) -> str | None:
 def is_in_handler(path: str) -> bool:
     """Return whether the path is inside an error handler."""
     return _HANDLER_IN.search(path) is not None
+
+
+def is_in_undo(path: str) -> bool:
+    """Return whether the path is that of an `undo`, or inside one."""
+    return ".undo" in path and _UNDO_IN.search(path) is not None
+
+
+def undone_step(path: str) -> str | None:
+    """Return the step that the outermost `undo` around the path undoes, or None."""
+    found = _UNDO_IN.search(path) if ".undo" in path else None
+    return None if found is None else path[: found.start()]
 
 
 def handled_step(path: str) -> str | None:

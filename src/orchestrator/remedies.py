@@ -247,6 +247,15 @@ class RunTests(Remedy, frozen=True):
     command = "test {file}"
 
 
+class ImportPipeline(Remedy, frozen=True):
+    """Write a file of another dialect in the canonical form."""
+
+    file: str
+
+    label = "import it with"
+    command = "import {file} --from py-orc"
+
+
 class UpdateLock(Remedy, frozen=True):
     """Update the lock of a pipeline file."""
 
@@ -327,8 +336,30 @@ class StoreKey(Remedy, frozen=True):
 class AddToken(Remedy, frozen=True):
     """Make a token for a server."""
 
-    label = "make one with"
+    label = "make one, on the machine of the server, with"
     command = "tokens add NAME"
+
+
+class ListSessions(Remedy, frozen=True):
+    """List the browsers that are logged in to a server."""
+
+    label = "list those who are with"
+    command = "sessions list"
+
+
+class TakeFreePort(Remedy, frozen=True):
+    """Have a server take a port that is free."""
+
+    label = "take a free port with"
+    joint = ", or "
+    command = "--port 0"
+
+
+class ListTriggers(Remedy, frozen=True):
+    """List the triggers of the pipelines that a server offers."""
+
+    label = "list the triggers with"
+    command = "triggers list"
 
 
 class ListTools(Remedy, frozen=True):

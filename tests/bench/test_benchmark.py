@@ -8,13 +8,14 @@ from typing import Any
 
 import alone
 import machine
-import page
 import pytest
 from contenders import CONTENDERS, Server, is_installed, left_out
 from jobs import JOBS
 from rows import LEAST, Row, Turns, groups
 from run import PAGE, RESULTS
 from targets import TARGETS, Figure, Target
+
+import page
 
 ROOT = Path(__file__).parents[2]
 

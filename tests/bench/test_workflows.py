@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 import orchestrator as orc
-from orchestrator.journal import commit_thread
+from orchestrator.journal.commit_requests import LoopWaiter
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from workflows import (
@@ -71,7 +71,7 @@ def makespans(tasks: Graph, places: int, directory: Path, *seeds: int) -> list[f
     async def work(context: orc.ToolContext) -> None:
         await asyncio.sleep(seconds[context.step])
 
-    settle, init = commit_thread._LoopWaiter.settle, commit_thread._LoopWaiter.__init__
+    settle, init = LoopWaiter.settle, LoopWaiter.__init__
 
     def begins(self: Any, wish: Any) -> None:
         init(self, wish)
@@ -92,8 +92,8 @@ def makespans(tasks: Graph, places: int, directory: Path, *seeds: int) -> list[f
     steps = [{"id": task.id, "tool": "work", "dependencies": list(task.after)} for task in tasks]
     with (
         orc.Orchestrator(tools=[work], directory=directory, max_parallel=places) as client,
-        mock.patch.object(commit_thread._LoopWaiter, "__init__", begins),
-        mock.patch.object(commit_thread._LoopWaiter, "settle", ends),
+        mock.patch.object(LoopWaiter, "__init__", begins),
+        mock.patch.object(LoopWaiter, "settle", ends),
     ):
         pipeline = client.compile({"id": "workflow", "steps": steps})
         for seed in seeds:

@@ -18,7 +18,8 @@ from orchestrator.cli.terminal.progress import Board, error_text, line_for
 from orchestrator.cli.terminal.progress_tree import nested
 from orchestrator.journal.events import Event
 from orchestrator.journal.payloads import PAYLOADS
-from orchestrator.journal.state.fold import fold_all, status_of
+from orchestrator.journal.state.fold import fold_all
+from orchestrator.journal.state.folded_status import status_of
 from orchestrator.journal.state.status import ActiveStep
 from orchestrator.paths import parent_of
 

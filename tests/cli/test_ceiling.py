@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.cli.forecast.forecast import forecast
 from orchestrator.errors import ModelRefused, ModelUnavailable
+from orchestrator.forecast.forecast import forecast
 from orchestrator.models.catalog.entries import Catalogue
 from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.clients.fake import Asked, FakeModel
@@ -21,7 +21,7 @@ from orchestrator.models.selection.candidates import AvailableModels
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.cli.forecast.upper_bound import UpperBound
+    from orchestrator.forecast.upper_bound import UpperBound
     from tests.cli.conftest import Project
 
 MODELS = ["openai:gpt-5-mini", "openai:gpt-5-nano", "anthropic:claude-haiku-4-5"]

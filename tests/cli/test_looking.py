@@ -62,7 +62,7 @@ def test_show_has_outputs_steps_and_errors_in_every_form(finished: Finished) -> 
     assert one.startswith(f"step tried: succeeded in {seconds(tried['ended_at'] - tried['started_at'])}\n")
     assert data["steps"]["tried"]["attempts"] == 3
     assert data["outputs"]["tries"] == 2
-    assert "Hello, Ada!" in finished.project("show", run_id, "--markdown").out
+    assert "Hello, Ada!" in finished.project("report", run_id).out
     assert finished.project("show", run_id, "--step", "hello", "--json").json["output"] == "Hello, Ada!"
     unknown = finished.project("show", run_id, "--step", "helo")
     assert unknown.code == 2
@@ -280,18 +280,42 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(project: Project, words: li
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", [["runs", "--limit", "3", "--state", "succeeded"], ["status", "last"]])
-def test_a_command_that_reads_runs_loads_nothing_that_compiles(finished: Finished, words: list[str]) -> None:
+_COMPILES = ("pydantic", "yaml", "orchestrator.compiler.compilation")
+_EXECUTES = ("orchestrator.runtime.host.engine", "orchestrator.runtime.run.scheduler")
+
+
+@pytest.mark.parametrize(
+    ("words", "others"),
+    [
+        (["runs", "--limit", "3", "--state", "succeeded"], ["anyio", "rich", "wcwidth", "orchestrator.plan"]),
+        (["status", "last"], ["anyio", "rich", "wcwidth", "orchestrator.plan"]),
+        (["show", "last"], ["rich", "wcwidth"]),
+        (["show", "last", "--json"], ["rich", "wcwidth"]),
+    ],
+)
+def test_a_command_that_reads_runs_loads_nothing_that_compiles_or_executes(
+    finished: Finished, words: list[str], others: list[str]
+) -> None:
+    refuse_modules(finished.project, words, *_COMPILES, *_EXECUTES, *others)
+
+
+@pytest.mark.parametrize("words", [["pause", "last", "--now"], ["cancel", "last"]])
+def test_a_command_to_a_run_loads_nothing_that_compiles_or_executes(project: Project, words: list[str]) -> None:
+    (project.directory / "ask.yaml").write_text("steps: [{id: agree, approve: {title: Go on}}]\n")
+    assert project("run", "ask.yaml", "--json").json["state"] == "waiting"
+    refuse_modules(project, words, *_COMPILES, *_EXECUTES, "rich")
+
+
+def refuse_modules(project: Project, words: list[str], *heavy: str) -> None:
+    """Run a command in a process of its own, which must succeed without these modules."""
     code = (
         "import sys\nfrom orchestrator.cli.app import run_command\n"
         f"assert run_command({words!r}) == 0\n"
-        "heavy = {'pydantic', 'yaml', 'anyio', 'rich', 'wcwidth', 'orchestrator.plan'} & set(sys.modules)\n"
+        f"heavy = {{*sys.modules}} & {{*{heavy!r}}}\n"
         "assert not heavy, heavy"
     )
-    project = finished.project
-    python = project.argv("check")[0]
     done = subprocess.run(
-        [python, "-c", code],
+        [project.argv("check")[0], "-c", code],
         cwd=project.directory,
         env=project.environment(),
         capture_output=True,

@@ -113,7 +113,7 @@ def test_events_say_which_items_failed_and_what_is_asked(waiting: Project) -> No
 
 
 def test_the_report_has_the_tree(waiting: Project) -> None:
-    page = waiting("show", "last", "--markdown").out
+    page = waiting("report", "last").out
     assert "| · · `check` | failed | 1 |" in page
     assert "| · … 36 more | | | | |" in page
 

@@ -204,6 +204,49 @@ def test_while_a_question_is_asked_the_screen_shows_it_and_nothing_out_of_date(p
         shown.read_until(None)
 
 
+def test_several_questions_are_asked_one_after_another_with_a_way_back_and_a_review(project: Project) -> None:
+    (project.directory / "order.yaml").write_text(
+        """
+        steps:
+          - id: order
+            ask:
+              prompt: An order
+              questions:
+                count: {prompt: How many?, type: integer, minimum: 1}
+                speed: {prompt: How fast?, choices: [slow, fast], default: slow}
+                name: For whom?
+        outputs: {order: "{{ order.count }} for {{ order.name }}, {{ order.speed }}"}
+        """
+    )
+    with terminal(project, "run", "order.yaml", stdout=True) as shown:
+
+        def told(*texts: str) -> None:
+            for text in texts:
+                shown.read_until(text)
+            shown.raw = ""
+
+        told("? order: An order", "1/3 How many?", "> ")
+        shown.type("none\n")
+        told("it must be an integer", "> ")
+        shown.type("2\n")
+        told("2/3 How fast?", "one of slow, fast, or back; just Enter for slow", "> ")
+        shown.type("back\n")
+        told("1/3 How many?", "just Enter for 2", "> ")
+        shown.type("3\n")
+        told("2/3 How fast?", "> ")
+        shown.type("\n")
+        told("3/3 For whom?", "> ")
+        shown.type("Ada\n")
+        told("1. count: 3", "2. speed: slow", "3. name: Ada", "yes to send these answers", "> ")
+        shown.type("2\n")
+        told("2/3 How fast?", "> ")
+        shown.type("fast\n")
+        told("2. speed: fast", "yes to send these answers", "> ")
+        shown.type("yes\n")
+        told("order: 3 for Ada, fast")
+        assert shown.process.wait(timeout=30) == 0
+
+
 def test_tools_cannot_steer_the_terminal(project: Project) -> None:
     evil = "import orchestrator as orc\n@orc.tool\ndef evil() -> str:\n    'x'\n    raise ValueError('\\033[2Jgone')\n"
     (project.directory / "tools.py").write_text(evil)

@@ -539,8 +539,8 @@ def everywhere() -> st.SearchStrategy[dict[str, Any]]:
         ],
         "outputs": {"o": {"value": "{{ a }}", "type": "string"}},
     }
-    named = ("id", "as")  # what reads it would not find it
-    places = [path for path, value in leaves(whole) if path[-1] not in named]
+    left_out = ("id", "as", "model")  # what reads a name would not find it; a model that is to be found is `auto`
+    places = [path for path, value in leaves(whole) if path[-1] not in left_out]
     return st.sampled_from(places).map(lambda path: with_value(whole, path, "<AUTO>what fits</AUTO>"))
 
 

@@ -63,16 +63,7 @@ READ_NAMED = '{id: text, tool: filesystem, action: read, parameters: {path: "{{ 
 
 CASES = {
     # `<AUTO>` tags
-    "a model that is an <AUTO> with words": Case(
-        asked("model: <AUTO a fast one>"), "ORC428", {"model: <AUTO a fast one>": "model: auto"}
-    ),
-    "a model that is an <AUTO> without an end": Case(
-        asked("model: <AUTO>"), "ORC428", {"model: <AUTO>": "model: auto"}
-    ),
     "words within the tag": Case(log("<AUTO a title>"), "ORC428", {"<AUTO a title>": "<AUTO>a title</AUTO>"}),
-    "attributes": Case(
-        log('<AUTO m="x">a title</AUTO>'), "ORC428", {'<AUTO m="x">a title</AUTO>': "<AUTO>a title</AUTO>"}
-    ),
     "no end": Case(log("<AUTO>a title"), "ORC428", {"<AUTO>a title": "<AUTO>a title</AUTO>"}),
     "no question": Case(log("<AUTO>"), "ORC428", {"<AUTO>": "<AUTO>a title of five words</AUTO>"}),
     "no end in quotes": Case(log('"Dear <AUTO>a name"'), "ORC428", {"<AUTO>a name": "<AUTO>a name</AUTO>"}),
@@ -88,7 +79,6 @@ CASES = {
     ),
     "limits": Case(log("hi", key="    timeout: <AUTO>how long\n"), "ORC428", {}, {"<AUTO>how long": "30s"}),
     # names of other systems
-    "parameters.x": Case(log('"{{ parameters.topic }}"', INPUTS), "ORC301", {"parameters.topic": "inputs.topic"}),
     "params.x": Case(log('"{{ params.topic }}"', INPUTS), "ORC301", {"params.topic": "inputs.topic"}),
     "parameters": Case(log('"{{ parameters | to_json }}"', INPUTS), "ORC301", {"parameters |": "inputs |"}, {}),
     "parameters.x that nothing declares": Case(
@@ -102,9 +92,6 @@ CASES = {
     ),
     "vars.x": Case(log('"{{ vars.n }}"', "variables: {n: 1}\n"), "ORC301", {"vars.n": "variables.n"}),
     "tasks.x": Case(after(FETCH, '"{{ tasks.fetch.status }}"'), "ORC301", {"tasks.fetch": "steps.fetch"}),
-    "inputs.x of a variable": Case(
-        log('"{{ inputs.n }}"', "variables: {n: 1}\n"), "ORC303", {"inputs.n": "variables.n"}
-    ),
     "inputs.x of a step": Case(after(FETCH, '"{{ inputs.fetch.status }}"'), "ORC303", {"inputs.fetch": "steps.fetch"}),
     "steps.x of an input": Case(log('"{{ steps.topic }}"', INPUTS), "ORC302", {"steps.topic": "inputs.topic"}),
     "env.X": Case(
@@ -120,20 +107,9 @@ CASES = {
         {"steps:\n": "inputs:\n  home: {type: string, default_from_env: HOME}\nsteps:\n"},
     ),
     # loops
-    "loop.iteration in while": Case(
-        in_loop("while: iteration < 3", '"{{ loop.iteration }}"'), "ORC301", {"loop.iteration": "iteration"}
-    ),
-    "loop.iteration in the condition": Case(
-        in_loop("while: loop.iteration < 3", "hi"), "ORC301", {"loop.iteration": "iteration"}
-    ),
     "loop.index in for_each": Case(
         in_loop("for_each: [1, 2]", '"{{ loop.index }}"'), "ORC301", {"loop.index": "index"}
     ),
-    "loop.iteration in for_each": Case(
-        in_loop("for_each: [1, 2]", '"{{ loop.iteration }}"'), "ORC301", {"loop.iteration": "index + 1"}
-    ),
-    "loop.item": Case(in_loop("for_each: [1, 2]\n    as: row", '"{{ loop.item }}"'), "ORC301", {"loop.item": "row"}),
-    "loop.first": Case(in_loop("for_each: [1, 2]", '"{{ loop.first }}"'), "ORC301", {"loop.first": "is_first"}),
     # whole results where a text is needed
     "a list of objects": Case(after(FETCH, '"{{ fetch }}"'), "ORC405", {"{{ fetch }}": "{{ fetch | to_json }}"}),
     "an object": Case(after(ASKED, '"{{ made }}"'), "ORC405", {"{{ made }}": "{{ made.title }}"}),
@@ -166,20 +142,10 @@ CASES = {
         {"made.title.items()": "(made.title | from_json).items()"},
     ),
     # outcomes of failures
-    "a sentence for on_error": Case(
-        log("hi", key='    on_error: "Use cached data"\n'),
-        "ORC306",
-        {'on_error: "Use cached data"': 'on_error: {value: "Use cached data"}'},
-    ),
     "a sentence for on_failure": Case(
         log("hi", key='    on_failure: "Use cached data"\n'),
         "ORC306",
         {'on_failure: "Use cached data"': "on_failure: continue"},
-    ),
-    "a sentence in a list of handlers": Case(
-        log("hi", key='    on_error:\n      - "Use cached data"\n'),
-        "ORC202",
-        {'- "Use cached data"': '{fallback_value: "Use cached data"}'},
     ),
     "a misspelt outcome": Case(log("hi", key="    on_error: contineu\n"), "ORC306", {"contineu": "continue"}),
     # brackets
@@ -200,12 +166,6 @@ CASES = {
         {'"a" b': "'\"a\" b'"},
     ),
     # files and addresses within braces
-    "file:": Case(
-        log('"{{ file:prompts/x.txt }}"'),
-        "ORC317",
-        {"{{ file:prompts/x.txt }}": "{{ text }}", "steps:\n": READ_FILE},
-        {READ_FILE: f"steps:\n  - {READ_FILE}\n"},
-    ),
     "file: with a name in it": Case(
         log('"{{ file:{{ name }}.txt }}"', "inputs: {name: x}\n"),
         "ORC317",
@@ -219,16 +179,14 @@ CASES = {
         {READ_FILE: f"steps:\n  - {READ_FILE}\n"},
     ),
     # tools of other systems
-    "python-executor": Case(
-        called("tool: python-executor", "{code: 'result = 1'}"), "ORC401", {"python-executor": "python"}
-    ),
-    "python_executor with an action": Case(
-        called("tool: python_executor, action: run", "{code: 'result = 1'}"),
+    "python-script": Case(called("tool: python-script", "{code: 'result = 1'}"), "ORC401", {"python-script": "python"}),
+    "code_runner with an action": Case(
+        called("tool: code_runner, action: run", "{code: 'result = 1'}"),
         "ORC401",
-        {"tool: python_executor": "tool: python", "action: run": "action: execute"},
+        {"tool: code_runner": "tool: python", "action: run": "action: execute"},
     ),
-    "debug": Case(
-        called("action: debug", "{message: hi}"), "ORC401", {"action: debug": "log"}, {"log,": "action: log,"}
+    "print": Case(
+        called("action: print", "{message: hi}"), "ORC401", {"action: print": "log"}, {"log,": "action: log,"}
     ),
     "bash": Case(called("tool: bash", "{command: [ls]}"), "ORC401", {"bash": "terminal"}),
     "fetch": Case(
@@ -237,32 +195,34 @@ CASES = {
         {"tool: fetch": "tool: http`, `action: get"},
         {"`, `": ", "},
     ),
-    "headless-browser": Case(
-        called("tool: headless-browser, action: scrape", "{url: 'https://example.com'}"),
+    "web-scraper": Case(
+        called("tool: web-scraper", "{url: 'https://example.com'}"),
         "ORC401",
-        {"tool: headless-browser": "tool: http", "action: scrape": "action: get"},
+        {"tool: web-scraper": "tool: web`, `action: read"},
+        {"`, `": ", "},
     ),
-    "web-search": Case(
-        called("tool: web-search, action: search", "{url: 'https://example.com/?q=a'}"),
+    "google-search": Case(
+        called("tool: google-search", "{query: tides}"),
         "ORC401",
-        {"tool: web-search": "tool: http", "action: search": "action: get"},
+        {"tool: google-search": "tool: web`, `action: search"},
+        {"`, `": ", "},
     ),
-    "user-prompt": Case(
-        called("tool: user-prompt", "{prompt: 'How many?'}"),
+    "user-input": Case(
+        called("tool: user-input", "{prompt: 'How many?'}"),
         "ORC401",
-        {"tool: user-prompt": 'ask: "How many?"'},
+        {"tool: user-input": 'ask: "How many?"'},
         {", parameters: {prompt: 'How many?'}": ""},
     ),
     "approval": Case(
-        called("tool: approval-gate", "{message: 'Publish?'}"),
+        called("tool: human-approval", "{message: 'Publish?'}"),
         "ORC401",
-        {"tool: approval-gate": 'approve: "Publish?"'},
+        {"tool: human-approval": 'approve: "Publish?"'},
         {", parameters: {message: 'Publish?'}": ""},
     ),
-    "pipeline-executor": Case(
-        called("tool: pipeline-executor", "{pipeline: other.yaml}"),
+    "sub-workflow": Case(
+        called("tool: sub-workflow", "{pipeline: other.yaml}"),
         "ORC401",
-        {"tool: pipeline-executor": "pipeline: other.yaml"},
+        {"tool: sub-workflow": "pipeline: other.yaml"},
         {", parameters: {pipeline: other.yaml}": ""},
     ),
     "loop": Case(
@@ -278,17 +238,14 @@ CASES = {
         {"parameters: {prompt: hi}": "prompt: hi"},
     ),
     "an action of another system": Case(
-        called("tool: filesystem, action: save", "{path: a.txt, content: hi}"), "ORC402", {"save": "write"}
+        called("tool: filesystem, action: store", "{path: a.txt, content: hi}"), "ORC402", {"store": "write"}
     ),
     "an action of a tool with one": Case(
-        called("tool: terminal, action: run", "{command: [ls]}"), "ORC402", {"run": "execute"}
+        called("tool: terminal, action: start", "{command: [ls]}"), "ORC402", {"start": "execute"}
     ),
     # parameters and keys of other systems
     "a parameter that holds the name of a required one": Case(
         called("tool: filesystem, action: write", "{file_path: a.txt, content: hi}"), "ORC403", {"file_path": "path"}
-    ),
-    "a parameter that abbreviates a required one": Case(
-        called("tool: terminal", "{cmd: [ls]}"), "ORC403", {"cmd": "command"}
     ),
     "output_schema": Case(
         "steps:\n  - {id: made, model: auto, prompt: hi, output_schema: {size: integer}}\n",

@@ -15,7 +15,9 @@ from orchestrator.expressions.types.value_types import Type
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan import auto_values, model, policies, steps
+from orchestrator.plan.concurrency import ConcurrencyPlan
 from orchestrator.plan.model import Plan
+from orchestrator.plan.notices import NotifyPlan
 from orchestrator.plan.policies import CachePolicy, Check, Judge, RetryPolicy
 from orchestrator.plan.serialization import digest_of, plan_data, step_data
 from orchestrator.plan.steps import Block, Handler, StepKind, StepPlan
@@ -25,26 +27,31 @@ from tests.plans import TEXT, every_construct, plan, step
 INERT = {
     "Plan": {
         *("source_name", "source_text", "directory", "digest", "name", "description", "version", "metadata"),
-        *("orchestrator", "autos", "lock"),
+        *("orchestrator", "autos", "lock", "prompts", "labels", "concurrency", "notify"),
     },
-    "StepPlan": {"name", "description", "metadata", "line", "skips"},
+    "StepPlan": {"name", "description", "metadata", "line", "skips", "undo_reads"},
     "OutputPlan": {"name", "description", "reads"},
     "ToolCall": set[str](),
+    "AgentPipeline": {"inputs"},
 }
-"""What does not change what a plan does. An output's name is its key; a lock's answers stand in the steps.
+"""What does not change what a plan does. An output's name is its key; a lock's answers and prompts stand in the steps,
+and the inputs of a pipeline in that.
 
-What a jump skips follows from its target and the order of the steps.
+What a jump skips follows from its target and the order of the steps, and what an `undo` reads from its templates.
 """
 
 ABSENT: dict[str, Any] = {
     **dict.fromkeys(
-        ("collect", "default", "choices", "value", "fallback", "key", "until", "duration"), Constant("new")
+        ("collect", "default", "choices", "value", "fallback", "key", "until", "duration", "exclude", "include"),
+        Constant("new"),
     ),
-    **dict.fromkeys(("max_parallel", "max_depth", "wait_for"), 7),
+    **dict.fromkeys(("assignee", "remind", "escalate_after", "escalate_to"), Constant("new")),
+    **dict.fromkeys(("max_parallel", "max_depth", "wait_for", "max_calls"), 7),
     **dict.fromkeys(("timeout", "min_success", "ttl", "longest_wait"), 0.25),
     **dict.fromkeys(("on_success", "on_false", "target", "tool"), "elsewhere"),
     "body": Block(()),
     "finally_": Block(()),
+    "undo": Block(()),
     "retry": RetryPolicy(),
     "cache": CachePolicy(),
     "check": Check(),
@@ -129,6 +136,8 @@ def _changed_fields(value: Any, *, inert: bool) -> Iterator[Any]:
             if inert:
                 yield replace(value, **{name: _other_label(old)})
             continue
+        if name in getattr(value, "limits", ()):
+            continue  # it is computed, so the field counts for nothing
         if not inert and old is not None and default is None:
             yield replace(value, **{name: None})
         for changed in changes(old, name, inert=inert):
@@ -160,6 +169,8 @@ def _other_label(old: Any) -> Any:
             return (*old, "another")
         case Mapping():
             return {**old, "another": 1}
+        case NotifyPlan() | ConcurrencyPlan():
+            return type(old)()
         case None:
             return "another"
         case _:

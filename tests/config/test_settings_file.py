@@ -26,6 +26,7 @@ from orchestrator.errors import ConfigurationError
 from orchestrator.models.calls.project_budget import ProjectBudget
 from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.limits import LimitSettings
+from orchestrator.notices.settings import NoticeSettings
 from orchestrator.tools.mcp import load_servers
 
 FULL = """\
@@ -101,21 +102,89 @@ start_timeout = "30s"
 url = "https://tools.example.com/mcp"
 headers_env = {Authorization = "TOOLS_AUTHORIZATION"}
 
+[databases.orders]
+url = "postgresql://reader@db.example.com/orders"
+password_env = "ORDERS_PASSWORD"
+read_only = false
+
+[databases.stock]
+url_env = "STOCK_URL"
+
+[web]
+provider = "searxng"
+searxng_url = "https://search.example.org"
+keep = "1h"
+per_second = 0.5
+
 [serve]
 host = "0.0.0.0"
 port = 8421
+url = "https://runs.example.com"
 pipelines = ["pipelines"]
+protect_pipelines = false
 names = ["runs.example.com"]
 origins = ["https://tools.example.com"]
 proxies = ["10.0.0.1"]
+outputs = ["output", "/srv/reports"]
+open_metrics = true
 max_runs = 32
+max_connections = 100
+max_parallel = 64
 drain = "1m"
+triggers = false
+
+[notify]
+failed = ["oncall", "audit"]
+waiting = ["team"]
+budget = ["team"]
+budget_at = "90%"
+
+[notify.oncall]
+type = "slack"
+url_env = "SLACK_WEBHOOK_URL"
+
+[notify.audit]
+type = "webhook"
+url = "https://audit.example.com/hook"
+secret_env = "AUDIT_SECRET"
+
+[notify.team]
+type = "smtp"
+host = "smtp.example.com"
+port = 2525
+security = "tls"
+user = "orchestrator"
+password_env = "SMTP_PASSWORD"
+sender = "Orchestrator <runs@example.com>"
+recipients = ["team@example.com"]
+
+[serve.groups]
+finance = ["ada", "grace"]
+
+[serve.oidc]
+issuer = "https://login.example.com"
+client_id = "orchestrator"
+client_secret_env = "ORCHESTRATOR_OIDC_SECRET"
+url = "https://runs.example.com"
+label = "Example Inc."
+scopes = ["openid", "groups"]
+name_claim = "email"
+groups_claim = "roles"
+session = "8h"
+
+[serve.oidc.groups]
+ops = ["admin"]
+staff = ["read", "answer"]
 """
 
 HIDDEN = "sk-hidden-0123456789"
 """A value that no message may contain, wherever it stands in the file."""
 
-OPEN = ("kind", "period", "capabilities", "timeout", "longest_wait", "start_timeout", "hosts", "drain")
+OPEN = (
+    *("kind", "period", "capabilities", "timeout", "longest_wait", "start_timeout", "hosts", "drain", "session"),
+    *("type", "security"),
+    *("groups", "ops", "staff"),  # the scopes of groups
+)
 """Settings whose values messages quote: words of closed sets, durations and hosts, which are not secrets."""
 
 Path_ = tuple[str, ...]
@@ -207,6 +276,7 @@ def test_a_changed_file_is_settings_or_an_error_that_names_a_setting(
         LimitSettings.load(directory)
         ProjectBudget.load(directory)
         load_servers(directory)
+        NoticeSettings.load(directory)
         return
     top = {*mutation[0]}
     for problem in found.errors:

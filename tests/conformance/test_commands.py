@@ -30,6 +30,8 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.api import control
 from orchestrator.cli.app import run_command
+from orchestrator.config.project_file import ProjectFile
+from orchestrator.config.tables.serve import ServeSection
 from orchestrator.diagnostics import CODES
 from orchestrator.runtime.host import assignment, batches
 from orchestrator.server.access.tokens import add_token
@@ -66,6 +68,7 @@ class Normal:
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-14 09:26:53"),
             (r"\b(succeeded in|failed in|elapsed  ) (\d+\.\d+) s", r"\1 0.01 s"),
             (r"; \d+\.\d+ s, \S+ rows/s", "; 0.02 s, 100 rows/s"),
+            (r"(?<=  )\d+\.\d\d s(?=  )", "0.01 s"),
             (r"(succeeded +100%  \S+ \S+) +\d+\.\d+ s", r"\1  0.01 s"),
         ]
 
@@ -93,6 +96,7 @@ def hide_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 SEAMS: Seams = {
     "ORC802/two_runs_with_one_id": draw_the_same_id,
     "ORC817/other_rows_than_before": draw_a_known_batch,
+    "ORC922/a_question_for_others": draw_the_same_id,
     "ORC901/a_store_without_its_driver": hide_the_driver,
 }
 
@@ -200,8 +204,9 @@ def requested(words: list[str]) -> str:
     parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-d", dest="body")
     options = parser.parse_args(words)
-    with serving(Path.cwd()) as (service, address):
-        token = add_token(service.credentials, "ada", ["run"])
+    settings = ProjectFile.load(Path.cwd()).read(ServeSection).serve
+    with serving(Path.cwd(), oidc=settings.oidc) as (service, address):
+        token = add_token(service.credentials, "ada", ["run", "answer"])
         headers = dict(header.replace("$TOKEN", token).split(": ", 1) for header in options.headers)
         url = address + urlsplit(options.url).path
         method = "GET" if options.body is None else "POST"

@@ -65,7 +65,7 @@ def agent(*turns: Any, check: str | None = None, **more: Any) -> str:
         "id": "r",
         "action": "agent",
         "model": "ollama:m",
-        "tools": ["add", "gate"],
+        "tools": more.pop("tools", ["add", "gate"]),
         "prompt": json.dumps(turns),
     }
     step["parameters"] = more
@@ -174,6 +174,16 @@ CASES = {
         ("r[0].gate", "r[0].gate_2"),
         ("r[0].answer", "r[0].gate", "r[0].gate_2", "r[1].answer"),
         {"r": "seen: 7 8"},
+    ),
+    "agent, in a pipeline that it calls": Case(
+        agent([ADD, ["other", {"n": 5}]], "seen:", tools=["add", {"pipeline": "other.yaml"}], parallel=False),
+        ("r[0].other.g",),
+        ("r[0].answer", "r[0].add", "r[0].other.x", "r[0].other.g", "r[0].other.y", "r[1].answer"),
+        {"r": 'seen: 4 {"o": 7}'},
+        files={
+            "other.yaml": "inputs: {n: {type: integer}}\n"
+            f"steps: [{add('x', 'n')}, {gate('g', 'x')}, {add('y', 'g')}]\noutputs: {{o: '{{{{ y }}}}'}}\n"
+        },
     ),
     "agent, after an answer that was refused": Case(
         agent([ADD], "bad", "seen:", check="'bad' not in output", parallel=False),
@@ -377,6 +387,33 @@ def test_a_question_outlives_its_process(forge: Forge, tmp_path: Path, question:
     assert worker.read() == {"outputs": {"b": [seen, "x"] if "approve" in question else [seen]}}
     worker.join()
     assert Counter(calls(tmp_path)) == Counter(a=1, g=2, b=2)
+
+
+def test_an_approval_of_a_call_outlives_its_process(forge: Forge, tmp_path: Path) -> None:
+    tools = ["add", {"tool": "gate", "approve": "arguments.value > 5"}]
+    (tmp_path / "pipeline.yaml").write_text(agent([ADD, ["gate", {"value": 7}]], "seen:", tools=tools))
+    os.mkfifo(tmp_path / "r[0].gate")
+    worker = forge.start(tmp_path)
+    said = worker.read()
+    assert said is not None
+    assert worker.read() == {"error": "ORC807"}  # it waits, and its process has ended
+    worker.join()
+    with orc.Orchestrator(directory=tmp_path, tools=TOOLS) as client:
+        run = client.get_run(said["run"])
+        assert [one.path for one in run.status().active if one.question] == ["r[0].gate_approval"]
+        run.answer("r[0].gate_approval", {"approved": True, "content": {"value": 6}})
+        worker = forge.start(tmp_path, resume=said["run"])
+        worker.read()
+        with held(tmp_path, "r[0].gate"):
+            next(one for one in run.events() if one.type == "step.succeeded" and one.path == "r[0].add")
+            worker.kill()  # in the call that was approved; the one beside it has ended
+    worker = forge.start(tmp_path, resume=said["run"])
+    worker.read()
+    held(tmp_path, "r[0].gate").close()
+    note = 'note: a person changed the arguments to {"value": 6}'
+    assert worker.read() == {"outputs": {"r": f"seen: 4 {note}\n6"}}
+    worker.join()
+    assert Counter(calls(tmp_path)) == Counter({"r[0].answer": 1, "r[0].add": 1, "r[0].gate": 2, "r[1].answer": 1})
 
 
 def test_a_wait_outlives_its_process(forge: Forge, tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wcwidth import wcwidth
 
 from orchestrator.diagnostics import Diagnostic, Position, Related, Source, Span, render_text
 from orchestrator.text.lines import display_width, split_lines, visible
@@ -76,6 +79,11 @@ def test_the_caret_stands_below_by_display_width(before: str, culprit: str) -> N
     row, caret = lines[3].removeprefix("1 | "), lines[4].removeprefix("  | ")
     assert caret == " " * display_width(visible(before)) + "^" * display_width(culprit)
     assert row == visible(before + culprit)
+
+
+def test_each_character_takes_as_many_cells_as_the_table_of_all_characters_says() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1)]
+    assert [each for each in characters if display_width(each) != max(wcwidth(each), 0)] == []
 
 
 def test_a_long_line_is_cut_round_the_culprit() -> None:

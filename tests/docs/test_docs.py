@@ -25,6 +25,7 @@ import orchestrator as orc
 from orchestrator.models.calls.project_budget import ProjectBudget
 from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.limits import LimitSettings
+from orchestrator.notices.settings import NoticeSettings
 from orchestrator.testing import FakeModel
 from tests.docs.answers import ANSWERS
 from tests.ollama import Ollama
@@ -111,6 +112,7 @@ class Session:
                 ModelSettings.load(self.directory)
                 LimitSettings.load(self.directory)
                 ProjectBudget.load(self.directory)
+                NoticeSettings.load(self.directory)
 
     def compile(self, block: Block) -> None:
         data = yaml.load(block.text, yaml.CSafeLoader)  # the pure loader takes no `number?` between braces

@@ -43,7 +43,7 @@ REPLACEMENTS = {
     r"(some|no)body": "a person, no one",
     r"asked? nobody": "calls no model",
     r"gently": "gracefully",
-    r"aside": "separately, cleanup",
+    r"aside(?!\")": "separately, cleanup",  # not the name of the HTML element
 }
 FENCED = re.compile(r"^ *(```+)\w.*?^ *\1$|^<!-- packages:.*?^<!-- end", re.DOTALL | re.MULTILINE)
 WORDS = re.compile("|".join(rf"\b(?:{word})" + r"(?!\w)" for word in REPLACEMENTS), re.IGNORECASE)

@@ -23,7 +23,7 @@ from orchestrator.history.result import Result
 from orchestrator.history.step_results import StepResults
 from orchestrator.history.why import explain_step
 from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, resume_state, status_of, step_records
-from orchestrator.journal.payloads import RunCreatedPayload
+from orchestrator.journal.run_payloads import RunCreatedPayload
 from orchestrator.journal.state.usage import Spending
 
 JOURNALS = Path(__file__).with_name("journals.jsonl.gz")

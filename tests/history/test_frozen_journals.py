@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from orchestrator.journal.payloads import StepSkippedPayload
+from orchestrator.journal.step_payloads import StepSkippedPayload
 from tests.history import frozen
 
 if os.environ.get("UPDATE_FROZEN"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.journal import Event, RunFold, RunStatus, fold, fold_all, status_of, step_records
+from orchestrator.journal import Event, EventType, RunFold, RunStatus, fold, fold_all, status_of, step_records
 from orchestrator.paths import is_at_or_below
 from tests.journal.support import event, story
 
@@ -120,6 +120,26 @@ def test_elapsed_excludes_pauses_and_the_time_between_a_crash_and_the_resume():
     paused = status_of(fold_all(events[:3]), 40.0)
     assert (paused.state, paused.elapsed) == ("paused", 3.0)
     assert paused.waiting_on == ("a resume: paused by ann",)
+
+
+@pytest.mark.parametrize(
+    ("type", "path"), [("run.cancelled", ""), ("run.paused", ""), ("step.answered", "q")], ids=lambda each: each
+)
+def test_the_time_in_which_no_process_executed_a_run_is_not_worked(type: EventType, path: str):
+    events = [
+        event(1, "run.created", steps=2),
+        Event("r", 2, 10.0, "run.started"),
+        Event("r", 3, 11.0, "step.waiting", "q", 1, {"reason": "human", "question": {"kind": "ask"}}),
+        Event("r", 4, 12.0, "step.started", "a", 1),
+        Event("r", 5, 15.0, "step.progress", "a", 1),
+        Event("r", 6, 5_000.0, type, path, data={"idle": True}),
+    ]
+    interrupted = status_of(fold_all(events[:5]), 4_000.0, interrupted=True)
+    assert (interrupted.state, interrupted.elapsed) == ("interrupted", 4.0)
+    assert status_of(fold_all(events), 6_000.0, interrupted=True).elapsed == 4.0
+    resumed = [*events, Event("r", 7, 9_000.0, "run.started", data={"resumed": True})]
+    works = 2.0 if type == "step.answered" else 0.0  # otherwise it waits for the answer
+    assert status_of(fold_all(resumed), 9_002.0).elapsed == 4.0 + works
 
 
 def test_the_clock_of_a_pause_stops_when_the_last_running_step_has_ended():
@@ -237,6 +257,20 @@ _facts = st.one_of(
         st.builds(called, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9))),
     ),
     st.tuples(st.just("run.warning"), st.just(""), st.just(0), st.fixed_dictionaries({"message": st.text(max_size=1)})),
+    st.tuples(
+        st.just("run.notice"),
+        st.just(""),
+        st.just(0),
+        st.fixed_dictionaries({"notice": st.sampled_from("abc"), "occasion": st.just("failed"), "to": st.just("us")}),
+    ),
+    st.tuples(
+        st.just("run.notified"),
+        st.just(""),
+        st.just(0),
+        st.fixed_dictionaries(
+            {"notice": st.sampled_from("abc"), "error": st.sampled_from([None, {"code": "ORC821", "message": "no"}])}
+        ),
+    ),
     st.tuples(st.just("run.failed"), st.just(""), st.just(0), st.just({"error": {"message": "no"}})),
     st.tuples(st.just("run.succeeded"), st.just(""), st.just(0), st.just({"outputs": {}})),
     st.tuples(st.just("run.started"), st.just(""), st.just(0), st.fixed_dictionaries({"resumed": st.booleans()})),
@@ -343,6 +377,22 @@ def test_the_cost_of_models_is_the_sum_of_all_calls_also_of_failed_steps(facts):
 def test_warnings_of_a_run_are_kept_once_each_and_up_to_a_limit():
     status = at_end(story(*(("run.warning", "", 0, {"message": f"look at {n % 30}"}) for n in range(60))))
     assert status.warnings == tuple(f"look at {n}" for n in range(20))
+
+
+def test_the_latest_notices_are_part_of_the_status() -> None:
+    told = [("run.notice", "", 0, {"notice": f"n{n}", "occasion": "waiting", "to": "us"}) for n in range(25)]
+    ends = [
+        ("run.notified", "", 0, {"notice": "n0", "to": "us"}),  # it is not kept any more
+        ("run.notified", "", 0, {"notice": "n23", "to": "us"}),
+        ("run.notified", "", 0, {"notice": "n24", "to": "us", "error": {"code": "ORC821", "message": "refused"}}),
+    ]
+    status = at_end(story(*told, *ends))
+    assert [each.id for each in status.notices] == [f"n{n}" for n in range(5, 25)]
+    assert [(each.state, each.error) for each in status.notices[-3:]] == [
+        ("pending", ""),
+        ("sent", ""),
+        ("failed", "refused"),
+    ]
 
 
 def test_a_step_that_waited_for_a_model_call_continues_in_the_same_attempt():

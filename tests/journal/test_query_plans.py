@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from orchestrator.journal import Command, Journal, Owner, Store
-from orchestrator.journal.records import RunFilter, label_key
+from orchestrator.journal.records import BatchProgress, RunFilter, label_key
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.rate_limit_store import StoredRateUsage
 from tests.journal.support import create, new_run, recorded
@@ -25,7 +25,7 @@ def use_everything(store: Store, journal: Journal) -> None:
     run.record("step.started", "loop", 1, {"kind": "for_each", "of": 1, "done": 0, "failed": 0})
     run.record("step.succeeded", "loop[10]", 1, {"output": 1, "duration": 0.1})
     run.flush()
-    store.put_batch("b", "p", rows=1, invalid=0, complete=True)
+    store.put_batch("b", "p", BatchProgress(1, 0, True))
     store.has_batch("b")
     store.batches()
     list(store.batch("b"))
@@ -37,10 +37,12 @@ def use_everything(store: Store, journal: Journal) -> None:
         RunFilter("running"),
         RunFilter("failed"),
         RunFilter(batch="b"),
+        RunFilter(single=True),
         RunFilter(labels=("l",)),
         RunFilter(since=1.0),
     ):
         store.list(wanted=wanted)
+    store.labels(["one"])
     store.events("one")
     store.events("one", paths=["", "loop"])
     store.outline("one", within=["loop[10]"])

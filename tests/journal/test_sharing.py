@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import RunError, RunNotFound
 from orchestrator.journal import Event, Journal, Owner, Store, resume_state
+from orchestrator.journal.records import BatchProgress, RowProblem
 from orchestrator.journal.store.blob_codec import LIMIT
 from tests.journal.support import create, new_run, owner_elsewhere
 
@@ -99,23 +100,24 @@ def test_a_batch_of_many_rows_is_read_in_pages(store: Store, monkeypatch):
 
 
 def test_rows_that_were_read_and_not_started_are_pending_until_the_batch_is_continued(store: Store):
-    store.put_batch("b", "p", rows=0, invalid=0, complete=False)
+    store.put_batch("b", "p", BatchProgress(0, 0, False))
     create(store, "one", batch="b", row=1)
-    store.put_batch("b", "p", rows=5, invalid=1, complete=False)
+    problem = RowProblem(3, "ORC601", "missing input `n`")
+    store.put_batch("b", "p", BatchProgress(5, 1, False, [problem]))
     (stopped,) = store.batches()
     assert (stopped.rows, dict(stopped.states)) == (2, {"running": 1, "invalid": 1})
-    assert (stopped.pending, stopped.complete) == (3, False)
-    store.put_batch("b", "p", rows=2, invalid=0, complete=False)  # it is continued from the beginning
+    assert (stopped.pending, stopped.complete, stopped.problems) == (3, False, (problem,))
+    store.put_batch("b", "p", BatchProgress(2, 0, False))  # it is continued from the beginning
     assert store.batches() == [stopped]
-    store.put_batch("b", "p", rows=4, invalid=0, complete=True)
+    store.put_batch("b", "p", BatchProgress(4, 0, True))
     (whole,) = store.batches()
-    assert (whole.rows, whole.pending, whole.complete) == (1, 3, True)
+    assert (whole.rows, whole.pending, whole.complete, whole.problems) == (1, 3, True, ())
     assert whole.created_at == stopped.created_at
 
 
 def test_the_newest_batches_are_listed_also_those_without_runs(store: Store):
     for name in ("b", "a", "c"):
-        store.put_batch(name, "p", rows=1, invalid=1, complete=True)
+        store.put_batch(name, "p", BatchProgress(1, 1, True))
     assert [each.batch for each in store.batches()] == ["c", "a", "b"]
     assert [each.batch for each in store.batches(1)] == ["c"]
     assert store.batches(1)[0].to_dict()["states"] == {"invalid": 1}
@@ -124,7 +126,7 @@ def test_the_newest_batches_are_listed_also_those_without_runs(store: Store):
 
 def test_a_batch_is_removed_with_its_last_run(store: Store, journal: Journal):
     for row in (1, 2):
-        store.put_batch("b", "p", rows=row, invalid=0, complete=row == 2)
+        store.put_batch("b", "p", BatchProgress(row, 0, row == 2))
         lease = create(store, f"run-{row}", batch="b", row=row)
         run = journal.attach(lease)
         run.record("run.cancelled", data={"reason": "", "by": ""})

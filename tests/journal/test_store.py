@@ -312,6 +312,8 @@ def test_an_object_of_many_fields_is_one_blob(store: Store, journal: Journal):
 
 LOOKALIKES = [
     {"$blob": "0" * 64, "size": 3},
+    {"size": 3, "$blob": "0" * 64},
+    {"$blob": 5, "size": 3},
     {"$parts": {"a": 1}},
     {"$parts": {"a": {"$blob": "0" * 64, "size": 3}}},
     {"text": "x" * 2 * LIMIT, "like": {"$blob": "0" * 64, "size": 3}},

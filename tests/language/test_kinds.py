@@ -34,13 +34,17 @@ WORK = {
     "approve": "approve: Publish?",
     "wait_until": "wait_until: 2030-12-01T09:00",
     "sleep": "sleep: 5m",
+    "value": "value: 3",
+    "fail": "fail: The state is unsafe",
+    "end": "end: true",
 }
 """The shortest step of each kind."""
 
 
 def document(*steps: str) -> Document:
     lines = [f"  - {{id: s{number}, {step}}}\n" for number, step in enumerate(steps)]
-    return read_document("steps:\n" + "".join(lines), name="f.yaml")
+    profiles = "profiles: {x: {model: auto}}\n" if any("profile: x" in step for step in steps) else ""
+    return read_document("steps:\n" + "".join(lines) + profiles, name="f.yaml")
 
 
 def one(step: str) -> StepSpec:
@@ -91,6 +95,7 @@ def test_of_two_kinds_of_work_the_first_counts_and_a_loop_before_what_it_might_r
 
 EFFECTS = {
     "parameters: {a: 1}": {"tool"},
+    "profile: x": {"tool"},
     "retry: 3": {"tool"},
     "cache: true": {"tool"},
     "on_resume: ask": {"tool"},
@@ -101,19 +106,24 @@ EFFECTS = {
     "collect: 1": {"for_each", "while", "until"},
     "max_iterations: 3": {"while", "until"},
     "on_limit: continue": {"while", "until"},
-    "initial: {n: 1}": {"while", "until"},
-    "update: {n: 1}": {"while", "until"},
+    "initial: {n: 1}": {"for_each", "while", "until"},
+    "update: {n: 1}": {"for_each", "while", "until"},
     "default: [{id: y, tool: log}]": {"switch"},
-    "wait_for: any": {"parallel"},
+    "wait_for: any": {"for_each", "parallel"},
     "inputs: {a: 1}": {"pipeline"},
     "max_depth: 3": {"pipeline"},
-    "timeout: 5s": set(WORK) - {"wait_until", "sleep"},
+    "detach: true": {"pipeline"},
+    "produces: a.txt": set(WORK) - {"wait_until", "sleep", "value", "fail", "ask", "approve", "end"},
+    "timeout: 5s": set(WORK) - {"wait_until", "sleep", "value", "fail", "end"},
+    "in_order: true": {"for_each", "while", "until", "switch", "steps"},
     "condition: x": set(WORK),
     "dependencies: [b]": set(WORK),
     "on_failure: continue": set(WORK),
     "on_success: b": set(WORK),
     "on_false: b": set(WORK),
     "on_error: [{fallback_value: 1}]": set(WORK),
+    "undo: {tool: log}": set(WORK),
+    "compensate: true": {"parallel", "steps"},
     "name: x": set(WORK),
     "description: x": set(WORK),
     "metadata: {a: 1}": set(WORK),
@@ -177,7 +187,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a number as condition": (f"while: 5, steps: [{CALL}]", "ORC202", "an expression or true/false", ""),
     "no condition": (f"until: , steps: [{CALL}]", "ORC202", "`until` has no value", ""),
     "nothing to repeat": ("while: x", "ORC203", "no steps to repeat", "`steps:`"),
-    "a template of rounds": (f'while: x, max_iterations: "{{{{ n }}}}", steps: [{CALL}]', "ORC202", "`max_iterations` must be an integer", ""),
+    "text of rounds": (f"while: x, max_iterations: ten, steps: [{CALL}]", "ORC202", "`max_iterations` must be an integer", ""),
     "another limit": (f"while: x, on_limit: stop, steps: [{CALL}]", "ORC205", "one of `fail`, `continue`", ""),
     "a carried list": (f"while: x, update: [1], steps: [{CALL}]", "ORC202", "`update` must be a mapping", ""),
     "a bad carried name": (f"while: x, initial: {{a b: 1}}, steps: [{CALL}]", "ORC209", "a carried value's name", "`a_b`"),
@@ -190,8 +200,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "cases of nothing": (f"cases: {{a: [{CALL}]}}", "ORC213", "which does nothing", "add `switch:`"),
     "true as parallel": ("parallel: true", "ORC202", "`parallel` of step `s0` must be a list", "max_parallel"),
     "no branches": ("parallel: {}", "ORC203", "`parallel` of step `s0` has no steps", ""),
-    "waiting for none": (f"parallel: [{CALL}], wait_for: 0", "ORC205", "`all`, `any` or a number of steps", ""),
-    "waiting for some": (f"parallel: [{CALL}], wait_for: some", "ORC205", "`all`, `any` or a number of steps", ""),
+    "waiting for none": (f"parallel: [{CALL}], wait_for: 0", "ORC205", "`all`, `any`, or a number of steps", ""),
+    "waiting for some": (f"parallel: [{CALL}], wait_for: some", "ORC205", "`all`, `any`, or a number of steps", ""),
     "waiting for more": (f"parallel: [{CALL}], wait_for: 2", "ORC205", "only 1 step", "smaller"),
     "waiting for a group": (f"steps: [{CALL}], wait_for: 1", "ORC213", "does not apply", "did you mean `parallel`"),
     "a number as pipeline": ("pipeline: 5", "ORC202", "the path of a pipeline file", ""),
@@ -288,7 +298,6 @@ BEYOND_THE_SCHEMA = {
     "no subject",
     "a bad carried name",
     "a model of nothing",
-    "several tools for nothing",
     "a prompt for a person",
     "a prompt twice",
     "a prompt of a group",
@@ -321,6 +330,8 @@ def test_one_pass_tells_every_mistake_however_deep() -> None:
 def test_a_step_keeps_its_kind_when_the_value_of_that_is_refused(kind: str) -> None:
     rest = WORK[kind].split(", ", 1)[1:]
     for value in ("", "{}", "[]", "5", "true", "[[1]]"):
+        if (kind, value) == ("parallel", "true"):
+            continue  # a flag of the py-orc dialect
         step = document(", ".join([f"{kind}: {value}", *rest])).spec.steps[0]
         assert step.kind == kind
 

@@ -133,6 +133,8 @@ WORK = {
     "approve: Publish?": "approve: {title: Publish?}",
     "approve: {prompt: Publish?}": "approve: {title: Publish?}",
     "approve: {question: Publish?}": "approve: {title: Publish?}",
+    "approve: {title: Publish?, assignees: [ada]}": "approve: {title: Publish?, assignee: [ada]}",
+    "ask: {prompt: Which?, assignees: ada}": "ask: {prompt: Which?, assignee: ada}",
     "approve: {message: Publish?, editable: true, timeout: 5}": "approve: {title: Publish?, allow_editing: true}, "
     "timeout: 5",
     "sleep: 90": "sleep: 1m30s",
@@ -272,7 +274,7 @@ def test_a_word_that_is_a_steps_id_is_that_step() -> None:
         ("steps:\n  - id: a\n    tool: x\n    on_error: fail\n    on_failure: b\n", (5, 5), (4, 5)),
         ("steps:\n  - id: a\n    parallel:\n      b: {tool: x,\n        id: c}\n", (4, 7), (5, 9)),
         ("error_handlers: {tool: x}\non_error: {tool: x}\nsteps: [{id: a, tool: x}]\n", (1, 1), (2, 1)),
-        ("inputs: {a: 1}\nparameters: {b: 2}\nsteps: [{id: a, tool: x}]\n", (1, 1), (2, 1)),
+        ("inputs: {a: 1}\nparameters: {a: 2}\nsteps: [{id: a, tool: x}]\n", (1, 10), (2, 14)),
         ("inputs:\n  - a: 1\n  - a: 2\nsteps: [{id: b, tool: x}]\n", (2, 5), (3, 5)),
         ("inputs:\n  a:\n    min: 1\n    minimum: 2\nsteps: [{id: b, tool: x}]\n", (3, 5), (4, 5)),
     ],

@@ -20,7 +20,8 @@ from unittest import mock
 
 import orchestrator as orc
 from orchestrator.journal import Command, Event, Store
-from orchestrator.journal.commit_thread import RunJournal
+from orchestrator.journal.run_journal import RunJournal
+from orchestrator.paths import is_at_or_below
 from tests.model.plans import answer, digest
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def tools() -> list[Any]:
         failures: int = 0,
         error: str = "boom",
         transient: bool = False,
+        writes: str = "",
     ) -> int:
         line = json.dumps({"path": context.step, "attempt": context.attempt, "reads": reads}) + "\n"
         descriptor = os.open(context.directory / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -68,6 +70,8 @@ def tools() -> list[Any]:
         broken = transient and not (context.directory / "mended").exists()
         if broken or context.attempt <= failures:
             raise {"boom": orc.StepError, "clash": ValueError}[error](f"{error} {salt}{' for now' if broken else ''}")
+        if writes:
+            (context.directory / writes).write_text(str(salt))
         return digest(salt, reads)
 
     @orc.tool
@@ -102,6 +106,8 @@ def disturbed(client: orc.Orchestrator, turn: Turn | None, crash: Crash) -> Iter
     def recorded(self: RunJournal, *arguments: Any, **named: Any) -> Event:
         nonlocal left
         event = record(self, *arguments, **named)
+        if self.status().pipeline != "model":  # it is a run that a step has started
+            return event
         left -= 1
         if turn is not None and left == 0:
             if turn.kind == "crash":
@@ -164,7 +170,9 @@ def stretch(client: orc.Orchestrator, run_id: str, turn: Turn | None, crash: Cra
 
 def reply(path: str, question: Any) -> Any:
     """What the person says who is asked at this path."""
-    return answer(path) if question["kind"] == "ask" else answer(path) % 2 == 0
+    if question["kind"] == "approve":
+        return answer(path) % 2 == 0
+    return {"a": answer(path)} if question.get("questions") else answer(path)
 
 
 @dataclass(frozen=True)
@@ -190,21 +198,26 @@ def live(
         settled, before = settled_in(directory, run_id), len(calls(directory))
         run_id, state = step(run_id, turn)
         stretches.append(Stretch(turn, state, calls(directory)[before:], settled))
-        if state == "failed" and not (directory / "mended").exists() and is_transient(directory, run_id):
-            (directory / "mended").touch()
+        if state == "failed" and is_transient(directory, run_id):
+            (directory / "mended").touch()  # it may be mended already, if only undoing was left to do
         elif state in ("failed", "succeeded", "over"):
             return run_id, stretches
+        elif state == "cancelled":
+            assert any(one.turn is not None and one.turn.kind == "cancel" for one in stretches)
         else:
             assert turn is not None, f"{state}, and nothing happened"
 
 
 def settled_in(directory: Path, run_id: str) -> set[str]:
-    """The paths whose success, or whose failure that was dealt with, is recorded."""
-    return {
-        event.path
-        for event in events(directory, run_id)
-        if event.type == "step.succeeded" or (event.type == "step.failed" and event.data["handled"] != "fail")
-    }
+    """The paths whose success, or whose failure that was dealt with, is recorded, and counts: it was not undone."""
+    found: set[str] = set()
+    for event in events(directory, run_id):
+        if event.type == "step.succeeded" or (event.type == "step.failed" and event.data["handled"] != "fail"):
+            found.add(event.path)
+        elif event.type == "step.undone":
+            for path in event.data["forget"]:
+                found -= {other for other in found if is_at_or_below(other, path) or is_at_or_below(path, other)}
+    return found
 
 
 def is_transient(directory: Path, run_id: str) -> bool:

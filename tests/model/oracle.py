@@ -15,13 +15,18 @@ from tests.model.plans import (
     Act,
     Approve,
     Ask,
+    Compute,
+    End,
+    Fail,
     ForEach,
     Group,
     Handler,
     Hang,
     Items,
+    Launch,
     Nap,
     Plan,
+    Policy,
     Repeat,
     Step,
     Sub,
@@ -46,6 +51,9 @@ class Known:
     skipped: bool = False
 
 
+LAUNCHED = "a run"
+"""What stands for the id of a run that a step has started."""
+
 SKIPPED = Known(None, skipped=True)
 
 
@@ -66,6 +74,15 @@ class Failure(Exception):
         self.causes, self.type, self.message = causes, type, message
 
 
+class Ended(Exception):
+    """A step has ended its pipeline, with values for some of the outputs; `known` are the steps of the pipeline."""
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.known: dict[str, Known] = {}
+
+
 @dataclass
 class Expected:
     """What is expected of a run: the states that each path may end in, the calls, the questions."""
@@ -75,6 +92,7 @@ class Expected:
     calls: dict[str, Call] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     failure: Failure | None = None
+    ended: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def block(self, steps: tuple[Step, ...], outer: Scope, prefix: str) -> dict[str, Any]:
@@ -93,9 +111,20 @@ class Expected:
                     failures.append(failure)
                     lost.add(step.id)
                     continue
+                except Ended as ended:  # nothing runs next to it, and all before it have ended
+                    self.leave(steps[position + 1 :], prefix)
+                    ended.known = {one.id: scope.get(one.id, SKIPPED) for one in steps}
+                    if isinstance(step.work, End):
+                        ended.known[step.id] = Known(ended.outputs)
+                    raise
                 until = max(until, next((n for n, one in enumerate(steps) if one.id == target), 0))
         self.end(failures, mark)
         return {step.id: scope[step.id] for step in steps}
+
+    def leave(self, steps: tuple[Step, ...], prefix: str) -> None:
+        """Leave steps out, as their pipeline has ended early: within another step, they stay pending."""
+        for step in steps:
+            self.states[prefix + step.id] = {"skipped", "pending"}
 
     def end(self, failures: list[Failure], mark: int) -> None:
         """Fail if something failed: then nothing that was found since `mark` had to happen."""
@@ -111,6 +140,9 @@ class Expected:
             return SKIPPED, step.on_false
         try:
             known = self.work(step, scope, path)
+        except Ended:
+            self.states[path] = {"succeeded"} if isinstance(step.work, End) else {"cancelled", "skipped"}
+            raise
         except Failure as failure:
             self.states[path] = {"failed"}
             if isinstance(step.work, ForEach) and isinstance(step.work.body, Act):
@@ -141,14 +173,21 @@ class Expected:
         match step.work:
             case Act() as act:
                 return Known(self.act(act, scope, path))
-            case Ask():
+            case Ask(several=several):
                 self.asked.add(path)
-                return Known(answer(path))
+                both = {"a": answer(path), "b": 3}
+                return Known(both, both) if several else Known(answer(path))
             case Approve():
                 self.asked.add(path)
                 return Known(answer(path) % 2 == 0)
-            case Nap():
-                return Known(None)
+            case Nap() | Launch():
+                return Known(LAUNCHED if isinstance(step.work, Launch) else None)
+            case Compute(sum=total):
+                return Known(plus(total, scope))
+            case Fail(salt=salt, code=code):
+                raise Failure({path}, code or "StepError", f"boom {salt}")
+            case End(outputs=outputs):
+                raise Ended({name: read(ref, scope) for name, ref in outputs.items()})
             case ForEach() as loop:
                 return self.for_each(loop, step.handlers, scope, path)
             case Repeat() as loop:
@@ -164,8 +203,13 @@ class Expected:
                 return Known(values if parallel else list(values.values())[-1], values)
             case Sub(inputs=inputs, steps=steps, outputs=outputs):
                 inner = {name: read(ref, scope) or 0 for name, ref in inputs.items()}
-                inner |= self.block(steps, inner, f"{path}.")
-                values = {name: read(ref, inner) for name, ref in outputs.items()}
+                given: dict[str, Any] = {}
+                try:
+                    inner |= self.block(steps, inner, f"{path}.")
+                except Ended as ended:
+                    inner |= ended.known
+                    given = ended.outputs
+                values = {name: given[name] if name in given else read(ref, inner) for name, ref in outputs.items()}
                 return Known(values, values)
         raise TypeError(step.work)
 
@@ -179,33 +223,45 @@ class Expected:
 
     def for_each(self, loop: ForEach, handlers: tuple[Handler, ...], scope: Scope, path: str) -> Known:
         """Go through the items, one after another."""
+        totals: dict[str, Any] = {**dict.fromkeys(loop.update), **loop.initial}
         values: list[Any] = []
         items, failures, good, mark = items_of(loop.items, scope), [], 0, len(self.states)
         for index, one in enumerate(items):
             place = {"index": index, "is_first": index == 0, "is_last": index == len(items) - 1}
-            inner, here = {**scope, **place, loop.name: one}, f"{path}[{index}]"
+            inner, here = {**scope, **place, loop.name: one, **totals}, f"{path}[{index}]"
             try:
                 if isinstance(loop.body, Act):
                     value = self.act(loop.body, inner, here)
                 else:
                     steps = self.block(loop.body, inner, f"{here}.")
                     value = read(loop.collect, inner | steps) if loop.collect else last(steps)
+                    totals = {name: plus(total, inner | steps) for name, total in loop.update.items()}
                 self.states[here] = {"succeeded"}
                 good += 1
+            except Ended:
+                self.states[here] = set(NOT_DONE)
+                raise
             except Failure as failure:
                 self.states[here] = {"failed"}
                 own = handlers if isinstance(loop.body, Act) else ()
                 try:
-                    item = Step("", Nap(), on_failure=loop.on_item, handlers=own)
+                    on_item = loop.on_item if loop.wait_for is None else Policy("continue")
+                    item = Step("", Nap(), on_failure=on_item, handlers=own)
                     value = self.handled(item, failure, inner, here)[0].value
                 except Failure:
                     failures.append(failure)
                     value = None
             values.append(value)
+            if loop.wait_for is not None:
+                if good == loop.wait_for:
+                    break
+                if len(items) - (len(values) - good) < loop.wait_for:
+                    failures.append(Failure({path}))
+                    break
         if items and loop.min_success is not None and good / len(items) < loop.min_success:
             failures.append(Failure({path}))
         self.end(failures, mark)
-        return Known(values, {"count": len(items), "succeeded": good, "failed": len(items) - good})
+        return Known(values, {**totals, "count": len(values), "succeeded": good, "failed": len(values) - good})
 
     def repeat(self, loop: Repeat, scope: Scope, path: str) -> Known:
         """Go round and round."""
@@ -262,6 +318,9 @@ def expected(plan: Plan, *, mended: bool = True) -> Expected:
     found = Expected(mended)
     try:
         found.outputs = {id: known.value for id, known in found.block(plan.steps, {}, "").items()}
+    except Ended as ended:
+        found.ended = True
+        found.outputs = {id: known.value for id, known in ended.known.items()} | ended.outputs
     except Failure as failure:
         found.failure = failure
     return found
@@ -303,6 +362,10 @@ def items_of(items: Items, scope: Scope) -> list[Any]:
             return [{"n": value} for value in items.values]
         case "ref":
             return list(read(items.ref, scope) or [])
+        case "matrix":
+            return [{"n": n, "m": m} for n in items.values if n != items.without for m in items.others]
+        case "zip":
+            return [{"n": n, "m": m} for n, m in zip(items.values, items.others, strict=True)]
     return list(items.values)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 
@@ -65,7 +65,9 @@ class Hang:
 
 @dataclass(frozen=True)
 class Ask:
-    """A question whose answer is a whole number."""
+    """A question whose answer is a whole number; or with `several`, two: `a` is asked, and `b` has the default 3."""
+
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,64 @@ class Nap:
 
 
 @dataclass(frozen=True)
-class Items:
-    """What a loop goes over: numbers, in one of the forms; or what `ref` stands for."""
+class Compute:
+    """A value that is computed without a tool: a sum."""
 
-    kind: Literal["list", "mapping", "range", "file", "ref"]
+    sum: Sum
+
+
+@dataclass(frozen=True)
+class Fail:
+    """A failure on purpose."""
+
+    salt: int
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class End:
+    """An early end of the pipeline, with values for some of its outputs. It is made only where nothing else runs."""
+
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Items:
+    """What a loop goes over: numbers, in one of the forms; or what `ref` stands for.
+
+    With `others`, they are combined with these numbers: each with each but for pairs with the number `without`
+    (`matrix`), or one with one (`zip`).
+    """
+
+    kind: Literal["list", "mapping", "range", "file", "ref", "matrix", "zip"]
     values: tuple[int, ...] = ()
     ref: str = ""
+    others: tuple[int, ...] = ()
+    without: int | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The start of a run that outlives this one. What stands for its id is never read."""
+
+    name: str
 
 
 @dataclass(frozen=True)
 class ForEach:
+    """A loop over items. One that waits for as many as `wait_for` goes over one after another."""
+
     items: Items
     body: tuple[Step, ...] | Act
     name: str = "item"
     max_parallel: int | None = None
     on_item: Policy = Policy()
     min_success: float | None = None
+    wait_for: int | None = None
     collect: str | None = None
+    in_order: bool = False
+    initial: Mapping[str, int] = field(default_factory=dict)
+    update: Mapping[str, Sum] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,9 +167,16 @@ class Switch:
 
 @dataclass(frozen=True)
 class Group:
+    """With `in_order`, which a file says once, each step has the one above it in its `after`.
+
+    With `compensate`, what succeeded in it is undone when it fails or is stopped.
+    """
+
     steps: tuple[Step, ...]
     parallel: bool = False
     wait_for: int | None = None
+    in_order: bool = False
+    compensate: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,9 +187,10 @@ class Sub:
     inputs: Mapping[str, str]
     steps: tuple[Step, ...]
     outputs: Mapping[str, str]
+    in_order: bool = False
 
 
-Work = Act | Hang | Ask | Approve | Nap | ForEach | Repeat | Switch | Group | Sub
+Work = Act | Hang | Ask | Approve | Nap | Compute | Fail | End | Launch | ForEach | Repeat | Switch | Group | Sub
 
 
 @dataclass(frozen=True)
@@ -154,6 +205,8 @@ class Handler:
 
 @dataclass(frozen=True)
 class Step:
+    """A step. Its `undo` is told its result, and what a call read; one that `produces` writes a file."""
+
     id: str
     work: Work
     after: tuple[str, ...] = ()
@@ -162,6 +215,8 @@ class Step:
     on_success: str | None = None
     on_false: str | None = None
     handlers: tuple[Handler, ...] = ()
+    undo: Act | None = None
+    produces: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +225,7 @@ class Plan:
     finally_: Step | None = None
     error_handler: Step | None = None
     places: int | None = None
+    in_order: bool = False
 
 
 def digest(salt: int, reads: list[Any]) -> int:
@@ -206,12 +262,17 @@ def references(step: Step) -> Iterator[str]:
         case _:
             pass
     match step.work:
-        case ForEach(items=items, on_item=on_item, collect=collect):
+        case ForEach(items=items, on_item=on_item, collect=collect, update=update):
+            yield from (ref for total in update.values() for ref in (total.left, total.right))
             yield from (text for text in (items.ref, on_item.value, collect) if isinstance(text, str) and text)
         case Repeat(condition=condition, update=update, collect=collect):
             yield condition.ref
             yield from (ref for total in update.values() for ref in (total.left, total.right))
             yield from [collect] if collect else []
+        case Compute(sum=total):
+            yield from (total.left, total.right)
+        case End(outputs=outputs):
+            yield from outputs.values()
         case Switch(subject=subject):
             yield subject
         case Sub(inputs=inputs):
@@ -221,6 +282,12 @@ def references(step: Step) -> Iterator[str]:
     for block in blocks(step):
         for inner in block:
             yield from references(inner)
+
+
+def chained(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps, each of which waits for the one above it."""
+    pairs = zip(steps[1:], steps, strict=False)
+    return (steps[0], *(replace(step, after=(*step.after, above.id)) for step, above in pairs))
 
 
 def needs(step: Step, block: tuple[Step, ...]) -> set[str]:

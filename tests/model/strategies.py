@@ -12,15 +12,20 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from tests.model.lives import Turn
+from tests.model.oracle import items_of
 from tests.model.plans import (
     Act,
     Approve,
     Ask,
+    Compute,
+    End,
+    Fail,
     ForEach,
     Group,
     Handler,
     Hang,
     Items,
+    Launch,
     Nap,
     Plan,
     Policy,
@@ -31,6 +36,7 @@ from tests.model.plans import (
     Switch,
     Test,
     Work,
+    chained,
     everything,
 )
 
@@ -85,7 +91,14 @@ class Author:
         steps, _ = self.block(Names(), 0, open=True, most=6)
         finally_ = Step("last", Act(1, ("run.state",))) if self.chance(3) else None
         handler = Step("tell", Act(2)) if self.chance(3) else None
-        return Plan(steps, finally_, handler, self.number(1, 4) if self.people or not _hangs(steps) else None)
+        places = self.number(1, 4) if self.people or not _hangs(steps) else None
+        in_order = self.chance(4)
+        if any(step.undo for step in everything(steps)) and self.chance(2):  # it fails for now, and all is undone
+            ids = tuple(step.id for step in steps)
+            steps = (*steps, Step(self.new(), Act(3, (), transient=True), ids))
+        elif in_order and self.chance(2):
+            steps = self.with_end(steps, [one.id for one in steps])
+        return Plan(chained(steps) if in_order else steps, finally_, handler, places, in_order)
 
     def block(self, names: Names, depth: int, *, open: bool, most: int = 3) -> tuple[tuple[Step, ...], Names]:
         """Steps, and what can be read once they have ended. `open`: nothing around them deals with their failures."""
@@ -117,23 +130,34 @@ class Author:
                 st.sampled_from([self.for_each, self.repeat, self.switch, self.group, self.sub, self.race])
             )
             work, found = kind(id, names, depth + 1, open=open and not handled)
+        elif depth == 0 and self.chance(12):
+            work, found = Launch(self.new("launched")), Names()
         else:
             work, found = self.simple(id, names, open=open and not handled)
         if handled:  # of a step that failed nothing is read but its value
             plain = id in found.numbers and all(one.fallback is not None for one in handlers)
             found = Names((id,)) if plain else Names(others=(id,))
-        if isinstance(work, Ask | Approve | Nap | Hang):
+        if isinstance(work, Ask | Approve | Nap | Hang | Launch):
             on_failure, handlers = FAIL, ()
+            found = Names() if isinstance(work, Launch) else found
         condition = self.test(names) if names.numbers and self.chance(5) else None
         after = tuple(self.draw(st.lists(st.sampled_from(before), max_size=2, unique=True))) if before else ()
-        step = Step(id, work, after, condition, on_failure, handlers=handlers)
+        produces = isinstance(work, Act) and not work.pure and self.chance(6)
+        undo = self.undo(work)
+        step = Step(id, work, after, condition, on_failure, handlers=handlers, undo=undo, produces=produces)
         return step, names.plus(found.numbers, found.lists, found.others)
 
     def simple(self, id: str, names: Names, *, open: bool) -> tuple[Work, Names]:
         if self.people and self.chance(5):
+            if self.chance(4):
+                return Ask(several=True), Names((f"{id}.a", f"{id}.b"), others=(id,))
             return (Ask(), Names((id,))) if self.chance(2) else (Approve(), Names(others=(id,)))
         if self.chance(10):
             return Nap(self.draw(st.sampled_from(["sleep", "wait_until"]))), Names(others=(id,))
+        if names.numbers and self.chance(6):
+            return Compute(Sum(self.one_of(*names.numbers), self.one_of(*names.numbers))), Names((id,))
+        if self.chance(20):
+            return Fail(self.number(0, 99), self.one_of("", "OutOfStock")), Names((id,))
         return self.act(names, open=open), Names((id,))
 
     def act(self, names: Names, *, open: bool = False) -> Act:
@@ -144,12 +168,22 @@ class Author:
         error = self.draw(st.sampled_from(["boom", "clash"]))
         return Act(self.number(0, 99), reads, failures, attempts, error, transient, self.chance(2))
 
+    def undo(self, work: Work) -> Act | None:
+        """What undoes a step. It never fails for good, or the run could never end."""
+        call = work.body if isinstance(work, ForEach) else work
+        if not isinstance(call, Act | Group) or not self.chance(3):
+            return None
+        reads = ("output", *(call.reads if isinstance(call, Act) else ()))
+        failures = self.number(0, 1) if self.chance(3) else 0
+        transient = not failures and self.chance(6)
+        return Act(self.number(0, 99), reads, failures, failures + 1, transient=transient, pure=self.chance(3))
+
     def test(self, names: Names) -> Test:
         modulus = self.number(2, 4)
         return Test("mod", self.one_of(*names.numbers), modulus, self.number(0, modulus - 1))
 
     def handler(self, names: Names, *, call: bool) -> Handler:
-        type = self.one_of("StepError", "ValueError") if call and self.chance(3) else ""
+        type = self.one_of("StepError", "ValueError", "OutOfStock") if call and self.chance(3) else ""
         pattern = self.one_of("boom", "clash") if call and self.chance(3) else ""
         steps: tuple[Step, ...] = ()
         if self.chance(2):
@@ -158,35 +192,74 @@ class Author:
         fallback = self.number(0, 9) if not steps or self.chance(2) else None
         return Handler(type, pattern, steps, fallback)
 
+    def with_end(self, steps: tuple[Step, ...], outputs: list[str]) -> tuple[Step, ...]:
+        """Have one of the steps end their pipeline, or a step within one of them. All of them run in order."""
+        position = self.number(0, len(steps))
+        before = [one.id for one in steps[:position]]
+        numbers = [one.id for one in steps[:position] if isinstance(one.work, Act | Compute)]
+        given = {self.one_of(*outputs): self.one_of(*before)} if before and self.chance(2) else {}
+        condition = self.test(Names(tuple(numbers))) if numbers and self.chance(2) else None
+        end = Step(self.new(), End(given), condition=condition)
+        around = self.one_of("nothing", "group", "loop")
+        inner = (Step(self.new(), Act(8)), end, Step(self.new(), Act(9)))
+        if around == "group":
+            end = Step(self.new(), Group(chained(inner), in_order=True))
+        elif around == "loop":
+            items = Items("list", tuple(range(self.number(1, 3))))
+            end = Step(self.new(), ForEach(items, chained(inner), max_parallel=1, in_order=True))
+        return (*steps[:position], end, *steps[position:])
+
     def for_each(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
         values = tuple(self.number(0, 20) for _ in range(self.draw(st.sampled_from([2, 3, 1, 4, 0]))))
-        kind = self.one_of("list", "mapping", "range", "file", *(["ref"] if names.lists else []))
+        paired = ["matrix", "zip"] if values else []
+        kind = self.one_of("list", "mapping", "range", "file", *paired, *(["ref"] if names.lists else []))
         name = "item" if self.chance(2) else self.new("it")
         items = Items(kind, values)  # type: ignore[arg-type]
         if kind == "range":
             items = Items("range", tuple(range(len(values))))
         elif kind == "ref":
             items = Items("ref", ref=self.one_of(*names.lists))
+        elif kind == "zip":
+            items = Items("zip", values, others=tuple(value + 1 for value in values))
+        elif kind == "matrix":
+            others = tuple(self.number(0, 9) for _ in range(self.number(1, 2)))
+            items = Items("matrix", values, others=others, without=values[0] if self.chance(3) else None)
+        fold = self.chance(3)
+        total = self.new("total") if fold else ""
         inner = names.without(name, "item", "index", "is_first", "is_last")
         numbers, others = {
             "mapping": ((f"{name}.value",), (f"{name}.key", name)),
             "file": ((f"{name}.n",), (name,)),
+            **dict.fromkeys(("matrix", "zip"), ((f"{name}.n", f"{name}.m"), (name,))),
             "ref": ((), (name,)),
         }.get(kind, ((name,), ()))
-        inner = inner.plus(("index", *numbers), (), ("is_first", "is_last", *others))
+        inner = inner.plus(("index", *numbers, *([total] if fold else [])), (), ("is_first", "is_last", *others))
         policies = [FAIL, FAIL, Policy("continue"), Policy("value", 3), Policy("value", "index")]
         on_item = self.draw(st.sampled_from(policies))
-        min_success = self.draw(st.sampled_from([None, 0.5, 1.0])) if on_item != FAIL else None
+        min_success = self.draw(st.sampled_from([None, 0.5, 1.0])) if on_item != FAIL and not fold else None
+        count = 0 if kind in ("file", "ref") else len(items_of(items, {}))  # known before they have been gone through
+        enough = None
+        if count and not fold and on_item == FAIL and min_success is None and self.chance(3):
+            enough = self.number(1, count)
+        is_open = open and on_item == FAIL and enough is None
         body: tuple[Step, ...] | Act
         collect = None
-        if self.chance(3):
-            body = self.act(inner, open=open and on_item == FAIL)
+        update: dict[str, Sum] = {}
+        if self.chance(3) and not fold and enough is None:  # with it, the step in an item has a path of its own
+            body = self.act(inner, open=is_open)
         else:
-            body, inside = self.block(inner, depth, open=open and on_item == FAIL, most=2)
+            body, inside = self.block(inner, depth, open=is_open, most=2)
             collect = self.one_of(*inside.all) if self.chance(3) else None
-        max_parallel = self.number(1, 3) if self.chance(2) else None
-        loop = ForEach(items, body, name, max_parallel, on_item, min_success, collect)
-        return loop, Names((f"{id}.count", f"{id}.succeeded", f"{id}.failed"), (id,))
+            ids = {step.id for step in body}
+            own = [name for name in inside.numbers if name in ids]
+            update = {total: Sum(total, self.one_of("index", *own))} if fold else {}
+        initial = {total: self.number(0, 9)} if fold and self.chance(2) else {}
+        max_parallel = 1 if fold or enough else self.number(1, 3) if self.chance(2) else None
+        loop = ForEach(
+            items, body, name, max_parallel, on_item, min_success, enough, collect, initial=initial, update=update
+        )
+        numbers = (f"{id}.count", f"{id}.succeeded", f"{id}.failed", *([f"{id}.{total}"] if fold else []))
+        return loop, Names(numbers, (id,))
 
     def repeat(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
         kind = self.draw(st.sampled_from(["while", "until"]))
@@ -196,7 +269,8 @@ class Author:
         ids = {step.id for step in steps}
         own = tuple(name for name in inside.numbers if name in ids)  # without what is within them
         if self.chance(2):  # once more, knowing what there is to be read of the round before
-            first = replace(steps[0], work=Act(self.number(0, 99), (f"previous.{steps[-1].id}", "iteration")))
+            again = Act(self.number(0, 99), (f"previous.{steps[-1].id}", "iteration"))
+            first = replace(steps[0], work=again, undo=self.undo(again) if steps[0].undo else None)
             steps = (first, *steps[1:]) if not _is_read(steps[0]) else steps
         least = self.draw(st.sampled_from([*(["iteration"] * 3), *own, *([total] if total else [])]))
         limit = self.number(0, 3) if least == "iteration" else self.number(100, 900)
@@ -224,9 +298,12 @@ class Author:
         parallel = self.chance(2)
         numbers = tuple(f"{id}.{step.id}" for step in steps if step.id in inside.numbers)
         others = tuple(f"{id}.{step.id}" for step in steps if step.id not in inside.numbers)
+        in_order = not parallel and self.chance(2)
+        compensate = any(step.undo for step in everything(steps)) and self.chance(2)
+        work = Group(chained(steps) if in_order else steps, parallel, in_order=in_order, compensate=compensate)
         if parallel or steps[-1].id not in inside.numbers:
-            return Group(steps, parallel), Names(numbers, (), (id, *others))
-        return Group(steps), Names((id, *numbers), (), others)
+            return work, Names(numbers, (), (id, *others))
+        return work, Names((id, *numbers), (), others)
 
     def race(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
         """A group that waits for some, with just as many that can succeed; without people, who would wait for ever."""
@@ -243,9 +320,12 @@ class Author:
         inputs = {self.new("in"): ref for ref in read}
         steps, inside = self.block(Names(tuple(inputs)), depth, open=open)
         outputs = {self.new("out"): self.one_of(*inside.all) for _ in range(self.number(1, 2))}
+        in_order = self.chance(3)
+        if in_order:
+            steps = chained(self.with_end(steps, [*outputs]) if self.chance(2) else steps)
         numbers = tuple(f"{id}.{name}" for name, ref in outputs.items() if ref in inside.numbers)
         others = tuple(f"{id}.{name}" for name, ref in outputs.items() if ref not in inside.numbers)
-        return Sub(self.new("pipeline"), inputs, steps, outputs), Names(numbers, (), (id, *others))
+        return Sub(self.new("pipeline"), inputs, steps, outputs, in_order), Names(numbers, (), (id, *others))
 
 
 def _is_read(step: Step) -> bool:

@@ -13,14 +13,17 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
 import orchestrator as orc
+from orchestrator.journal import Store
+from orchestrator.journal.records import RunFilter
+from orchestrator.paths import is_at_or_below, is_in_undo, undone_step
 from tests.model.lives import Stretch, Turn, events, live, lose, store_url, stretch, tools
-from tests.model.oracle import Expected, expected
+from tests.model.oracle import LAUNCHED, Expected, expected
 from tests.model.plans import Act, ForEach, Plan, Step, Work, everything
 from tests.model.strategies import lives, plans
 from tests.model.writing import write
@@ -28,6 +31,8 @@ from tests.model.writing import write
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from orchestrator.journal import Event
 
 END_BLOCKS = ("finally.", "error_handlers[")
 ENDS = {
@@ -62,19 +67,57 @@ def check(plan: Plan, directory: Path, run_id: str, stretches: list[Stretch]) ->
             allowed[path] = allowed.get(path, set()) | states
     last = events(directory, run_id)[-1]
     if oracle.failure is None:
-        assert (last.type, last.data.get("outputs"), last.data.get("error")) == ("run.succeeded", oracle.outputs, None)
+        started = {str(event.data["output"]) for event in launches(directory, run_id, "step.succeeded")}
+        outputs = last.data.get("outputs") or {}
+        shown = {id: LAUNCHED if value in started else value for id, value in outputs.items() if value.__hash__}
+        assert (last.type, {**outputs, **shown}, last.data.get("error")) == ("run.succeeded", oracle.outputs, None)
     else:
         assert last.type == "run.failed"
         step = last.data["error"]["step"]
         assert any(f"{cause}.".startswith((f"{step}.", f"{step}[")) for cause in oracle.failure.causes), step
     check_states(directory, run_id, allowed)
     check_calls(plan, oracle, stretches)
+    check_undo(plan, directory, run_id, stretches)
+    check_files(plan, directory, run_id)
+    check_launches(directory, run_id)
+
+
+def check_files(plan: Plan, directory: Path, run_id: str) -> None:
+    """What a step produces is listed with its success."""
+    listed = {event.path for event in events(directory, run_id) if event.type == "step.file"}
+    producing = {step.id for step in everything(plan.steps) if step.produces}
+    for event in events(directory, run_id):
+        if event.type == "step.succeeded" and id_of(event.path) in producing and not is_in_undo(event.path):
+            assert event.path in listed
+
+
+def id_of(path: str) -> str:
+    """The id of the step at a path."""
+    return path.rpartition(".")[2]
+
+
+def launches(directory: Path, run_id: str, type: str) -> list[Event]:
+    """The events of this type of the steps that start other runs."""
+    found = events(directory, run_id)
+    paths = {event.path for event in found if event.type == "step.started" and event.data.get("kind") == "detached"}
+    return [event for event in found if event.type == type and event.path in paths]
+
+
+def check_launches(directory: Path, run_id: str) -> None:
+    """A step that has started a run has started that one only, whatever ended the process."""
+    named = {str(event.data["run"]) for event in launches(directory, run_id, "step.started")}
+    ended = {str(event.data["output"]) for event in launches(directory, run_id, "step.succeeded")}
+    with Store.open(store_url(directory)) as store:
+        wanted = RunFilter(labels=(f"parent:{run_id}",))
+        found = {status.run_id for status in store.list(wanted=wanted)}
+    assert ended <= found <= named
+    assert len(named) == len({event.path for event in launches(directory, run_id, "step.started")})
 
 
 def check_states(directory: Path, run_id: str, allowed: dict[str, set[str]]) -> None:
     found = dict.fromkeys(allowed, "pending")
     for event in events(directory, run_id):
-        if event.type in ENDS and not event.path.startswith(END_BLOCKS):
+        if event.type in ENDS and not event.path.startswith(END_BLOCKS) and not is_in_undo(event.path):
             found[event.path] = ENDS[event.type]
     wrong = {path: (state, allowed.get(path)) for path, state in found.items() if state not in allowed.get(path, ())}
     assert not wrong
@@ -84,7 +127,7 @@ def check_calls(plan: Plan, oracle: Expected, stretches: list[Stretch]) -> None:
     handling = {step.id for step in everything(plan.steps) if step.handlers and isinstance(call_of(step), Act)}
     total = Counter[str]()
     for one in stretches:
-        made = [call for call in one.calls if not call.path.startswith(END_BLOCKS)]
+        made = [call for call in one.calls if not call.path.startswith(END_BLOCKS) and not is_in_undo(call.path)]
         for call in made:
             assert call.reads == oracle.calls[call.path].reads, call.path
             # A handler belongs to an attempt of its step: when that is made again, so is what the handler did.
@@ -103,6 +146,56 @@ def check_calls(plan: Plan, oracle: Expected, stretches: list[Stretch]) -> None:
             assert total[path] >= 1, path
         if len(stretches) == 1 and not requeued:
             assert total[path] == call.count or (not strict and total[path] <= call.count), path
+
+
+def check_undo(plan: Plan, directory: Path, run_id: str, stretches: list[Stretch]) -> None:
+    """Every success that has an `undo` is undone once, the last one first, before the run or its group fails."""
+    undone = {step.id: step for step in everything(plan.steps) if step.undo}
+    left: dict[int, Event] = {}
+    begun: dict[str, int] = {}
+    results: dict[str, list[Any]] = {}
+    at_end = False
+    for event in events(directory, run_id):
+        owner = undone_step(event.path)
+        if event.type == "run.started":
+            at_end = False
+        elif event.type == "run.compensating":
+            begun[event.data.get("within", "")] = event.seq
+        elif event.type == "step.started" and event.path.startswith("finally."):
+            at_end = True
+        elif event.type == "step.succeeded" and has_undo(event.path, undone):
+            left[event.seq] = event
+            results.setdefault(event.path, []).append(event.data["output"])
+        elif event.type == "step.started" and owner is not None:
+            assert any(owner == last_within(left, scope) for scope in begun), f"{owner} is not the last of any"
+        elif event.type == "step.undone":
+            assert left.pop(event.data["of"]).path == event.path
+        elif event.type == "run.compensated":
+            scope = event.data.get("within", "")
+            assert last_within(left, scope) is None
+            begun = {other: seq for other, seq in begun.items() if scope and not is_at_or_below(other, scope)}
+        elif event.type == "run.cancelled" or (event.type == "run.failed" and event.data["error"]["code"] != "ORC720"):
+            assert not left or (at_end and not begun), "something was not undone"
+    oracle = expected(plan)
+    for call in (call for one in stretches for call in one.calls if is_in_undo(call.path)):
+        owner = undone_step(call.path)
+        assert owner is not None
+        assert call.reads[0] in results[owner], call.path
+        if owner in oracle.calls:
+            assert call.reads[1:] == oracle.calls[owner].reads, call.path
+
+
+def has_undo(path: str, undone: dict[str, Step]) -> bool:
+    """Whether the success at a path can be undone: of a loop with its own call, that of each item is."""
+    if is_in_undo(path) or path.startswith(END_BLOCKS):
+        return False
+    step = undone.get(path.rpartition(".")[2].partition("[")[0])
+    return step is not None and isinstance(step.work, ForEach) == path.endswith("]")
+
+
+def last_within(left: dict[int, Event], scope: str) -> str | None:
+    """The last success in a group, or the run, that was not undone."""
+    return next((one.path for one in reversed(left.values()) if not scope or is_at_or_below(one.path, scope)), None)
 
 
 def call_of(step: Step) -> Work | tuple[Step, ...]:

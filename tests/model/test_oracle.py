@@ -215,7 +215,7 @@ def test_every_plan_is_written_and_gone_through(tmp_path_factory: pytest.TempPat
     found = expected(plan)
     assert (found.failure is None) is (set(found.outputs) == {step.id for step in plan.steps})
     if found.failure is None:
-        assert all(len(found.states[step.id]) == 1 for step in plan.steps)
+        assert found.ended or all(len(found.states[step.id]) == 1 for step in plan.steps)
     directory = tmp_path_factory.getbasetemp()
     document = yaml.safe_load(write(plan, directory).read_text())
     assert [step["id"] for step in document["steps"]] == [step.id for step in plan.steps]

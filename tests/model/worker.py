@@ -16,6 +16,7 @@ from typing import Any
 
 import orchestrator as orc
 from orchestrator.journal import Store
+from orchestrator.journal.records import RunFilter
 from tests.model.lives import Turn, die, store_url, stretch, tools
 
 
@@ -54,9 +55,9 @@ def main() -> None:
 
 
 def newest(request: dict[str, Any]) -> str:
-    """The run of a process that died before it could name it; a directory has one."""
+    """The run of a process that died before it could name it; a directory has one, and those that its steps start."""
     with Store.open(store_url(Path(request["directory"]))) as store:
-        return store.find("last")
+        return store.list(wanted=RunFilter(pipeline="model"))[0].run_id
 
 
 if __name__ == "__main__":

@@ -11,17 +11,22 @@ from tests.model.plans import (
     Act,
     Approve,
     Ask,
+    Compute,
+    End,
+    Fail,
     ForEach,
     Group,
     Handler,
     Hang,
     Items,
+    Launch,
     Nap,
     Plan,
     Policy,
     Repeat,
     Step,
     Sub,
+    Sum,
     Switch,
     Test,
     Work,
@@ -29,7 +34,7 @@ from tests.model.plans import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -37,19 +42,23 @@ def write(plan: Plan, directory: Path) -> Path:
     """Write the pipeline, those that it calls, and the files that it reads; return the first."""
     for step in everything(plan.steps):
         match step.work:
-            case Sub(name=name, inputs=inputs, steps=steps, outputs=outputs):
+            case Sub(name=name, inputs=inputs, steps=steps, outputs=outputs, in_order=said):
                 document = {
                     "inputs": {name: {"type": "integer"} for name in inputs},
-                    "steps": block(steps),
+                    **in_order(said),
+                    "steps": block(steps, in_order=said),
                     "outputs": {name: expression(ref) for name, ref in outputs.items()},
                 }
                 dump(directory / f"{name}.yaml", {key: value for key, value in document.items() if value})
+            case Launch(name=name):
+                steps_of_run = [{"id": "one", "value": 1}, {"id": "two", "value": "{{ one + 1 }}"}]
+                dump(directory / f"{name}.yaml", {"id": "launched", "steps": steps_of_run})
             case ForEach(items=Items(kind="file", values=values)):
                 rows = "".join(json.dumps({"n": value}) + "\n" for value in values)
                 (directory / f"{step.id}.jsonl").write_text(rows)
             case _:
                 pass
-    document = {"id": "model", "steps": block(plan.steps)}
+    document = {"id": "model", **in_order(plan.in_order), "steps": block(plan.steps, in_order=plan.in_order)}
     if plan.finally_:
         document["finally"] = block([plan.finally_])
     if plan.error_handler:
@@ -67,6 +76,19 @@ def expression(ref: str) -> str:
     return f"{{{{ {ref} }}}}"
 
 
+def computed(limit: int) -> int | str:
+    """A limit, which stands in the file as a number, or as a template if it is even."""
+    return limit if limit % 2 else f"{{{{ {limit // 2} * 2 }}}}"
+
+
+def sums(update: Mapping[str, Sum]) -> dict[str, str]:
+    return {name: plus(total) for name, total in update.items()}
+
+
+def plus(total: Sum) -> str:
+    return expression(f"{number(total.left)} + {number(total.right)}")
+
+
 def number(ref: str) -> str:
     """A reference to a number or null, as a number."""
     return f"({ref} | default(0, true))"
@@ -76,22 +98,36 @@ def condition(test: Test) -> str:
     return f"{number(test.ref)} % {test.a} == {test.b}" if test.op == "mod" else f"{number(test.ref)} < {test.a}"
 
 
-def block(steps: Iterable[Step]) -> list[dict[str, Any]]:
-    return [entry(step) for step in steps]
+def in_order(said: bool) -> dict[str, bool]:
+    return {"in_order": True} if said else {}
 
 
-def entry(step: Step) -> dict[str, Any]:
-    """A step as it stands in a file."""
+def block(steps: Iterable[Step], *, in_order: bool = False) -> list[dict[str, Any]]:
+    return [entry(step, chained=in_order and number > 0) for number, step in enumerate(steps)]
+
+
+def entry(step: Step, *, chained: bool = False) -> dict[str, Any]:
+    """A step as it stands in a file; of one that is `chained`, the last of its `after` is said by the block."""
     found: dict[str, Any] = {"id": step.id, **work(step.work, step.id)}
-    if step.after:
-        found["dependencies"] = list(step.after)
+    if after := step.after[:-1] if chained else step.after:
+        found["dependencies"] = list(after)
     if step.condition:
         found["condition"] = condition(step.condition)
     if step.on_failure.kind != "fail":
         found["on_failure"] = policy(step.on_failure)
     if step.handlers:
         found["on_error"] = [handler(one) for one in step.handlers]
+    if step.undo:
+        found["undo"] = work(step.undo, step.id)
+    if step.produces:
+        found["produces"] = [produced(step.id)]
+        found["parameters"] = {**found["parameters"], "writes": produced(step.id)}
     return found | {key: value for key in ("on_success", "on_false") if (value := getattr(step, key))}
+
+
+def produced(id: str) -> str:
+    """The file that a step writes."""
+    return f"{id}.txt"
 
 
 def policy(one: Policy) -> Any:
@@ -123,25 +159,31 @@ def work(one: Work, id: str) -> dict[str, Any]:
             unusual = {"failures": one.failures, "error": one.error, "transient": one.transient}
             usual = {"failures": 0, "error": "boom", "transient": False}
             parameters |= {key: value for key, value in unusual.items() if value != usual[key]}
-            retry = {"retry": {"max_attempts": one.attempts, "delay": 0}} if one.attempts > 1 else {}
+            retry = {"retry": {"max_attempts": computed(one.attempts), "delay": 0}} if one.attempts > 1 else {}
             return {"tool": "think" if one.pure else "act", "parameters": parameters, **retry}
-        case Hang():
-            return {"tool": "hang"}
-        case Ask():
-            return {"ask": {"prompt": "How many?", "type": "integer"}}
-        case Approve():
-            return {"approve": {"title": "Go on?"}}
-        case Nap(kind=kind):
-            return {kind: 0 if kind == "sleep" else "2020-02-02T02:02:02Z"}
+        case Hang() | Launch():
+            return {"tool": "hang"} if isinstance(one, Hang) else {"pipeline": f"{one.name}.yaml", "detach": True}
+        case Ask() | Approve() | Nap():
+            return waiting(one)
+        case Compute(sum=total):
+            return {"value": plus(total)}
+        case Fail(salt=salt, code=code):
+            message = f"boom {salt}"
+            return {"fail": {"message": message, "code": code} if code else message}
+        case End(outputs=outputs):
+            return {"end": {name: expression(ref) for name, ref in outputs.items()} or True}
         case ForEach():
             return for_each(one, id)
         case Repeat():
-            found = {one.kind: condition(one.condition), "max_iterations": one.max_iterations, "on_limit": one.on_limit}
+            found = {
+                one.kind: condition(one.condition),
+                "max_iterations": computed(one.max_iterations),
+                "on_limit": one.on_limit,
+            }
             if one.initial:
                 found["initial"] = dict(one.initial)
             if one.update:
-                sums = {name: f"{number(total.left)} + {number(total.right)}" for name, total in one.update.items()}
-                found["update"] = {name: expression(text) for name, text in sums.items()}
+                found["update"] = sums(one.update)
             return found | ({"collect": expression(one.collect)} if one.collect else {}) | {"steps": block(one.body)}
         case Switch():
             found = {
@@ -149,8 +191,9 @@ def work(one: Work, id: str) -> dict[str, Any]:
                 "cases": {str(key): block(steps) for key, steps in one.cases.items()},
             }
             return found | ({"default": block(one.default)} if one.default is not None else {})
-        case Group(steps=steps, parallel=parallel, wait_for=wait_for):
-            found = {"parallel" if parallel else "steps": block(steps)}
+        case Group(steps=steps, parallel=parallel, wait_for=wait_for, in_order=said, compensate=compensate):
+            found = {**in_order(said), "parallel" if parallel else "steps": block(steps, in_order=said)}
+            found |= {"compensate": True} if compensate else {}
             return found | ({"wait_for": wait_for} if wait_for else {})
         case Sub():
             found = {"pipeline": f"./{one.name}.yaml"}
@@ -158,28 +201,51 @@ def work(one: Work, id: str) -> dict[str, Any]:
             return found | ({"inputs": inputs} if inputs else {})
 
 
-def for_each(one: ForEach, id: str) -> dict[str, Any]:
-    items: Any = None
-    match one.items.kind:
-        case "list":
-            items = list(one.items.values)
+def waiting(one: Ask | Approve | Nap) -> dict[str, Any]:
+    if isinstance(one, Ask):
+        asked = {"prompt": "How many?", "type": "integer"}
+        questions = {"a": asked, "b": {**asked, "default": 3}}
+        return {"ask": {"questions": questions, "assignee": ["ada", "managers"]} if one.several else asked}
+    if isinstance(one, Approve):
+        return {"approve": {"title": "Go on?"}}
+    return {one.kind: 0 if one.kind == "sleep" else "2020-02-02T02:02:02Z"}
+
+
+def items_of(items: Items, id: str) -> Any:
+    """What stands behind `for_each`."""
+    match items.kind:
         case "mapping":
-            items = {f"k{n}": value for n, value in enumerate(one.items.values)}
+            return {f"k{n}": value for n, value in enumerate(items.values)}
         case "range":
-            items = {"range": len(one.items.values)}
+            return {"range": len(items.values)}
         case "file":
-            items = {"file": f"{id}.jsonl"}
+            return {"file": f"{id}.jsonl"}
+        case "matrix" | "zip":
+            lists = {items.kind: {"n": list(items.values), "m": list(items.others)}}
+            return lists if items.without is None else {**lists, "exclude": [{"n": items.without}]}
         case "ref":
-            items = expression(f"{one.items.ref} | default([], true)")
-    found: dict[str, Any] = {"for_each": items}
+            return expression(f"{items.ref} | default([], true)")
+    return list(items.values)
+
+
+def for_each(one: ForEach, id: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"for_each": items_of(one.items, id)}
     if one.name != "item":
         found["as"] = one.name
     if one.max_parallel:
-        found["max_parallel"] = one.max_parallel
+        found["max_parallel"] = computed(one.max_parallel)
     if one.on_item.kind != "fail":
         found["on_item_failure"] = policy(one.on_item)
     if one.min_success is not None:
         found["min_success"] = one.min_success
+    if one.wait_for is not None:
+        found["wait_for"] = one.wait_for
+    if one.initial:
+        found["initial"] = dict(one.initial)
+    if one.update:
+        found["update"] = sums(one.update)
     if one.collect:
         found["collect"] = expression(one.collect)
-    return found | (work(one.body, id) if isinstance(one.body, Act) else {"steps": block(one.body)})
+    if isinstance(one.body, Act):
+        return found | work(one.body, id)
+    return found | in_order(one.in_order) | {"steps": block(one.body, in_order=one.in_order)}

@@ -59,7 +59,7 @@ def test_the_first_match_is_that_of_python(pattern: str, text: str) -> None:
     try:
         compiled = compile_pattern(pattern, "python")
     except PatternError as error:
-        assume("too large" not in str(error))
+        assume("too large" not in str(error) and "repeats too much" not in str(error))
         raise
     found = compiled.search(text)
     wanted = re.search(pattern, text)

@@ -136,8 +136,11 @@ def ended(pipeline: orc.Pipeline, **inputs: Any) -> orc.Result:
         return result
 
 
-def crash(client: orc.Orchestrator, run: orc.Run) -> None:
-    """Have the run lost by its process, as if that had died: what is recorded stays, and nothing is added."""
+def crash(client: orc.Orchestrator, run: orc.Run, *, lost: Callable[[], object] = lambda: None) -> None:
+    """Have the run lost by its process, as if that had died: what is recorded stays, and nothing is added.
+
+    `lost` is called when nothing can be recorded any more.
+    """
     engine = client.backend.engine
     execution = engine.execution(run.id)
     assert execution is not None
@@ -145,5 +148,6 @@ def crash(client: orc.Orchestrator, run: orc.Run) -> None:
     error = engine.store.lease_lost(execution.lease)
     execution.journal.error = error
     execution.lose(error)
+    lost()
     with pytest.raises(orc.LeaseLost):
         run.wait(timeout=PATIENCE)

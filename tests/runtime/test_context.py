@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.journal.payloads import Payload
+from orchestrator.journal.payload import Payload
 from orchestrator.runtime.run.tool_context import PROGRESS_INTERVAL, StepContext
 from orchestrator.tools import Permissions
 
@@ -32,16 +32,13 @@ def context(reports: Reports, tmp_path: Path) -> StepContext:
     return StepContext(
         reports,
         run_id="r",
+        idempotency_key="r:a[2].b",
         step="a[2].b",
         attempt=3,
         directory=tmp_path,
         permissions=Permissions(directory=tmp_path),
         loop=asyncio.get_running_loop(),
     )
-
-
-async def test_the_idempotency_key_is_the_same_for_every_attempt(tmp_path: Path) -> None:
-    assert context(Reports(), tmp_path).idempotency_key == "r:a[2].b"
 
 
 async def test_progress_that_comes_fast_is_joined(tmp_path: Path) -> None:

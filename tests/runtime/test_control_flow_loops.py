@@ -362,7 +362,8 @@ outputs: {w: "{{ w }}", all: "{{ w.iterations }}", count: "{{ w.count }}"}
         ("while: 'false'", []),
         ("until: x == 2", [0, 1, 2]),
         ("until: 'true'", [0]),
-        ("while: 'true'\n    max_iterations: 2\n    on_limit: continue", [0, 1]),
+        ("while: 'true'\n    max_iterations: 2", [0, 1]),
+        ("while: iteration >= 0\n    max_iterations: 2\n    on_limit: continue", [0, 1]),
         ("until: 'false'\n    max_iterations: 2\n    on_limit: continue", [0, 1]),
         ("while: iteration < 2\n    max_iterations: 2", [0, 1]),
         ("until: iteration == 1\n    max_iterations: 2", [0, 1]),
@@ -375,7 +376,9 @@ def test_while_is_asked_before_each_round_and_until_after(
     assert result.outputs == {"w": rounds[-1] if rounds else None, "all": rounds, "count": len(rounds)}
 
 
-@pytest.mark.parametrize("head", ["while: 'true'\n    max_iterations: 3", "until: 'false'\n    max_iterations: 3"])
+@pytest.mark.parametrize(
+    "head", ["while: iteration >= 0\n    max_iterations: 3", "until: 'false'\n    max_iterations: 3"]
+)
 def test_the_limit_of_rounds_is_a_failure_unless_it_is_said(client: orc.Orchestrator, bench: Bench, head: str) -> None:
     result = run(client, ROUNDS % head)
     assert result.error is not None

@@ -129,10 +129,7 @@ def test_a_process_that_dies_while_a_large_result_is_encoded_does_the_step_again
 ) -> None:
     run = client.compile(pipeline(step("s", value=ROWS), outputs={"n": "{{ s | length }}"})).start()
     assert held.begun.wait(PATIENCE)
-    lost = threading.Thread(target=crash, args=(client, run))
-    lost.start()
-    held.may_end.set()
-    lost.join()
+    crash(client, run, lost=held.may_end.set)
     assert client.resume(run.id).wait(timeout=PATIENCE).state == "succeeded"
     assert client.get_run(run.id).result().outputs == {"n": 50_000}
     assert bench.calls == ["s", "s"]

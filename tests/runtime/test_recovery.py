@@ -572,3 +572,27 @@ def test_an_attempt_that_was_under_way_is_made_again_under_its_number(client: or
     crash(client, run)
     ended_with(client.resume(run.id))
     assert attempts_of(run) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_fork_with_other_inputs_has_people_decide_again(client: orc.Orchestrator, inside: bool) -> None:
+    gate: dict[str, Any] = {"id": "gate", "approve": {"title": "Pay?", "content": "{{ amount }}"}}
+    if inside:
+        gate = {"id": "gate", "steps": [{**gate, "id": "ask"}]}
+    steps = [
+        gate,
+        {"id": "pay", "tool": "echo", "parameters": {"value": "{{ amount }} {{ note }}"}, "dependencies": ["gate"]},
+    ]
+    path = "gate.ask" if inside else "gate"
+    pipeline = client.compile(
+        {"inputs": {"amount": {"type": "integer"}, "note": "a"}, "steps": steps, "outputs": {"p": "{{ pay }}"}}
+    )
+    run = pipeline.start(amount=10)
+    run.wait(timeout=20)
+    run.answer(path, True)
+    assert run.result(timeout=20).outputs == {"p": "10 a"}
+    same = client.fork(run.id, from_step="pay", inputs={"note": "b"})
+    assert same.result(timeout=20).outputs == {"p": "10 b"}
+    other = client.fork(run.id, from_step="pay", inputs={"amount": 1_000_000})
+    assert other.wait(timeout=20).state == "waiting"
+    assert [step.path for step in other.status().active if step.question] == [path]

@@ -118,7 +118,8 @@ def test_a_loop_whose_body_changed_runs_again_as_a_whole() -> None:
     old, new = plan(loop("{{ x }}")), plan(loop("{{ x }}!"))
     recorded = done(items={"l": 2})
     recorded.steps["l"] = StepRecord("l", "running", kind="for_each")
-    assert table(old, new, recorded, "l[2].y") == {"l": ("run", "it had failed, and `y` inside it changed")}
+    why = "it had failed, and `y` inside it changed; 2 finished items run again"
+    assert table(old, new, recorded, "l[2].y") == {"l": ("run", why)}
     assert compare("run", old, new, recorded).forget == ("l",)
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import httpx2 as httpx
 
 import orchestrator as orc
+from orchestrator.config.server_token import read_token
 from orchestrator.config.tables.serve import ServeTable
 from orchestrator.server.access.tokens import add_token
-from orchestrator.server.first_token import read_token
 from orchestrator.server.http_server import Server
 from orchestrator.server.service import Service
 
@@ -67,16 +67,27 @@ class Client:
             assert response.status_code == 200
             yield blocks(response.iter_lines())
 
+    @contextmanager
+    def list_stream(self, query: str = "", *, last: str | None = None) -> Iterator[Iterator[tuple[str, Any, Any]]]:
+        """Read the stream of a list of runs: the blocks with their name, id and data."""
+        headers = {} if last is None else {"last-event-id": last}
+        with self.http.stream("GET", f"/v1/events{query}", headers=headers) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            yield blocks(response.iter_lines())
 
-def blocks(lines: Iterator[str]) -> Iterator[tuple[str, int | None, Any]]:
+
+def blocks(lines: Iterator[str]) -> Iterator[tuple[str, Any, Any]]:
     """Yield the blocks of a stream of server-sent events."""
-    name, number, data = "", None, ""
+    name: str = ""
+    number: int | str | None = None
+    data: str = ""
     for line in lines:
         field, _, value = line.partition(": ")
         if field == "event":
             name = value
         elif field == "id":
-            number = int(value)
+            number = int(value) if value.isdecimal() else value
         elif field == "data":
             data = value
         elif not line and name:
@@ -86,7 +97,7 @@ def blocks(lines: Iterator[str]) -> Iterator[tuple[str, int | None, Any]]:
 
 @contextmanager
 def serving(
-    directory: Path, *, store: str | None = None, tools: Sequence[Any] = (), **settings: Any
+    directory: Path, *, store: str | None = None, tools: Sequence[Any] = (), models: Any = None, **settings: Any
 ) -> Iterator[tuple[Service, str]]:
     """Run a server in a thread; give its service and its address."""
     addresses: list[str] = []
@@ -96,7 +107,7 @@ def serving(
         addresses.append(address)
         started.set()
 
-    with orc.Orchestrator(directory=directory, store=store, tools=tools) as orchestrator:
+    with orc.Orchestrator(directory=directory, store=store, tools=tools, models=models) as orchestrator:
         service = Service(orchestrator, ServeTable(**{"port": 0, "drain": 0.0, **settings}))
         server = Server(service, announce)
         thread = threading.Thread(target=server.run)

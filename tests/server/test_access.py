@@ -8,11 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from orchestrator.config.server_token import read_token, token_file
 from orchestrator.errors import ConfigurationError
 from orchestrator.server.access.request_guard import served_names
 from orchestrator.server.access.scopes import SCOPES, parse_scopes, permitted
 from orchestrator.server.access.tokens import add_token, create_token, revoke_token, verified
-from orchestrator.server.first_token import ensure_token, read_token, token_file
+from orchestrator.server.first_token import ensure_token
 from orchestrator.server.http_server import exposure, login_link
 from orchestrator.server.service import Service
 from tests.server.support import Client, client_of
@@ -81,7 +82,7 @@ def test_a_revoked_token_and_its_sessions_end_at_once(server: tuple[Service, str
     client = client_of(*server, "read", name="ci")
     browser = Client(server[1], None)
     browser.json("POST", "/v1/session", {"token": client.http.headers["authorization"].removeprefix("Bearer ")})
-    assert browser.json("GET", "/v1/session") == {"name": "ci", "scopes": ["read"]}
+    assert browser.json("GET", "/v1/session") == {"name": "ci", "scopes": ["read"], "asked_as": ["ci"]}
     revoke_token(server[0].credentials, "ci")
     client.problem("GET", "/v1/runs", status=401, code="ORC911")
     browser.problem("GET", "/v1/runs", status=401, code="ORC911")
@@ -119,6 +120,42 @@ def test_a_login_link_works_once(server: tuple[Service, str]):
     assert verified(server[0].credentials, parse_qs(link.query)["token"][0], "login", "token") is None
     browser.http.request("DELETE", "/v1/session")
     browser.problem("GET", "/v1/session", status=401, code="ORC911")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-dest": "image", "sec-fetch-site": "same-origin", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-dest": "iframe", "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-dest": "empty", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"},
+        {"sec-fetch-dest": "document", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-dest": "document", "sec-fetch-site": "same-site", "sec-fetch-mode": "navigate"},
+    ],
+)
+def test_no_page_follows_a_login_link(server: tuple[Service, str], headers: dict[str, str]):
+    link = urlsplit(login_link(*server))
+    browser = Client(server[1], None)
+    response = browser.http.get(f"{link.path}?{link.query}", headers=headers)
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
+    opened = {"sec-fetch-dest": "document", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}
+    assert browser.http.get(f"{link.path}?{link.query}", headers=opened).status_code == 303
+
+
+def test_a_token_is_not_a_login_link(server: tuple[Service, str]):
+    token = add_token(server[0].credentials, "ci", ["read"])
+    response = Client(server[1], None).http.get(f"/login?token={token}")
+    assert response.status_code == 401
+    assert "set-cookie" not in response.headers
+
+
+def test_keys_of_requests_differ_whatever_their_tokens_are_called(server: tuple[Service, str]):
+    one, other = (client_of(*server, "run", name=name) for name in ("k", "k:x"))
+    started = {
+        each.json("POST", "/v1/runs", HELLO, status=202, headers={"idempotency-key": key})["run"]["run_id"]
+        for each, key in ((one, "x:1"), (other, "1"), (one, "x:1"))
+    }
+    assert len(started) == 2
 
 
 def test_the_token_of_the_machine_is_in_a_private_file(server: tuple[Service, str], project: Path):

@@ -3,17 +3,21 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
 import orchestrator as orc
 from orchestrator.server import streams
+from orchestrator.server.access import credential_watch
+from orchestrator.server.access.tokens import revoke_token
 from orchestrator.server.service import Service
 from orchestrator.server.streams import HEARTBEAT, EncodedEvents, EventStream, with_heartbeat
 from tests.runtime.support import PATIENCE, Bench
-from tests.server.support import Client
+from tests.server.support import Client, client_of
 
 READERS = 20
 GATES = "steps:\n  - {id: a, tool: gate}\n  - {id: b, tool: gate, dependencies: [a]}\n"
@@ -154,6 +158,29 @@ def test_a_reader_that_stops_reading_is_disconnected(monkeypatch: pytest.MonkeyP
         return sent
 
     assert asyncio.run(main()) == ["http.response.start", "http.response.body", "http.response.body"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/runs/last/events"])
+def test_a_stream_ends_when_its_token_is_revoked(
+    server: tuple[Service, str],
+    client: Client,
+    gates: str,
+    bench: Bench,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(credential_watch, "CHECK_SECONDS", 0.01)
+    client.start(gates)
+    bench.wait_for("a")
+    reader = client_of(*server, "read", name="ci")
+    with reader.http.stream("GET", path, headers={"accept": "text/event-stream"}) as response:
+        pieces = response.iter_raw()
+        assert next(pieces)
+        revoke_token(server[0].credentials, "ci")
+        with suppress(httpx.RemoteProtocolError):  # the stream has no regular end
+            for _ in pieces:
+                pass
+    bench.open("a", "b")
 
 
 def test_streams_last_until_runs_have_ended(server: tuple[Service, str], client: Client, gates: str, bench: Bench):

@@ -40,6 +40,13 @@ def test_a_run_is_started_and_its_result_is_read(client: Client):
     assert client.json("GET", "/v1/runs?label=first")["runs"][0]["run_id"] == run.rpartition("/")[2]
 
 
+@pytest.mark.parametrize("label", ["trigger:hello/nightly", "parent:x", "instant:1", "orchestrator:hosted"])
+def test_no_request_gives_the_labels_by_which_a_server_knows_its_runs(client: Client, label: str):
+    response = client.http.post("/v1/runs", json={"pipeline": "hello", "labels": [label]})
+    assert response.status_code == 422
+    assert "are reserved" in response.text
+
+
 def test_a_request_can_wait_for_the_outputs(client: Client, hang: str):
     assert client.start("hello", wait=30)["outputs"] == {"text": "Hello world"}
     still = client.start(hang, wait=0.1, status=202)
@@ -61,7 +68,7 @@ def test_wrong_inputs_start_nothing_and_name_every_problem(client: Client):
         "POST", "/v1/runs", {"pipeline": "hello", "inputs": {"name": 3, "nmae": "x"}}, status=422, code="ORC602"
     )
     assert len(found["problems"]) == 2
-    assert client.json("GET", "/v1/runs") == {"runs": [], "next": None}
+    assert client.json("GET", "/v1/runs") == {"runs": [], "labels": {}, "next": None}
 
 
 def test_a_secret_input_is_never_shown_again(client: Client):

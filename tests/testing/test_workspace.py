@@ -23,6 +23,8 @@ from orchestrator.tools.default_tools import builtin_registry
 from tests.ollama import Ollama
 
 CHANGING = {
+    ("chart", "draw"),
+    ("chart", "overview"),
     ("data", "write"),
     ("filesystem", "write"),
     ("filesystem", "append"),
@@ -33,7 +35,12 @@ CHANGING = {
     ("mcp", "call"),
     ("mcp", "list"),
     ("python", "execute"),
+    ("report", "docx"),
     ("report", "html"),
+    ("report", "docx"),
+    ("report", "pdf"),
+    ("sql", "execute"),
+    ("sql", "export"),
     ("terminal", "execute"),
 }
 

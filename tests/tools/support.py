@@ -1,6 +1,7 @@
 """What the tests of tools share: a context that records, and a way to call an action as the runtime does."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ class FakeContext:
     idempotency_key: str = "key"
     lines: list[tuple[str, str]] = field(default_factory=list)
     reports: list[tuple[float | None, str]] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
 
     @property
     def directory(self) -> Path:
@@ -30,6 +32,9 @@ class FakeContext:
 
     def log(self, message: str, level: str = "info") -> None:
         self.lines.append((level, message))
+
+    def wrote(self, path: str | os.PathLike[str]) -> None:
+        self.written.append(self.directory / path)
 
 
 class Workplace:

@@ -51,7 +51,8 @@ def test_every_sound_pipeline_is_valid() -> None:
     seen = 0
     for path in SOUND:
         document = read_document(path)
-        if document.root is None or "steps" not in document.root.table or document.diagnostics:
+        older = path.parent.name == "older"  # a schema offers the names of today alone
+        if older or document.root is None or "steps" not in document.root.table or document.diagnostics:
             continue
         seen += 1
         reasons = [error.message for error in VALIDATOR.iter_errors(plain_data(document.root))]

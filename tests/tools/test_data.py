@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.expressions import Constant, Scope
-from orchestrator.plan.steps import Block, FileItems, ForEach
+from orchestrator.plan.loop_items import FileItems
+from orchestrator.plan.steps import Block, ForEach
 from orchestrator.runtime.steps.item_sources import items_of
 from orchestrator.text.csv_text import ColumnType
 from tests.tools.support import Workplace
@@ -533,3 +534,29 @@ def test_a_result_that_would_be_too_large_is_refused_before_it_is_made(
 ) -> None:
     with pytest.raises(StepError, match="which is too large"):
         workplace(f"data.{action}", **parameters)
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "text"),
+    [
+        (
+            "n,name\n1,a\n2,\n",
+            {},
+            '[\n  {\n    "n": 1,\n    "name": "a"\n  },\n  {\n    "n": 2,\n    "name": null\n  }\n]\n',
+        ),
+        ('\n[{"n": 1}]', {"to": "csv"}, "n\n1\n"),
+        ('{"n": 1}\n{"n": 2}\n', {"to": "tsv"}, "n\n1\n2\n"),
+        ("n;m\n1;2\n", {"to": "jsonl", "delimiter": ";"}, '{"n": 1, "m": 2}\n'),
+        ("007\n", {"format": "csv", "to": "jsonl"}, ""),
+        ([{"n": 1}], {"to": "csv"}, "n\n1\n"),
+    ],
+)
+def test_a_text_of_rows_is_converted(data: Any, given: dict[str, Any], text: str, tmp_path: Path) -> None:
+    found = Workplace(tmp_path)("data.convert", data=data, **given)
+    assert found["text"] == text
+    assert found["count"] == len(found["rows"])
+
+
+def test_a_text_in_another_format_is_not_converted(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="`data` is not valid JSON"):
+        Workplace(tmp_path)("data.convert", data="[1,", to="csv")

@@ -1,4 +1,4 @@
-"""The tools json, text, report, log and sleep."""
+"""The tools json, text, log and sleep."""
 
 from contextlib import suppress
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.errors import StepError
 from orchestrator.tools.builtin.text import split
 from orchestrator.tools.json_path import MAX_PATH, PathError, parse_path
 from tests.tools.support import Workplace
@@ -215,20 +215,6 @@ def test_a_pattern_that_a_backtracking_engine_never_ends_with_is_searched(
 
 def test_the_matches_of_a_long_text_are_found(workplace: Workplace) -> None:
     assert workplace("text.regex", text="ü1 " * 500_000, pattern=r"\b\w(\d)\b")["count"] == 500_000
-
-
-def test_a_report_is_a_page_without_anything_that_runs(workplace: Workplace) -> None:
-    markdown = "# Results & more\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1))\n\n|a|b|\n|-|-|\n|1|2|\n"
-    done = workplace("report", markdown=markdown, path="out/report.html")
-    assert done["title"] == "Results & more"
-    assert "<title>Results &amp; more</title>" in done["html"]
-    assert "<td>1</td>" in done["html"]
-    assert "<script" not in done["html"]
-    assert 'href="javascript' not in done["html"]
-    assert (workplace.directory / "out" / "report.html").read_text() == done["html"]
-    assert workplace("report", markdown="x", title="<b>")["html"].count("&lt;b&gt;") == 1
-    with pytest.raises(PermissionDenied):
-        workplace("report", markdown="x", path="../report.html")
 
 
 def test_a_message_goes_to_the_journal(workplace: Workplace) -> None:

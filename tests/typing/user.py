@@ -79,3 +79,20 @@ async def concurrent() -> None:
     async for event in run.aevents():
         assert_type(event.seq, int)
     assert_type(await run.aresult(timeout=60), orc.Result)
+
+
+def anywhere(place: orc.AnyOrchestrator) -> list[str]:
+    run = place.compile("report.yaml").with_options(labels=["weekly"]).start(topic="wind")
+    assert_type(run.result(), orc.Result)
+    return [status.run_id for status in place.list_runs(state="failed")]
+
+
+async def remote(url: str) -> list[str]:
+    async with orc.connect(url, token="orc_...") as client:
+        assert_type(client, orc.Client)
+        run = await (await client.acompile("report")).astart(topic="wind")
+        assert_type(run, orc.RemoteRun)
+        async for event in run.aevents():
+            assert_type(event, orc.Event)
+        assert_type((await run.aresult()).outputs, Mapping[str, Any])
+    return anywhere(orc.connect(url)) + anywhere(orc.Orchestrator())

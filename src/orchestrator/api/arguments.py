@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from orchestrator.errors import ConfigurationError, InputError
 from orchestrator.models.budget import Budget
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 T = TypeVar("T")
+
+END_OF_TIME = 2**37
+"""Seconds since the epoch: later times are mistakes, such as milliseconds."""
 
 
 def word_among(name: str, value: T, words: Collection[T]) -> T:
@@ -56,12 +60,37 @@ def positive(name: str, value: Any) -> Any:
     return value
 
 
+def checked_priority(value: Any) -> int:
+    """Return the priority of a run."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -100 <= value <= 100:
+        raise ConfigurationError(f"`priority` must be a whole number from -100 to 100, not {value!r}")
+    return value
+
+
+def moment(name: str, value: Any) -> float:
+    """Return a time in seconds since the epoch, given as that or as a `datetime`."""
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= END_OF_TIME:
+        raise ConfigurationError(f"`{name}` must be seconds since the epoch, or a `datetime`, not {value!r}")
+    return float(value)
+
+
 def several(name: str, value: Any) -> tuple[str, ...]:
     """Return the value of an argument that names one thing or several."""
     named = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
     for each in named:
         instance(name, each, str, f'{name}=["..."]')
     return named
+
+
+@overload
+def seconds_of(time: float | datetime) -> float: ...
+@overload
+def seconds_of(time: None) -> None: ...
+def seconds_of(time: float | datetime | None) -> float | None:
+    """Return a time in seconds since the epoch."""
+    return time.timestamp() if isinstance(time, datetime) else time
 
 
 def validate_budget(budget: Budget | None) -> Budget | None:

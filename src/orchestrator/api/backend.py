@@ -21,6 +21,8 @@ from orchestrator.api.settings import ProjectSettings, check_settings
 from orchestrator.api.source import Source, read_source
 from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable
 from orchestrator.models.actions import model_tools
+from orchestrator.notices.delivery import NoticeSender
+from orchestrator.notices.settings import NoticeSettings
 from orchestrator.remedies import GrantAgain
 from orchestrator.runtime.host.options import MAX_ROWS, Options
 from orchestrator.text.words import plural
@@ -30,12 +32,12 @@ from orchestrator.tools.sandbox.protection import store_files
 from orchestrator.tools.source_files import named_sources, searched_directories, source_files
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from orchestrator.compiler import Compilation
     from orchestrator.journal import RunRecord, RunStatus, Store
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime import Engine, ModelServices, Portal
+    from orchestrator.runtime import Engine, Execution, ModelServices, Portal, RunCommands
     from orchestrator.tools import Registry
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class Configuration(Struct, frozen=True):
     cache: bool | None
     models: Any
     tool_executor: ToolExecutor | None = None
+    notify: bool = True
 
     def backend(self) -> Backend:
         """Return the open backend of this process that has this configuration, or a new one."""
@@ -99,17 +102,31 @@ class Backend:
             *files,
             *named_sources(named, self.directory),
             searched=searched_directories(named, files, self.directory),
+            private=store_files(self.store_url),
         )
         self.configuration = replace(given, store=self.store_url, permissions=self.permissions)
         """What another process needs to make the same backend."""
         self._models = given.models
         self._tool_executor = given.tool_executor
+        self._notify = given.notify
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._engine: Engine | None = None
         self._portal: Portal | None = None
         self.closed = False
         _open_backends.add(self)
+
+    def protect_pipelines(self, offered: Iterable[Path], *, outputs: Iterable[Path]) -> None:
+        """Have no step put a pipeline into the `offered` directories of a server, except below `outputs`: real paths.
+
+        Raises:
+            ConfigurationError: Runs may be executed already, with other permissions.
+        """
+        with self._lock:
+            if self._engine is not None:
+                raise ConfigurationError("the pipelines are protected before the first run is executed")
+            self.permissions = self.permissions.protecting(offered=offered, outputs=outputs)
+            self.configuration = replace(self.configuration, permissions=self.permissions)
 
     # --- what is opened on first use
 
@@ -123,6 +140,15 @@ class Backend:
         if self._registry is None:  # what only reads runs needs none of them
             self._registry = self._registry_with(self._given_tools, beneath=self._project_tools)
         return self._registry
+
+    def require_tools(self) -> None:
+        """Load the tools that the project and the caller name, if there are any, before they are needed.
+
+        Raises:
+            ConfigurationError: One of them cannot be loaded.
+        """
+        if self._tools:
+            self._registry = self.registry
 
     @property
     def store(self) -> Store:
@@ -157,6 +183,7 @@ class Backend:
                     services=services,
                     origin=Origin.here(self._tools, self.permissions, models=self._models).to_dict(),
                     executor=self._tool_executor,
+                    notices=NoticeSender(NoticeSettings.load(self.directory)) if self._notify else None,
                 )
             return self._engine
 
@@ -173,11 +200,22 @@ class Backend:
                 self._portal = runtime.Portal()
             return self._portal
 
+    def execution(self, run_id: str) -> Execution | None:
+        """Return the run's execution, if it is executed here and now. Readers need no engine."""
+        with self._lock:
+            engine = self._engine
+        return None if engine is None else engine.execution(run_id)
+
     def status(self, run_id: str) -> RunStatus:
         """Return the status of a run, in whichever process it is executed."""
         with self._lock:
             engine = self._engine
         return self.store.status(run_id) if engine is None else engine.status(run_id)
+
+    @property
+    def commands(self) -> RunCommands:
+        """Carries out commands to runs that are not executed here. Needs no engine. Raises as `store` does."""
+        return runtime.RunCommands(self.store)
 
     def has_store(self) -> bool:
         """Return whether the store exists: reading runs creates none."""
@@ -227,10 +265,16 @@ class Backend:
         locks: bool = True,
         registry: Registry | None = None,
         permissions: Permissions | None = None,
+        may_read: Callable[[Path], bool] | None = None,
+        to_run: bool = True,
     ) -> Compilation:
-        """Compile a pipeline with the tools and permissions of this backend, unless others are given."""
+        """Compile a pipeline with the tools and permissions of this backend, unless others are given.
+
+        The keys of models need to be there only if it is `to_run`.
+        """
         check_settings(self.directory)
         content, named = read_source(source)
+        notices = NoticeSettings.load(self.directory) if sources is None else None
         return compiler.compile_pipeline(
             content,
             registry=registry or self.registry,
@@ -238,12 +282,15 @@ class Backend:
             directory=directory or self.directory,
             name=name or named,
             sources=sources,
-            live_models=self._models is None or getattr(self._models, "needs_keys", False),
+            live_models=to_run and (self._models is None or getattr(self._models, "needs_keys", False)),
             locks=locks,
+            may_read=may_read,
+            notice_targets=None if notices is None else tuple(notices.targets),
+            waiting_targets=() if notices is None else notices.waiting,
         )
 
-    def recompile(self, record: RunRecord, *, registry: Registry | None = None) -> Plan:
-        """Compile the recorded pipeline of a run, with the tools that it was started with.
+    def recompile(self, record: RunRecord, *, registry: Registry | None = None, to_run: bool = True) -> Plan:
+        """Compile the recorded pipeline of a run, with the tools that it was started with; see `compile`.
 
         Raises:
             RunNotResumable: It does not compile here.
@@ -256,6 +303,7 @@ class Backend:
             sources=record.sources,
             registry=registry,
             permissions=runtime.permissions_for(self.permissions, record),
+            to_run=to_run,
         )
         if compilation.plan is not None:
             return compilation.plan
@@ -275,7 +323,7 @@ class Backend:
         )
 
     def recompile_for_reading(self, record: RunRecord) -> Plan:
-        """Compile the pipeline of a run to draw it: nothing is permitted for that, and no options are required again.
+        """Compile the pipeline of a run to draw it: nothing is permitted for that, and no keys and options are needed.
 
         Raises:
             RunNotResumable: It does not compile here.
@@ -283,9 +331,8 @@ class Backend:
         origin = Origin.of(record)
         found = origin.loadable(self.directory) if origin is not None else ()
         names = [name for name in found if name not in self._project_tools]
-        return self.recompile(
-            record, registry=self._registry_with(self._given_tools, beneath=[*names, *self._project_tools])
-        )
+        registry = self._registry_with(self._given_tools, beneath=[*names, *self._project_tools])
+        return self.recompile(record, registry=registry, to_run=False)
 
     def registry_of(self, record: RunRecord) -> Registry:
         """Return the tools of a run: those that it was started with, replaced by those given now.

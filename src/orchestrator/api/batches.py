@@ -22,11 +22,14 @@ class BatchResults(Iterator[RowResult]):
     block, interrupts those in progress.
     """
 
-    def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:
+    def __init__(
+        self, portal: Portal, batch: Batch, rows: Iterable[Row] | None, *, numbered: Iterable[tuple[int, Row]] = ()
+    ) -> None:
+        """Without `rows`, those that are `numbered` are executed."""
         self.batch = batch.id
         self._portal = portal
         self._stop = portal.trigger(batch.stop)
-        self._results = batch.results(rows)
+        self._results = batch.numbered_results(numbered) if rows is None else batch.results(rows)
         self._turn = asyncio.Lock()
         self._pending: Future[RowResult | None] | None = None
 

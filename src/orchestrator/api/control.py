@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from orchestrator import runtime
-from orchestrator.api.arguments import instance, validate_budget
+from orchestrator.api.arguments import instance, several, validate_budget
 from orchestrator.errors import RunOwned
 from orchestrator.journal.records import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.api.backend import Backend
     from orchestrator.journal import CommandKind
@@ -50,9 +50,9 @@ def command(kind: CommandKind, by: str | None = None, **data: Any) -> Command:
 
 def send(backend: Backend, run_id: str, given: Command) -> None:
     """Have a command carried out; return when it has taken effect, if the run is executed on another thread here."""
-    execution = backend.engine.execution(run_id)
+    execution = backend.execution(run_id)
     if execution is None:
-        backend.engine.control(run_id, given)
+        backend.commands.send(run_id, given)
         return
     taken = execution.post(given)
     if not execution.is_on_this_thread:
@@ -61,13 +61,27 @@ def send(backend: Backend, run_id: str, given: Command) -> None:
 
 async def asend(backend: Backend, run_id: str, given: Command) -> None:
     """As `send`; return when the command has taken effect, if the run is executed here."""
-    execution = backend.engine.execution(run_id)
+    execution = backend.execution(run_id)
     if execution is None:
-        await runtime.in_thread(lambda: backend.engine.control(run_id, given))
+        await runtime.in_thread(lambda: backend.commands.send(run_id, given))
     else:
         import asyncio
 
         await asyncio.wrap_future(execution.post(given))
+
+
+def answer_here(backend: Backend, run_id: str, path: str, value: Any, by: str | None) -> Command | None:
+    """Answer a question of a run. If the run is executed here, return the command for its execution.
+
+    Raises:
+        RunError: ORC606, it asks no such question.
+        InputError: ORC605, the answer does not fit it.
+    """
+    if backend.execution(run_id) is not None:
+        answer = runtime.valid_answer(backend.status(run_id), path, value)
+        return command("answer", by, path=path, value=answer)
+    backend.commands.answer(run_id, path, value, giver(by))
+    return None
 
 
 def resume_run(
@@ -80,7 +94,7 @@ def resume_run(
     by: str | None = None,
 ) -> Execution | None:
     """Resume a run: in this process, which returns its execution, or by its live owner. See `Orchestrator.resume`."""
-    if edited is None and budget is None and backend.engine.obeys(run_id):
+    if edited is None and budget is None and _continues_by_itself(backend, run_id):
         send(backend, run_id, command("resume", by))
         return None
     resumed = _resume(backend, run_id, inputs, edited, budget, by)
@@ -97,10 +111,19 @@ async def aresume_run(
     by: str | None = None,
 ) -> Execution | None:
     """As `resume_run`, on the current event loop."""
-    if edited is None and budget is None and backend.engine.obeys(run_id):
+    if edited is None and budget is None and _continues_by_itself(backend, run_id):
         await asend(backend, run_id, command("resume", by))
         return None
     return await _resume(backend, run_id, inputs, edited, budget, by)
+
+
+def _continues_by_itself(backend: Backend, run_id: str) -> bool:
+    """Whether what executes a run, here or in another process, only has to be told to continue."""
+    execution = backend.execution(run_id)
+    if execution is not None:
+        return not execution.ending
+    status = backend.status(run_id)
+    return status.state == "paused" and status.owner is not None
 
 
 async def _resume(
@@ -117,10 +140,10 @@ async def _resume(
             run_id, backend.recompile, inputs or {}, options, edited=edited, by=giver(by)
         )
     except RunOwned:
-        status = await runtime.in_thread(lambda: backend.engine.status(run_id))
+        status = await runtime.in_thread(lambda: backend.status(run_id))
         if edited is not None or budget is not None or status.state != "paused":
             raise
-        await runtime.in_thread(lambda: backend.engine.control(run_id, command("resume", by)))
+        await runtime.in_thread(lambda: backend.commands.send(run_id, command("resume", by)))
         return None
 
 
@@ -134,7 +157,17 @@ async def retry_step(
 
 
 async def fork_run(
-    backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None, by: str | None
+    backend: Backend,
+    run_id: str,
+    step: str,
+    inputs: Mapping[str, Any] | None,
+    by: str | None,
+    *,
+    labels: Iterable[str] = (),
+    new_id: str | None = None,
 ) -> Execution:
     """Start a run that shares what another one achieved, on the current event loop. See `Orchestrator.fork`."""
-    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options, by=giver(by))
+    options = replace(backend.options, labels=several("labels", labels))
+    return await backend.engine.fork(
+        run_id, backend.recompile, step, inputs or {}, options, by=giver(by), new_id=new_id
+    )

@@ -61,11 +61,12 @@ def compile(source: Source) -> Pipeline:
     return default().compile(source)
 
 
-def check(source: Source) -> Report:
+def check(source: Source, *, canonical: bool = False) -> Report:
     """Check a pipeline and return all diagnostics. Never raises for an invalid pipeline.
 
     Args:
         source: the path of a YAML file, YAML text, an open file, or a mapping.
+        canonical: also warn of accepted spellings that are not the canonical ones.
 
     Raises:
         ConfigurationError: `orchestrator.toml` is invalid, or `source` is not a pipeline.
@@ -76,7 +77,7 @@ def check(source: Source) -> Report:
         >>> report.ok, report.diagnostics[0].help
         (False, 'did you mean `tool`?')
     """
-    return default().check(source)
+    return default().check(source, canonical=canonical)
 
 
 def get_run(run_id: str) -> Run:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
 
 from orchestrator import runtime
-from orchestrator.api.arguments import flag, instance, not_picklable, positive, several, validate_budget, word_among
+from orchestrator.api.arguments import (
+    flag,
+    instance,
+    not_picklable,
+    positive,
+    seconds_of,
+    several,
+    validate_budget,
+    word_among,
+)
 from orchestrator.api.backend import Backend, Configuration, plan_of
 from orchestrator.api.control import aresume_run, fork_run, resume_run, retry_step
+from orchestrator.api.origin import words_lacking
 from orchestrator.api.pipeline import Pipeline, Report
 from orchestrator.api.run import Run
+from orchestrator.api.source import plain_text
+from orchestrator.api.start_key import checked_key, fork_fingerprint, run_once
 from orchestrator.config.project_file import project_directory
 from orchestrator.journal.events import RunState
 from orchestrator.journal.records import BatchStatus, RunFilter
@@ -21,7 +32,8 @@ from orchestrator.runtime.host.options import Options
 from orchestrator.tools.sandbox.permissions import Permissions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from orchestrator.api.lock import LockUpdate
     from orchestrator.api.source import Source
@@ -46,7 +58,7 @@ class Orchestrator:
     pipeline. `timeout`: how many seconds a run may take; overrides the pipeline. `budget`, `cache` and `refresh`: as in
     `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in `orchestrator.toml`. `models`: a client
     that replaces the providers, such as recordings (see `orchestrator.testing`). `tool_executor`: runs the attempts of
-    tools elsewhere (see `ToolExecutor`); by default they run in this process.
+    tools elsewhere (see `ToolExecutor`); by default they run in this process. `notify`: whether its runs send notices.
 
     Close it, or use it as a context manager (`with` or `async with`): runs that it still executes are then interrupted,
     and can be resumed.
@@ -66,6 +78,7 @@ class Orchestrator:
         refresh: Iterable[str] = (),
         models: ModelClient | None = None,
         tool_executor: ToolExecutor | None = None,
+        notify: bool = True,
     ) -> None:
         if directory is not None:
             instance("directory", directory, (str, os.PathLike), 'directory="project"')  # type: ignore[arg-type]
@@ -87,6 +100,7 @@ class Orchestrator:
                 cache=None if cache is None else flag("cache", cache),
                 models=models,
                 tool_executor=tool_executor,
+                notify=flag("notify", notify),
             )
         )
 
@@ -143,13 +157,32 @@ class Orchestrator:
         """
         return self._pipeline(self.backend.compile(source))
 
-    def check(self, source: Source) -> Report:
+    def compile_text(
+        self, text: str, *, name: str | None = None, may_read: Callable[[Path], bool] | None = None
+    ) -> Pipeline:
+        """As `compile`, of YAML text from the file `name`, which need not exist: files that it calls are next to it.
+
+        `may_read` says of the path of a file whether the text may call it, for a text that is not trusted; by default,
+        it may call all that steps may read.
+        """
+        return self._pipeline(self.backend.compile(plain_text(text), name=name, may_read=may_read))
+
+    def check(self, source: Source, *, canonical: bool = False) -> Report:
         """Check a pipeline. Never raises for an invalid one.
+
+        Args:
+            source: the path of a YAML file, YAML text, an open file, or a mapping.
+            canonical: also warn of accepted spellings that are not the canonical ones.
 
         Raises:
             ConfigurationError: `orchestrator.toml` is invalid.
         """
-        return Report(self.backend.compile(source).diagnostics)
+        found = self.backend.compile(source)
+        if not canonical:
+            return Report(found.diagnostics)
+        from orchestrator.language.spellings import spelling_diagnostics
+
+        return Report((*found.diagnostics, *spelling_diagnostics(found.document)))
 
     def lock(self, file: str | Path, *, run: str | None = None, fresh: bool = False, check: bool = False) -> LockUpdate:
         """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, which its runs then use.
@@ -192,6 +225,8 @@ class Orchestrator:
         labels: Iterable[str] = (),
         text: str = "",
         before: str | None = None,
+        single: bool = False,
+        asks: bool = False,
     ) -> list[RunStatus]:
         """Return the newest runs first.
 
@@ -205,6 +240,8 @@ class Orchestrator:
             labels: only runs that have all of these labels.
             text: only runs with this text in the id of their pipeline, at the beginning of their id, or as a label.
             before: only runs that were created before the run with this id: the last one of the previous page.
+            single: only runs that are not part of a batch.
+            asks: only runs with an unanswered question, whatever else they do.
 
         Raises:
             ConfigurationError: The state is unknown, or `limit` is not above 0.
@@ -215,7 +252,16 @@ class Orchestrator:
         if not self.backend.has_store():
             return []
         wanted = RunFilter(
-            state, pipeline, batch, _moment(since), _moment(until), text, several("labels", labels), before
+            state,
+            pipeline,
+            batch,
+            seconds_of(since),
+            seconds_of(until),
+            text,
+            several("labels", labels),
+            before,
+            single,
+            asks,
         )
         return self.backend.store.list(limit=limit, wanted=wanted)
 
@@ -223,6 +269,14 @@ class Orchestrator:
         """Return the status of the newest batches, newest first."""
         positive("limit", limit)
         return self.backend.store.batches(limit) if self.backend.has_store() else []
+
+    def get_batch(self, batch_id: str) -> BatchStatus:
+        """Return the status of a batch.
+
+        Raises:
+            RunError: ORC817, the batch is unknown.
+        """
+        return self.backend.existing_store().batch_status(batch_id)
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
         """Remove runs that have ended, and the data that only they used; return how much was removed.
@@ -331,28 +385,41 @@ class Orchestrator:
         return run
 
     def fork(
-        self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None
+        self,
+        run_id: str,
+        *,
+        from_step: str,
+        inputs: Mapping[str, Any] | None = None,
+        by: str | None = None,
+        labels: Iterable[str] = (),
+        key: str | None = None,
     ) -> Run:
         """Start a new run that shares the results of another one, except those of a step and its dependents.
 
         The other run may be in any state, and does not change. `from_step` is a path, as of `retry`. `inputs` are those
         that differ, and the secrets. Shared steps are not run again, even if they read an input that differs: then the
-        new run has a warning. `by` is recorded as who started it.
+        new run has a warning. `by` is recorded as who started it. It can be found by its `labels`. Of all forks with
+        one `key` within 24 hours, only the first one starts a run, and the others return that run.
 
         Raises:
             RunError: The run has no such step (ORC809).
             InputError: An input is invalid, or a secret is needed again.
         """
-        execution = self.backend.call(fork_run(self.backend, self.get_run(run_id).id, from_step, inputs, by))
-        return Run(self.backend, execution.run_id, execution)
+        return self.backend.call(self._forked(self.get_run(run_id).id, from_step, inputs, by, labels, key))
 
     async def afork(
-        self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None, by: str | None = None
+        self,
+        run_id: str,
+        *,
+        from_step: str,
+        inputs: Mapping[str, Any] | None = None,
+        by: str | None = None,
+        labels: Iterable[str] = (),
+        key: str | None = None,
     ) -> Run:
         """As `fork`, on the current event loop."""
         run = await runtime.in_thread(lambda: self.get_run(run_id))
-        execution = await fork_run(self.backend, run.id, from_step, inputs, by)
-        return Run(self.backend, execution.run_id, execution)
+        return await self._forked(run.id, from_step, inputs, by, labels, key)
 
     def check_resumable(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> None:
         """Raise what `resume` would raise for missing tools, permissions or secrets. Nothing is changed.
@@ -368,6 +435,13 @@ class Orchestrator:
         record = self.get_run(run_id).record()
         return self._pipeline(self.backend.compile(source, registry=self.backend.registry_of(record)))
 
+    def start_words(self, run_id: str) -> tuple[str, ...]:
+        """Internal: return the options of a command line that a run was started with, and that it needs again.
+
+        They give what `orchestrator.toml` does not: tools, permissions, recordings.
+        """
+        return words_lacking(self.get_run(run_id).record(), self.directory)
+
     def close(self) -> None:
         """Interrupt the runs that are executed here, so that they can be resumed, and close the store."""
         self.backend.close()
@@ -379,13 +453,28 @@ class Orchestrator:
     def _pipeline(self, compilation: Compilation) -> Pipeline:
         return Pipeline(self.backend, plan_of(compilation), compilation.diagnostics, self.backend.start_options)
 
+    async def _forked(
+        self,
+        run_id: str,
+        step: str,
+        inputs: Mapping[str, Any] | None,
+        by: str | None,
+        labels: Iterable[str],
+        key: str | None,
+    ) -> Run:
+        if key is None:
+            execution = await fork_run(self.backend, run_id, step, inputs, by, labels=labels)
+            return Run(self.backend, execution.run_id, execution)
+        record = await runtime.in_thread(lambda: self.backend.store.record(run_id))
+        return await run_once(
+            self.backend,
+            checked_key(key),
+            fork_fingerprint(record, step, inputs or {}),
+            lambda new_id: fork_run(self.backend, run_id, step, inputs, by, labels=labels, new_id=new_id),
+        )
+
     def _edited(self, run: Run, pipeline: Source | Pipeline | None) -> Plan | None:
         return None if pipeline is None else self._plan_for(run, pipeline)
 
     def _plan_for(self, run: Run, pipeline: Source | Pipeline) -> Plan:
         return (pipeline if isinstance(pipeline, Pipeline) else self.compile_for(run.id, pipeline)).plan
-
-
-def _moment(time: float | datetime | None) -> float | None:
-    """Return a time in seconds since the epoch."""
-    return time.timestamp() if isinstance(time, datetime) else time

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from orchestrator import codes
-from orchestrator.api.settings import located
+from orchestrator.api.settings import ProjectSettings, located
 from orchestrator.errors import RunNotResumable
 from orchestrator.remedies import GrantAgain, Replay
 from orchestrator.text.words import quoted_list
+from orchestrator.tools.sandbox.permissions import Permissions
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunRecord
     from orchestrator.models.messages import ModelClient
-    from orchestrator.tools import Permissions
 
 
 class Origin(Struct, frozen=True):
@@ -132,6 +132,16 @@ def refuse_lacking(run_id: str, lacking: Origin) -> None:
         help=f"{lasting} in orchestrator.toml",
         remedies=[lacking.remedy],
     )
+
+
+def words_lacking(record: RunRecord, directory: Path) -> tuple[str, ...]:
+    """Return the options of a command line that a run was started with, beyond what its project permits."""
+    origin = Origin.of(record)
+    if origin is None:
+        return ()
+    settings = ProjectSettings.load(directory)
+    lacking = origin.lacking(Permissions.load(directory), tools=settings.tools, project=directory)
+    return tuple(lacking.words())
 
 
 def _replayed(models: ModelClient | None) -> str | None:

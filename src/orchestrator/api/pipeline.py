@@ -12,15 +12,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator import runtime
-from orchestrator.api.arguments import flag, inputs_of, positive, several, validate_budget, word_among
+from orchestrator.api.arguments import (
+    checked_priority,
+    flag,
+    inputs_of,
+    moment,
+    positive,
+    several,
+    validate_budget,
+    word_among,
+)
 from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
-from orchestrator.api.start_key import checked_key, start_once
+from orchestrator.api.start_key import checked_key, run_as, start_once
 from orchestrator.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from orchestrator.api.backend import Backend
     from orchestrator.api.batches import AsyncBatchResults, BatchResults
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import OutputPlan, Plan
     from orchestrator.plan.steps import StepPlan
+    from orchestrator.plan.triggers import TriggerPlan
     from orchestrator.runtime import Batch, Bound, Result, Row
     from orchestrator.runtime.host.options import Options
 
@@ -98,9 +109,20 @@ class Pipeline:
         return MappingProxyType(self.plan.outputs)
 
     @property
+    def locked(self) -> tuple[str, int] | None:
+        """The lock file that answers of models were taken from, and how many; None if none were."""
+        count = sum(1 for auto in self.plan.autos if auto.locked is not None)
+        return (self.plan.lock[0], count) if count and self.plan.lock is not None else None
+
+    @property
     def steps(self) -> Sequence[StepPlan]:
         """The steps in the file's order."""
         return self.plan.steps
+
+    @property
+    def triggers(self) -> Sequence[TriggerPlan]:
+        """What starts runs by itself while a server offers the pipeline."""
+        return self.plan.triggers
 
     @property
     def intention(self) -> str:
@@ -160,6 +182,8 @@ class Pipeline:
         labels: Iterable[str] | None = None,
         by: str | None = None,
         key: str | None = None,
+        priority: int | None = None,
+        not_before: float | datetime | None = None,
     ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
@@ -175,9 +199,13 @@ class Pipeline:
             by: recorded as who started its runs; by default, the current user.
             key: what a caller chooses for one run, such as the number of an order: of all starts with this key within
                 24 hours, in all processes, only the first one starts a run, and the others return that run.
+            priority: from -100 to 100, by default 0. Where runs share slots, as in a server, steps of runs with a
+                higher one start first.
+            not_before: the time before which nothing of a run starts (seconds since the epoch, or a `datetime`). The
+                process that started it waits for that time; if it ends before, the run can be resumed.
 
         Raises:
-            ConfigurationError: A number is not above 0.
+            ConfigurationError: A number is not above 0, or out of its range.
             RunError: ORC809, a step to refresh is unknown, or has no `cache`.
         """
         from orchestrator.plan.lookup import require_shared
@@ -192,6 +220,8 @@ class Pipeline:
             labels=self.options.labels if labels is None else several("labels", labels),
             by=self.options.by if by is None else giver(by),
             key=self.options.key if key is None else checked_key(key),
+            priority=self.options.priority if priority is None else checked_priority(priority),
+            not_before=self.options.not_before if not_before is None else moment("not_before", not_before),
         )
         require_shared(self.plan, options.refresh)
         return Pipeline(self.backend, self.plan, self.diagnostics, options)
@@ -203,6 +233,15 @@ class Pipeline:
             InputError: They do not fit.
         """
         return runtime.bind(self.plan.inputs, inputs, permissions=self.backend.permissions)
+
+    def bind_given(self, inputs: Mapping[str, Any]) -> Bound:
+        """Internal: as `bind`, without the inputs that a run would take from environment variables.
+
+        Raises:
+            InputError: They do not fit.
+        """
+        known = {name: spec for name, spec in self.plan.inputs.items() if name in inputs or not spec.default_from_env}
+        return runtime.bind(known, inputs, permissions=self.backend.permissions, environment={})
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
@@ -223,6 +262,14 @@ class Pipeline:
         """Start a run in the background of this process, and return immediately."""
         bound = self.bind(inputs_of(inputs, kwargs))
         return self.backend.call(self._begun(bound))
+
+    def start_as(self, run_id: str, inputs: Mapping[str, Any]) -> Run:
+        """Internal: start the run with an id that was recorded before, or return it if it has been started."""
+        backend, bound = self.backend, self.bind(inputs)
+        work = run_as(
+            backend, run_id, lambda id: backend.engine.start(self.plan, bound, self.options, by=self._by, run_id=id)
+        )
+        return backend.call(work)
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`, on the current event loop. Cancelling the caller cancels the run."""
@@ -292,13 +339,34 @@ class Pipeline:
 
         return AsyncBatchResults(self._batch(max_parallel, batch, budget), rows)
 
-    def _batch(self, max_parallel: int | None, batch: str | None, budget: Budget | None) -> Batch:
+    def map_numbered(
+        self,
+        rows: Iterable[tuple[int, Row]],
+        *,
+        max_parallel: int | None = None,
+        batch: str | None = None,
+        may_be_new: bool = False,
+        budget: Budget | None = None,
+    ) -> BatchResults:
+        """Internal: as `map`, of rows with their numbers, which a server receives from its clients.
+
+        A `batch` that `may_be_new` is started with this id if it is unknown.
+        """
+        from orchestrator.api.batches import BatchResults
+
+        batch_of_rows = self._batch(max_parallel, batch, budget, may_be_new=may_be_new)
+        return BatchResults(self.backend.portal, batch_of_rows, None, numbered=rows)
+
+    def _batch(
+        self, max_parallel: int | None, batch: str | None, budget: Budget | None, *, may_be_new: bool = False
+    ) -> Batch:
         at_once = int(positive("max_parallel", max_parallel) or self.backend.max_rows)
         return runtime.Batch(
             self.backend.engine,
             self.plan,
             self.options,
             batch=batch,
+            may_be_new=may_be_new,
             max_parallel=max(1, at_once),
             budget=validate_budget(budget),
             by=self._by,

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from orchestrator import runtime
 from orchestrator.api.arguments import not_picklable, word_among
-from orchestrator.api.control import aresume_run, asend, command, giver, resume_run, send
+from orchestrator.api.control import answer_here, aresume_run, asend, command, resume_run, send
+from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from orchestrator.api.backend import Backend
+    from orchestrator.api.run_watch import RunWatch
+    from orchestrator.history.files import RecordedFile
+    from orchestrator.history.tracebacks import Traceback
     from orchestrator.history.why import Why
     from orchestrator.journal import Event, RunRecord, RunStatus
     from orchestrator.runtime import Execution, Follower, Result
@@ -44,9 +48,8 @@ class Run:
         """Internal: what waits for the run and reads its events."""
         from orchestrator.evaluation.quality_control import QualityControl
 
-        engine = self.backend.engine
-        if self._followed is None or self._followed.engine is not engine:  # another one after a `fork`
-            self._followed = runtime.Follower(engine, self.id, QualityControl(engine))
+        if self._followed is None:
+            self._followed = runtime.Follower(self.backend, self.id, QualityControl(self.backend))
         return self._followed
 
     def attach(self, execution: Execution | None) -> None:
@@ -119,9 +122,39 @@ class Run:
         plan, states = self.backend.recompile_for_reading(self.record()), step_states(self.snapshot().steps)
         return to_svg(plan, states) if format == "svg" else to_mermaid(plan, states)
 
+    def report(self) -> str:
+        """Return the run as one HTML page that needs nothing else: outputs, graph, timeline, steps and their cost."""
+        from orchestrator.history.html_report import html_report
+
+        record, status = self.record(), self.status()
+        try:
+            drawing = self.graph("svg")
+        except OrchestratorError:  # its tools are missing here, for example; all else is in the journal
+            drawing = ""
+        result = self.follower.result(status)
+        return html_report(self.backend.store, record, status, result, self.files(), drawing=drawing)
+
     def record(self) -> RunRecord:
         """Return the record of the run: the source and plan of its pipeline, its inputs without secrets."""
         return self.backend.store.record(self.id)
+
+    def tracebacks(self, step: str | None = None) -> list[Traceback]:
+        """Return the tracebacks of what tools raised, of all attempts in order; only those of one step, if given."""
+        from orchestrator.history.tracebacks import tracebacks
+
+        return tracebacks(self.backend.store, self.id, step)
+
+    def files(self) -> list[RecordedFile]:
+        """Return the files that steps wrote, by path: those that they declare in `produces` have a `digest`."""
+        from orchestrator.history.files import files_of
+
+        return files_of(self.backend.store, self.id)
+
+    def watch(self) -> RunWatch:
+        """Internal: watch the run as it is executed, here or elsewhere, on behalf of a display. Close it."""
+        from orchestrator.api.run_watch import RunWatch
+
+        return RunWatch(self.follower)
 
     def pause(self, *, now: bool = False, by: str | None = None) -> None:
         """Start no new steps. Running steps finish; with `now` they are stopped, and run again on `resume`.
@@ -149,7 +182,7 @@ class Run:
             RunError: The step asks no question (ORC606).
             InputError: The answer does not match the question (ORC605).
         """
-        answer = self.backend.engine.answer(self.id, path, value, giver(by))
+        answer = answer_here(self.backend, self.id, path, value, by)
         if answer is not None:
             send(self.backend, self.id, answer)
 
@@ -158,15 +191,16 @@ class Run:
         self.attach(resume_run(self.backend, self.id, by=by))
 
     def cancel(self, *, reason: str = "", by: str | None = None) -> None:
-        """Stop all running steps. The run ends as cancelled, and can be resumed."""
+        """Stop all running steps. The run ends as cancelled, and can be resumed.
+
+        First the steps with `undo` that had succeeded are undone; if no process executes the run, when it is resumed.
+        """
         send(self.backend, self.id, command("cancel", by, reason=reason))
 
     async def astatus(self) -> RunStatus:
         """Return the current status of the run."""
-        execution = self.backend.engine.execution(self.id)
-        if execution is not None and execution.is_on_this_thread:
-            return execution.status()
-        return await runtime.in_thread(self.status)
+        execution = self.backend.execution(self.id)
+        return await runtime.in_thread(self.status) if execution is None else await execution.astatus()
 
     def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
         """As `events`."""
@@ -197,7 +231,7 @@ class Run:
 
     async def aanswer(self, path: str, value: Any, *, by: str | None = None) -> None:
         """As `answer`."""
-        answer = await runtime.in_thread(lambda: self.backend.engine.answer(self.id, path, value, giver(by)))
+        answer = await runtime.in_thread(lambda: answer_here(self.backend, self.id, path, value, by))
         if answer is not None:
             await asend(self.backend, self.id, answer)
 

@@ -109,6 +109,10 @@ def _loaders(file: ProjectFile) -> Iterator[Callable[[Path], object]]:
         from orchestrator.config.tables.serve import ServeSection
 
         yield lambda directory: ProjectFile.load(directory).read(ServeSection)
+    if file.has("notify"):
+        from orchestrator.notices.settings import NoticeSettings
+
+        yield NoticeSettings.load
     if file.has("mcp"):
         from orchestrator.tools.mcp.settings import load_servers
 

@@ -56,7 +56,7 @@ def _read(file: Any) -> tuple[str, str]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the file `{called}` cannot be read: {error}", help="open it for reading") from error
     if isinstance(found, str):
-        return _plain(found), called
+        return plain_text(found), called
     if isinstance(found, bytes):
         return _text(found, f"`{called}`"), called
     raise ConfigurationError(
@@ -67,11 +67,11 @@ def _read(file: Any) -> tuple[str, str]:
 
 def _text(content: bytes, what: str) -> str:
     try:
-        return _plain(content.decode("utf-8"))
+        return plain_text(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{what} are not UTF-8 text: {error.reason}", help="encode them as UTF-8") from error
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return text that is not mistaken for a path: the content of a file."""
     return text if "\n" in text else f"{text}\n"

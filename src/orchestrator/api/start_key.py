@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes, runtime
 from orchestrator.api.arguments import instance
@@ -13,9 +13,12 @@ from orchestrator.errors import ConfigurationError, RunError
 from orchestrator.runtime.ids import new_run_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
     from orchestrator.api.backend import Backend
+    from orchestrator.journal import RunRecord
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime import Bound
+    from orchestrator.runtime import Bound, Execution
     from orchestrator.runtime.host.options import Options
 
 KEPT_SECONDS: Final = 86_400.0
@@ -41,29 +44,49 @@ def checked_key(key: str) -> str:
 async def start_once(backend: Backend, plan: Plan, bound: Bound, options: Options, *, by: str, key: str) -> Run:
     """Start a run on the current event loop, or return the run that was started with the same key.
 
+    Raises:
+        RunError: ORC820, the key was used for another pipeline, other inputs or other options.
+    """
+    return await run_once(
+        backend,
+        key,
+        _fingerprint(plan, bound, options),
+        lambda run_id: backend.engine.start(plan, bound, options, by=by, run_id=run_id),
+    )
+
+
+async def run_once(
+    backend: Backend, key: str, fingerprint: str, start: Callable[[str], Coroutine[Any, Any, Execution]]
+) -> Run:
+    """Have `start` create a run with the id that it receives, or return the run that was created with the same key.
+
     The id of the run is recorded with the key before the run is created. If this process ends in between, the next
     start with the key creates the run.
 
     Raises:
-        RunError: ORC820, the key was used for another pipeline, other inputs or other options.
+        RunError: ORC820, the key was used for something else.
     """
-    fingerprint = _fingerprint(plan, bound, options)
     keys = backend.store.start_keys
     claimed = await runtime.in_thread(lambda: keys.claim(key, fingerprint, new_run_id(), kept=KEPT_SECONDS))
     if claimed.fingerprint != fingerprint:
         raise RunError(
-            f"the key `{key}` was used to start run `{claimed.run_id}` with another pipeline, inputs or options",
+            f"the key was used to start run `{claimed.run_id}` with another pipeline, inputs or options",
             run_id=claimed.run_id,
             code=codes.START_KEY_REUSED,
             help="choose a new key for each run",
         )
+    return await run_as(backend, claimed.run_id, start)
+
+
+async def run_as(backend: Backend, run_id: str, start: Callable[[str], Coroutine[Any, Any, Execution]]) -> Run:
+    """Have `start` create the run with an id that was recorded before, or return it if it has been created."""
     try:
-        execution = await backend.engine.start(plan, bound, options, by=by, run_id=claimed.run_id)
+        execution = await start(run_id)
     except RunError as error:
         if error.code != codes.RUN_ID_TAKEN:
             raise
-        return Run(backend, claimed.run_id)
-    return Run(backend, claimed.run_id, execution)
+        return Run(backend, run_id)
+    return Run(backend, run_id, execution)
 
 
 def _fingerprint(plan: Plan, bound: Bound, options: Options) -> str:
@@ -73,6 +96,18 @@ def _fingerprint(plan: Plan, bound: Bound, options: Options) -> str:
         "plan": plan.digest,
         "inputs": {name: value for name, value in bound.values.items() if name not in bound.secrets},
         "options": [options.max_parallel, options.timeout, options.cache, sorted(options.refresh), options.labels],
+        "when": [options.priority, options.not_before],
         "budget": None if budget is None else [budget.usd, budget.tokens, budget.requests],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return _digest(parts)
+
+
+def fork_fingerprint(record: RunRecord, step: str, inputs: Mapping[str, Any]) -> str:
+    """Return a digest of what is forked, without secrets."""
+    declared = record.plan.get("inputs", {})
+    plain = {name: value for name, value in inputs.items() if not declared.get(name, {}).get("secret")}
+    return _digest({"fork": record.run_id, "step": step, "inputs": plain})
+
+
+def _digest(parts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

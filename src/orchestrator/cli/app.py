@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final
 
 import typer
@@ -20,6 +21,7 @@ GROUPS: Final = {
         "status": "inspect.runs",
         "events": "inspect.runs",
         "show": "inspect.show",
+        "report": "inspect.report",
         "why": "inspect.why",
         "questions": "inspect.questions",
         "qc": "inspect.qc",
@@ -31,10 +33,12 @@ GROUPS: Final = {
         "fork": "control.fork",
         "answer": "control.answer",
         "cancel": "control.cancel",
+        "triggers": "control.triggers",
     },
     "Author": {
         "init": "author.init",
         "check": "author.check",
+        "import": "author.import_file",
         "graph": "author.check",
         "explain": "author.explain",
         "test": "author.test",
@@ -48,6 +52,8 @@ GROUPS: Final = {
         "doctor": "maintain.doctor",
         "keys": "maintain.keys",
         "tokens": "maintain.tokens",
+        "notify": "maintain.notify",
+        "sessions": "maintain.sessions",
         "store": "maintain.store",
         "prune": "maintain.store",
     },
@@ -79,7 +85,7 @@ def build(*, only: str | None = None) -> typer.Typer:
 
     for name, module in COMMANDS.items():
         if only in (None, name):
-            function = getattr(import_module(f"orchestrator.cli.{module}"), name)
+            function = getattr(import_module(f"orchestrator.cli.{module}"), f"{name}_" if iskeyword(name) else name)
             if requested():
                 attach(function)
             app.command(name, cls=CliCommand)(function)

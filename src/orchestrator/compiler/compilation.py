@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -24,8 +25,7 @@ from orchestrator.plan.model import Plan
 from orchestrator.plan.serialization import with_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from orchestrator.tools import Permissions, Registry
 
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 class Compilation(Struct, frozen=True):
     """The result of compiling a pipeline: all diagnostics, file by file, and the plan if none of them is an error.
 
-    `document` is the file itself; called files are in `plan.pipelines`.
+    `document` is the file itself; called files are in `plan.pipelines`. `looked_at` are the other files that were read,
+    or that were looked for and are missing: when one of them changes, the result may be another.
     """
 
     document: Document
     diagnostics: tuple[Diagnostic, ...]
     plan: Plan | None
+    looked_at: tuple[Path, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -71,6 +73,9 @@ def compile_pipeline(
     sources: Mapping[str, str] | None = None,
     live_models: bool = True,
     locks: bool = True,
+    may_read: Callable[[Path], bool] | None = None,
+    notice_targets: Collection[str] | None = None,
+    waiting_targets: Collection[str] = (),
 ) -> Compilation:
     """Read, check and plan a pipeline and all pipelines that it calls. Has no side effects.
 
@@ -83,6 +88,9 @@ def compile_pipeline(
         sources: the texts of the called pipelines, from `Plan.sources`; then no other file is read.
         live_models: whether models will be called at their providers, so that keys and packages are required.
         locks: whether `<AUTO>` values are replaced by the answers in the lock of their file.
+        may_read: which files may be called; by default all that steps may read.
+        notice_targets: the configured targets of notices; by default they are not checked.
+        waiting_targets: those that are notified of open questions, unless the pipeline says otherwise.
     """
     with _without_collection(), bounded_suggestions():
         directory = directory or permissions.directory
@@ -91,10 +99,14 @@ def compile_pipeline(
             permissions,
             directory,
             ModelEnvironment(directory, live=live_models),
-            PipelineFiles(directory, permissions, sources),
+            PipelineFiles(directory, permissions, sources, may_read, registry.has),
             uses_locks=locks,
+            notice_targets=notice_targets,
         )
-        document = read_document(source, name=name)
+        document = read_document(source, name=name, is_known=registry.has)
+        notify = document.spec.notify
+        asked = notify.waiting if notify is not None else None
+        session.waiting_targets = waiting_targets if asked is None else asked.to
         main = enter_file(document, session, *session.files.places(document.source.name))
         files = _check(main)
         diagnostics = tuple(sort_diagnostics(diagnostic for file in files.values() for diagnostic in _found(file)))
@@ -102,7 +114,7 @@ def compile_pipeline(
         plan = None if wrong else _plan(main, files)
         for context in files:
             context.close()
-        return Compilation(document, diagnostics, plan)
+        return Compilation(document, diagnostics, plan, tuple(session.files.looked_at))
 
 
 def _check(main: CompilationContext) -> dict[CompilationContext, FileCompiler]:

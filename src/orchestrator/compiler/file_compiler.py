@@ -11,7 +11,10 @@ from orchestrator.compiler.passes.blocks import BlockCompiler, WorkFactory
 from orchestrator.compiler.passes.declarations import check_outputs, declare_inputs, declare_variables
 from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.passes.models import check_models
+from orchestrator.compiler.passes.notices import check_notices, plan_notices
 from orchestrator.compiler.passes.policies import budget_of
+from orchestrator.compiler.passes.run_settings import check_concurrency, check_labels
+from orchestrator.compiler.passes.triggers import check_triggers, plan_triggers
 from orchestrator.compiler.rules.error_types import check_retry
 from orchestrator.compiler.rules.unresolved_names import report_unknown_reads
 from orchestrator.compiler.rules.unused import report_usage
@@ -56,8 +59,12 @@ class FileCompiler:
         if context.finally_ is not None:
             self._blocks.check(context.finally_)
         check_handlers(context, context.handlers)
-        check_retry(child(context.spec.node, "defaults", "retry"), context.diagnostics)
+        check_retry(child(context.spec.node, "defaults", "retry"), context.diagnostics, within="`defaults`")
         check_outputs(context)
+        check_labels(context)
+        check_concurrency(context)
+        check_triggers(context)
+        check_notices(context)
         check_models(context)
         report_unknown_reads(context)
         report_usage(context)
@@ -88,8 +95,13 @@ class FileCompiler:
             max_parallel=defaults.max_parallel if defaults else None,
             budget=budget_of(spec.budget),
             timeout=spec.timeout,
+            labels=tuple(context.labels),
+            concurrency=context.concurrency,
+            triggers=plan_triggers(context),
+            notify=plan_notices(context),
             judge_models=_named(spec.judge_model or spec.model),
             metadata=spec.metadata or {},
+            prompts=dict(context.prompts),
             autos=tuple(self._autos.values) if self._autos is not None else (),
             lock=self._autos.lock if self._autos is not None else None,
         )

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="Section")
 
 CONFIGURATION_FILE: Final = "orchestrator.toml"
-NAMES: Final = ("store", "tools", "run", "map", "allow", "models", "servers", "limits", "budget", "mcp", "serve")
+NAMES: Final = (
+    *("store", "tools", "run", "map", "allow", "models", "servers", "limits", "budget", "mcp", "databases", "serve"),
+    *("notify", "web"),
+)
 """The settings and tables of the file, as in its schema, which is slow to load."""
 
 _MAX_BYTES: Final = 1024 * 1024

@@ -6,10 +6,13 @@ import inspect
 from typing import TYPE_CHECKING, get_origin
 
 from orchestrator.config.tables.base import table_in
+from orchestrator.config.tables.databases import DatabaseSection
 from orchestrator.config.tables.mcp import McpSection
 from orchestrator.config.tables.models import BudgetSection, LimitSection, ModelSection
+from orchestrator.config.tables.notify import NotifySection
 from orchestrator.config.tables.run import PermissionSection, RunSection
 from orchestrator.config.tables.serve import ServeSection
+from orchestrator.config.tables.web import WebSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +26,10 @@ SECTIONS: tuple[type[Section], ...] = (
     LimitSection,
     BudgetSection,
     McpSection,
+    DatabaseSection,
+    WebSection,
     ServeSection,
+    NotifySection,
 )
 
 _INTRODUCTION = """\

@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WrapValidator
 
 from orchestrator.config.setting_errors import SettingProblem
-from orchestrator.config.vocabulary import CAPABILITIES, Period, ServerKind
+from orchestrator.config.vocabulary import (
+    CAPABILITIES,
+    AccessScope,
+    MailSecurity,
+    Period,
+    ServerKind,
+    TargetType,
+)
+from orchestrator.config.vocabulary import SearchProvider as Provider
 from orchestrator.diagnostics import suggest
 from orchestrator.remedies import StoreKey
 from orchestrator.text.durations import parse_duration
@@ -74,6 +82,18 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
+def _share(value: object) -> object:
+    """Return a percentage as a number from 0 to 1."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
+    return value if found is None else float(found[1]) / 100
+
+
+def _mail_address(address: str) -> str:
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+|[^<>\r\n]*<[^@\s<>]+@[^@\s<>]+>", address):
+        raise SettingProblem("{} must be a mail address")
+    return address
+
+
 def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         if problem := host_problem(entry):
@@ -102,6 +122,12 @@ Whole = Annotated[int, Field(ge=1), must_be("an integer of at least 1")]
 Port = Annotated[int, Field(ge=0, le=65_535), must_be("a port, from 0 to 65535")]
 Rank = Annotated[int, Field(ge=1, le=5), must_be("an integer from 1 to 5")]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False), must_be("a number of at least 0")]
+Share = Annotated[
+    float,
+    Field(ge=0, le=1, allow_inf_nan=False),
+    BeforeValidator(_share),
+    must_be("a share, such as `80%`, or a number from 0 to 1"),
+]
 Duration = Annotated[float, BeforeValidator(_duration)]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
@@ -114,7 +140,13 @@ Commands = Annotated[bool | _Texts, must_be("true, false or a list of commands")
 
 Kind = Annotated[ServerKind, must_be("a text"), known_words("kind", get_args(ServerKind))]
 BudgetPeriod = Annotated[Period, must_be("a text"), known_words("period", get_args(Period))]
+SearchProvider = Annotated[Provider, must_be("a text"), known_words("provider", get_args(Provider))]
+NoticeType = Annotated[TargetType, must_be("a text"), known_words("type", get_args(TargetType))]
+Encryption = Annotated[MailSecurity, must_be("a text"), known_words("encryption", get_args(MailSecurity))]
+MailAddress = Annotated[Text, AfterValidator(_mail_address)]
+MailAddresses = Annotated[tuple[MailAddress, ...], _List, must_be("a list of mail addresses")]
 Capabilities = Annotated[Words, known_words("capability", CAPABILITIES)]
+Scopes = Annotated[Texts, known_words("scope", get_args(AccessScope))]
 Hosts = Annotated[Texts, AfterValidator(_hosts)]
 Url = Annotated[Text, AfterValidator(_url)]
 ServerUrl = Annotated[
@@ -124,6 +156,15 @@ ServerUrl = Annotated[
         "{} contains a password",
         "name the variable that contains the key with `api_key_env`",
         StoreKey,
+    ),
+]
+
+PlainUrl = Annotated[
+    Url,
+    matching(
+        r"(?s)[^/]*//[^/?#@]*([/?#].*)?",
+        "{} contains a password",
+        "put the address into a variable, and name the variable with `url_env`",
     ),
 ]
 
@@ -149,6 +190,14 @@ ServerName = Annotated[
         r"(?!auto\Z)[A-Za-z][A-Za-z0-9._-]*",
         "{}: invalid server name",
         "use a letter, then letters, digits, `-`, `_` and `.`; `auto` is reserved",
+    ),
+]
+DatabaseName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z_][A-Za-z0-9_-]*",
+        "{}: invalid database name",
+        "start with a letter, then use letters, digits, `-` and `_`",
     ),
 ]
 McpName = Annotated[

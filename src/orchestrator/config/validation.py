@@ -70,8 +70,11 @@ _TABLES_ELSEWHERE: Final = {
     **dict.fromkeys(("providers", "provider", "endpoints"), "servers"),
     **dict.fromkeys(("permissions", "permission", "security"), "allow"),
     **dict.fromkeys(("rate_limits", "rates", "rate_limit"), "limits"),
+    **dict.fromkeys(("notifications", "notices", "alerts", "alert"), "notify"),
     **dict.fromkeys(("mcp_servers", "mcpServers"), "mcp"),
-    **dict.fromkeys(("database", "db"), "store"),
+    **dict.fromkeys(("search", "web_search", "searxng"), "web"),
+    "db": "store",
+    **dict.fromkeys(("database", "sql", "connections"), "databases"),
     **dict.fromkeys(("llm", "llms"), "models"),
     **dict.fromkeys(("runs", "runtime", "defaults"), "run"),
 }

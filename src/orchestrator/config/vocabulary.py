@@ -16,3 +16,15 @@ CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 
 Period = Literal["day", "month", "all"]
 """How long a budget lasts: a day or a month by UTC, or for good."""
+
+SearchProvider = Literal["ddgs", "searxng", "brave", "tavily", "exa"]
+"""What searches the web: the library DDGS, a SearXNG server, or the API of a company."""
+
+TargetType = Literal["webhook", "slack", "smtp"]
+"""How a target of notices is reached: a signed webhook, a webhook as Slack has it, or mail."""
+
+MailSecurity = Literal["starttls", "tls", "none"]
+"""How a connection to a mail server is encrypted."""
+
+AccessScope = Literal["read", "run", "answer", "admin"]
+"""What a token, or a group of an identity provider, permits on a server."""

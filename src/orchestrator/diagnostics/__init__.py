@@ -27,7 +27,9 @@ _EXPORTS = {
         "Related",
         "Severity",
         "Source",
+        "SourceSpan",
         "Span",
+        "source_of_span",
     ),
     "orchestrator.diagnostics.render": (
         "count_summary",

@@ -22,7 +22,9 @@ from orchestrator.diagnostics.model import (
     Related as Related,
     Severity as Severity,
     Source as Source,
+    SourceSpan as SourceSpan,
     Span as Span,
+    source_of_span as source_of_span,
 )
 from orchestrator.diagnostics.render import (
     count_summary as count_summary,

@@ -103,6 +103,12 @@ _TABLE = (
         "A step does exactly one thing: call a tool, loop, ask a question, or group steps.",
     ),
     Code(codes.KEY_WITHOUT_EFFECT, "key without effect", "This key applies only to another kind of step."),
+    Code(
+        codes.INVALID_SCHEDULE,
+        "invalid schedule",
+        "The `schedule` of a trigger is not a cron expression, or its `timezone` does not exist. A cron expression has "
+        "five fields: minute, hour, day of the month, month, and day of the week.",
+    ),
     # --- 3xx: names and expressions
     Code(
         codes.UNDEFINED_NAME,
@@ -206,6 +212,12 @@ _TABLE = (
         "`enum` may be written into the text.",
     ),
     Code(
+        codes.UNKNOWN_NOTICE_TARGET,
+        "unknown target of a notice",
+        "`notify:` names a target that `orchestrator.toml` does not configure. A target is a table such as "
+        "`[notify.oncall]`, with the type of the target and where it is.",
+    ),
+    Code(
         codes.UNREADABLE_PIPELINE,
         "unreadable pipeline file",
         "The file that `pipeline:` names does not exist or is not a file.",
@@ -228,6 +240,12 @@ _TABLE = (
         "unusable agent tool",
         "`tools` of an agent lists what its model may call: tools and actions of this project, and MCP servers that "
         "`orchestrator.toml` configures in a table `[mcp.NAME]`. One of the listed tools does not exist.",
+    ),
+    Code(
+        codes.UNREADABLE_PROMPT,
+        "unreadable prompt file",
+        "The file that a prompt names with `file:`, or one that it includes, does not exist, is not UTF-8 text, or "
+        "includes itself. A prompt has at most 1,000,000 characters in 100 files.",
     ),
     Code(
         codes.MISPLACED_AUTO,
@@ -337,9 +355,31 @@ _TABLE = (
     ),
     Code(
         codes.UNANSWERED_QUESTION,
-        "question without dependents",
-        "A step starts as soon as its dependencies have ended, regardless of its position in the file. Nothing reads "
-        "the answer to this question, so the steps after it run before anyone has answered, whatever the answer is.",
+        "question, pause or end without dependents",
+        "A step starts as soon as its dependencies have ended, regardless of its position in the file. Nothing waits "
+        "for this question, pause or `end`, so the steps after it run before anyone has answered, without the pause, "
+        "or although the pipeline ends early.",
+        "warning",
+    ),
+    Code(
+        codes.INERT_FORM,
+        "form without effect",
+        "The file is written in the dialect of py-orc. Nearly all of its forms are read as the canonical ones; this "
+        "one has no effect here, or less than there, and the message says what it does.",
+        "warning",
+    ),
+    Code(
+        codes.OTHER_SPELLING,
+        "other spelling",
+        "The spelling is accepted, and the canonical one is another. Only `orchestrator check --canonical` reports it.",
+        "warning",
+    ),
+    Code(
+        codes.UNSENT_REMINDER,
+        "reminder without a target",
+        "`remind` and `escalate` send notices to the targets that are notified of open questions, and there are none: "
+        "neither `notify` of the pipeline nor `[notify]` of `orchestrator.toml` names any for `waiting`. Reminders are "
+        "then only recorded in the run.",
         "warning",
     ),
     Code(
@@ -506,6 +546,19 @@ _TABLE = (
         "too few successful branches",
         "So many branches failed that fewer than `wait_for` can succeed.",
     ),
+    Code(
+        codes.FAILED_ON_PURPOSE,
+        "failed on purpose",
+        "A step with `fail` has ended the run, the group or the item, with its message. It is not retried, and "
+        "resuming the run would fail again: correct what the message says, and start a new run.",
+    ),
+    Code(
+        codes.COMPENSATION_FAILED,
+        "a step could not be undone",
+        "The run or a group failed or was cancelled, and the `undo` of one of its steps failed too. What was undone "
+        "before counts as not done; the message names what remains. `orchestrator resume` continues to undo; "
+        "`orchestrator retry` of a step gives that up and continues the run.",
+    ),
     Code(codes.NOT_A_TIME, "not a time", "The value of `wait_until` or `sleep` is not a time or duration."),
     Code(
         codes.MODEL_FAILED,
@@ -611,6 +664,27 @@ _TABLE = (
         "would have to hold the result in memory. The step fails, and its whole result is in the file that the "
         "message names, so that no work is lost. Return less from the step, or let it write a file and return the "
         "path.",
+    ),
+    Code(
+        codes.FILE_NOT_PRODUCED,
+        "file not produced",
+        "A step has ended without a file that it declares in `produces`. Its `retry` makes further attempts. Paths are "
+        "relative to the directory of the run.",
+        remedy="check where the step writes the file, or correct the path",
+    ),
+    Code(
+        codes.INVALID_LIMIT,
+        "computed limit out of range",
+        'A limit of a step is a template, such as `max_iterations: "{{ rounds }}"`, and its value is not a limit: not '
+        "a number of the type that the key requires, or out of range. It is computed once, when the step begins.",
+    ),
+    Code(
+        codes.DATABASE_FAILED,
+        "database failed",
+        "The tool `sql` could not read or write a database: the address, the SQL or a value is wrong, or the database "
+        "refused it. What a database may be is said in `[databases]` of orchestrator.toml. Nothing of the call was "
+        "written, as each is one transaction. If the database could not be reached or was busy, `retry` tries again.",
+        remedy="correct what the message names, and resume the run",
     ),
     # --- 8xx: runs and the store
     Code(
@@ -747,6 +821,13 @@ _TABLE = (
     ),
     # --- 9xx: installation, configuration and servers
     Code(
+        codes.NOTICE_NOT_SENT,
+        "notice not sent",
+        "A target of notices cannot be used, or did not accept a notice: a variable that contains its address or its "
+        "password is not set, it cannot be reached, or it refused the notice. A run never fails for this: it records "
+        "the reason. `orchestrator notify TARGET` sends a test notice.",
+    ),
+    Code(
         codes.EXTRA_MISSING,
         "missing extra",
         "An optional part of Orchestrator is used, and its package is not installed in this environment. The help "
@@ -802,9 +883,61 @@ _TABLE = (
     ),
     Code(
         codes.NOT_SERVED,
-        "pipeline not served",
-        "The server offers no pipeline with this name. It offers the files in the directories that `[serve]` of "
-        "`orchestrator.toml` lists. A pipeline that the request contains can only be started with the scope `admin`.",
+        "not served",
+        "The server offers no pipeline with this name, or no such file of a run. It offers the pipelines in the "
+        "directories that `[serve]` of `orchestrator.toml` lists as `pipelines`, and of the files that a run wrote "
+        "those below its `outputs` that have not changed since. A pipeline that the request contains can only be "
+        "started with the scope `admin`.",
+    ),
+    Code(
+        codes.LOGIN_FAILED,
+        "login failed",
+        "The identity provider in `[serve.oidc]` of `orchestrator.toml` did not confirm the login: it could not be "
+        "reached, its response is not valid, or it is the response to a login that was begun in another browser, or "
+        "that is over. No one was logged in. Log in again; if it fails each time, compare `issuer`, `client_id` and "
+        "`url` with what the provider has registered.",
+    ),
+    Code(
+        codes.SERVER_UNREACHABLE,
+        "server unreachable",
+        "The server cannot be reached, or the connection was lost before it answered and the request cannot be "
+        "repeated safely: then look at the run before you repeat the command. A client waits for a server that has "
+        "answered before and is restarted, by default for a minute (`orc.connect(url, patience=...)`). Start a server "
+        "with `orchestrator serve`.",
+    ),
+    Code(
+        codes.NOT_OVER_HTTP,
+        "not possible with a server",
+        "The command, or an option of it, does not work with `--server`: `prune`, `store`, `lock` and `tokens` need "
+        "the database itself, and a server executes runs with its own tools, permissions and models. Give the database "
+        "with `--store`, leave the option out, or configure the server in its `orchestrator.toml`.",
+    ),
+    Code(
+        codes.TRIGGER_NOT_FOUND,
+        "trigger not found",
+        "No pipeline that the server offers has this trigger. A trigger is named by its pipeline and its own name, "
+        "such as `report/nightly`; `orchestrator triggers list` lists all of them.",
+    ),
+    Code(
+        codes.DELIVERY_REFUSED,
+        "delivery refused",
+        "A server refuses a delivery to a webhook: its signature does not match, its timestamp is too far from the "
+        "time of the server, its id was used for another delivery, or the trigger is paused. Nothing was started.",
+    ),
+    Code(
+        codes.CANNOT_LISTEN,
+        "server cannot listen",
+        "The server cannot listen at its `host` and `port`: the port is in use by another server or program, or is "
+        "reserved for the system, or the host is not an address of this machine. Nothing was started. Give another "
+        "port or host to `orchestrator serve`, or set them in `[serve]` of `orchestrator.toml`; the port 0 is a free "
+        "one.",
+    ),
+    Code(
+        codes.NOT_ASSIGNED,
+        "question for others",
+        "The question has an `assignee`, and the sender of the request is neither one of these people nor a member of "
+        "one of these groups. `[serve.groups]` in `orchestrator.toml` lists the members of each group (`finance = "
+        '["ada"]`) by the names of their tokens and logins. Callers with the scope `admin` can answer every question.',
     ),
     Code(
         codes.INTERNAL_ERROR,

@@ -60,6 +60,22 @@ class Source(PartlyShown, frozen=True):
         return cls(name, text, split_lines(text))
 
 
+class SourceSpan(Span, frozen=True, order=True):
+    """A span in another file than the one whose nodes lead to it, such as a prompt file."""
+
+    source: Source
+
+    def longer(self, width: int) -> SourceSpan:
+        """Return the span that ends some characters later on the same line."""
+        end = Position(self.end.line, self.end.column + width)
+        return SourceSpan(self.start, end, self.source)
+
+
+def source_of_span(span: Span, source: Source) -> Source:
+    """Return the file that a span is in; `source` is that of the spans that name none."""
+    return span.source if isinstance(span, SourceSpan) else source
+
+
 class Related(Struct, frozen=True):
     """A second place that explains the first: "first defined here"."""
 

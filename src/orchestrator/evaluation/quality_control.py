@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.errors import ConfigurationError
 
@@ -11,17 +11,30 @@ if TYPE_CHECKING:
 
     from orchestrator.history.quality import Quality
     from orchestrator.history.result import Result
-    from orchestrator.runtime import Engine
+    from orchestrator.journal import Store
+    from orchestrator.runtime import ModelServices
+
+
+class ModelHost(Protocol):
+    """Where runs are read and models are called; the services are made on first use."""
+
+    @property
+    def store(self) -> Store:
+        """The store of the runs."""
+
+    @property
+    def services(self) -> ModelServices:
+        """What calls of models share."""
 
 
 class QualityControl:
-    """The `ResultInspector` of an engine's results, which every run has: what it needs is imported when it is asked.
+    """The `ResultInspector` of all results: what it needs is imported when it is asked.
 
-    Without an engine, as after unpickling, it applies rules only.
+    Without a host, as after unpickling, it applies rules only.
     """
 
-    def __init__(self, engine: Engine | None = None) -> None:
-        self._engine = engine
+    def __init__(self, host: ModelHost | None = None) -> None:
+        self._host = host
 
     def __reduce__(self) -> tuple[Any, ...]:
         return QualityControl, ()
@@ -41,18 +54,18 @@ class QualityControl:
         from orchestrator.runtime import in_thread
 
         require_judge(judge)
-        engine = self._engine
+        host = self._host
         findings = await in_thread(lambda: tuple(findings_of(result)))
-        if engine is None or judge is False or not result.outputs:
+        if host is None or judge is False or not result.outputs:
             return Quality(result.run_id, findings)
-        plan = (await in_thread(lambda: engine.store.record(result.run_id))).plan
+        plan = (await in_thread(lambda: host.store.record(result.run_id))).plan
         named: Sequence[str] = plan.get("judge_models", ())
         if isinstance(judge, str):
             named = [judge]
         elif judge is not True:
             named = judge
         purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
-        found = await judge_outputs(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
+        found = await judge_outputs(host.services, named, result.outputs, rubric=rubric, purpose=purpose)
         judgements, model, spending = found
         return Quality(result.run_id, findings, judgements, model, spending)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.history.event_log import events_of_types
 from orchestrator.history.quality import Finding
 from orchestrator.history.step_outline import outline_of
-from orchestrator.journal.payloads import RunRevisedPayload, StepModelPayload, StepWarningPayload
+from orchestrator.journal.run_payloads import RunRevisedPayload
+from orchestrator.journal.step_payloads import StepModelPayload, StepUndonePayload, StepWarningPayload
 from orchestrator.paths import is_at_or_below
 from orchestrator.runtime.values.answers import as_text
 from orchestrator.text.words import quoted_list, shorten
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_WARNINGS: Final = 20
 _FEW_ITEMS: Final = 3
-_TYPES: Final = ("run.revised", "step.warning", "step.model")
+_TYPES: Final = ("run.revised", "step.undone", "step.warning", "step.model")
 _INDEX: Final = re.compile(r"\[\d+\]")
 _LONG: Final = 200  # characters from which a text is expected to end as sentences do
 _ENDS: Final = frozenset(".!?…\"'`)]}>*_|:;。！？」』”’»")
@@ -117,7 +118,7 @@ def _of_events(result: Result) -> Iterator[Finding]:
     calls: dict[tuple[Level, str, str], _Places] = {}
     for event in events_of_types(result.log, _TYPES):
         match event.payload:
-            case RunRevisedPayload(forget=forgotten):
+            case RunRevisedPayload(forget=forgotten) | StepUndonePayload(forget=forgotten):
                 warnings = [
                     each for each in warnings if not any(is_at_or_below(each.where, path) for path in forgotten)
                 ]

@@ -13,7 +13,7 @@ from orchestrator.journal import Event, RunRecord
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from orchestrator.journal import RunStatus, Store
+    from orchestrator.journal import RunStatus
     from orchestrator.journal.events import EventType
 
 EVENTS_AT_ONCE: Final = 500
@@ -33,6 +33,22 @@ class EventSource(Protocol):
 
     def resolve(self, value: Any) -> Any:
         """Return the value with references to blobs replaced by their content."""
+
+
+class ResultSource(EventSource, Protocol):
+    """What a result is read from: a store, or a server. Large values in events are references."""
+
+    def events(
+        self,
+        run_id: str,
+        after: int = 0,
+        limit: int = 1000,
+        *,
+        resolve: bool = False,
+        paths: Collection[str] | None = None,
+        types: Collection[EventType] = (),
+    ) -> list[Event]:
+        """Return up to `limit` events after the one numbered `after`; only those of some steps or types, if given."""
 
 
 @runtime_checkable
@@ -79,7 +95,7 @@ class EventsInMemory(Struct, frozen=True):
 class RunEvents(Sequence[Event]):
     """The events of a run up to one of them, read in pages on access; large values are read for one event at a time."""
 
-    def __init__(self, store: Store, run_id: str, last_seq: int, *, resolve: bool = True) -> None:
+    def __init__(self, store: ResultSource, run_id: str, last_seq: int, *, resolve: bool = True) -> None:
         """Without `resolve`, large values are references."""
         self._store = store
         self._run_id = run_id

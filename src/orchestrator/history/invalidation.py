@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
-from orchestrator.journal.payloads import RunRevisedPayload, StepFailedPayload, StepStartedPayload
+from orchestrator.journal.run_payloads import RunRevisedPayload
 from orchestrator.journal.state.resume_state import failed_for_branches, resume_state
 from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import ancestors, is_at_or_below, is_in_end_block, item_of, parent_of
+from orchestrator.journal.step_payloads import StepFailedPayload, StepStartedPayload, StepUndonePayload
+from orchestrator.paths import ancestors, is_at_or_below, is_in_end_block, is_in_undo, item_of, parent_of
+from orchestrator.plan.agent_tools import APPROVAL
 from orchestrator.plan.lookup import step_of_agent
 from orchestrator.plan.walk import inner_steps
 from orchestrator.remedies import Remedy, Resume
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 _SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\[(\d+)\])?")
 _LOOPS: Final = ("for_each", "while", "until", "agent")
 _ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step.cancelled", "step.requeued"})
-_PASSING: Final = frozenset({"step.progress", "step.model"})
+_PASSING: Final = frozenset({"step.progress", "step.model", "step.undone"})
 
 
 def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> tuple[str, ...]:
@@ -56,6 +58,8 @@ def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> t
             step = step_of_agent(around, match[1])
             if step is not None and not step["dependencies"]:  # another answer asks for other calls
                 forget[0] = before[:-1]
+            elif step is not None and step["kind"] == "approve":  # the call that it is about is made again
+                forget.append(f"{before}{match[1].removesuffix(APPROVAL)}")
         if match is None or step is None:
             if before and segment.startswith("on_error["):
                 forget[0] = before[:-1]  # a handler runs after its step has failed, so the step runs again
@@ -106,14 +110,16 @@ def read_resume_state(read: Callable[[], Iterable[Event]]) -> ResumeState:
     found = resume_state(forgotten.noting(read()))
     if not forgotten.within_loops:
         return found
-    return resume_state(event for event in read() if not (forgotten.has(event) or forgotten.has_opened(event)))
+    again = resume_state(event for event in read() if not (forgotten.has(event) or forgotten.has_opened(event)))
+    return replace(again, undoable=found.undoable, compensating=found.compensating, again=found.again)
 
 
 def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
     """Yield the events that the new run `run_id` copies from another one, without `forget`, numbered from 2.
 
     Steps are copied when they are settled, loops and groups as far as they are finished, without the failures that they
-    failed for. `read` returns the other run's events from the beginning.
+    failed for. The new run does not undo what was copied: it belongs to the other one. `read` returns the events of the
+    other run from the beginning.
     """
     forgotten = _Forgotten()
     failures = {event.path: event for event in forgotten.noting(read()) if event.type == "step.failed"}
@@ -122,7 +128,7 @@ def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iter
     seq = 1  # the number of the run's creation
     for event in read():
         path = event.path
-        if not path or is_in_end_block(path) or event.type in _PASSING or forgotten.has(event):
+        if not path or is_in_end_block(path) or is_in_undo(path) or event.type in _PASSING or forgotten.has(event):
             continue
         taken: list[Event] = []
         if event.type == "step.started" and StepStartedPayload.from_data(event.data).kind:
@@ -137,6 +143,8 @@ def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iter
                 taken = [*before, event]
         for each in taken:
             seq += 1
+            if "undo" in each.data:
+                each = replace(each, data={key: value for key, value in each.data.items() if key != "undo"})
             yield replace(each, run_id=run_id, seq=seq)
 
 
@@ -172,6 +180,8 @@ class _Forgotten:
         for event in events:
             if event.type == "run.revised":
                 self.add(RunRevisedPayload.from_data(event.data).forget, event.seq)
+            elif event.type == "step.undone":
+                self.add(StepUndonePayload.from_data(event.data).forget, event.seq)
             yield event
 
     def add(self, paths: Iterable[str], seq: float = inf) -> None:
@@ -191,7 +201,10 @@ class _Forgotten:
 
 
 def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index: int) -> list[str]:
-    """Return the rounds after one that runs again, because they depend on it. Items of a `for_each` do not."""
+    """Return the rounds after one that runs again, because they depend on it, and so do items that carry values.
+
+    Other items of a `for_each` do not depend on each other.
+    """
     if step["kind"] not in _LOOPS:
         raise RunError(
             f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is not a loop",
@@ -213,7 +226,7 @@ def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index:
         message = f"run `{run_id}` has no step `{item_path}`: {what}"
         help = "items are counted from 0"
         raise RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help, remedies=remedies)
-    if step["kind"] == "for_each":
+    if step["kind"] == "for_each" and "update" not in step:
         return []
     last = max(ends, default=-1) + 1  # one may be in progress
     return [f"{loop}[{later}]" for later in range(index + 1, last + 1)]

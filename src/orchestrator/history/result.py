@@ -11,12 +11,14 @@ from orchestrator.history.result_page import result_page
 from orchestrator.history.step_results import StepResults
 from orchestrator.journal import Event
 from orchestrator.journal.events import RunState
+from orchestrator.journal.state.status import NoticeStatus
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.text.representation import PartlyShown
 
 if TYPE_CHECKING:
+    from orchestrator.history.event_log import ResultSource
     from orchestrator.history.quality import Quality
-    from orchestrator.journal import RunRecord, RunStatus, Store
+    from orchestrator.journal import RunRecord, RunStatus
     from orchestrator.models.messages import Usage
 
 
@@ -35,7 +37,7 @@ class Result(PartlyShown, frozen=True):
 
     `outputs` holds the declared outputs (none unless the run succeeded), `steps` every step by its path, including
     nested steps that have started, `log` the events. Steps and log are read from the store on access. `spending` is the
-    usage and cost of all model calls, `warnings` are about the run as a whole.
+    usage and cost of all model calls, `warnings` are about the run as a whole, `notices` are the latest ones.
     """
 
     hidden: ClassVar = ("steps", "log", "inspector")
@@ -48,6 +50,7 @@ class Result(PartlyShown, frozen=True):
     log: Sequence[Event] = ()
     spending: Spending = NOTHING
     warnings: tuple[str, ...] = ()
+    notices: tuple[NoticeStatus, ...] = ()
     inspector: ResultInspector | None = None
 
     @property
@@ -69,6 +72,7 @@ class Result(PartlyShown, frozen=True):
             "error": dict(self.error) if self.error is not None else None,
             **self.spending.to_dict(),
             "warnings": list(self.warnings),
+            "notices": [notice.to_dict() for notice in self.notices],
             "steps": {path: step.to_dict() for path, step in self.steps.items()},
         }
 
@@ -102,8 +106,8 @@ class Result(PartlyShown, frozen=True):
         return self.inspector
 
     def __reduce__(self) -> tuple[Any, ...]:
-        whole = (self.run_id, self.state, self.outputs, self.error, self.spending, self.warnings, self.inspector)
-        return _unpickled, (*whole, self.steps.record, tuple(self.log))
+        whole = (self.run_id, self.state, self.outputs, self.error, self.spending, self.warnings, self.notices)
+        return _unpickled, (*whole, self.inspector, self.steps.record, tuple(self.log))
 
 
 def _unpickled(
@@ -113,17 +117,18 @@ def _unpickled(
     error: Mapping[str, Any] | None,
     spending: Spending,
     warnings: tuple[str, ...],
+    notices: tuple[NoticeStatus, ...],
     inspector: ResultInspector | None,
     record: RunRecord,
     log: tuple[Event, ...],
 ) -> Result:
     """Build a result that was pickled."""
     steps = StepResults(EventsInMemory(record, log), run_id, len(log))
-    return Result(run_id, state, outputs, steps, error, log, spending, warnings, inspector)
+    return Result(run_id, state, outputs, steps, error, log, spending, warnings, notices, inspector)
 
 
 def result_of(
-    store: Store, status: RunStatus, outputs: Mapping[str, Any], inspector: ResultInspector | None = None
+    store: ResultSource, status: RunStatus, outputs: Mapping[str, Any], inspector: ResultInspector | None = None
 ) -> Result:
     """Build the result of a run as of a status; later events are not part of it."""
     run_id, last_seq = status.run_id, status.last_seq
@@ -136,5 +141,6 @@ def result_of(
         RunEvents(store, run_id, last_seq),
         status.spending,
         status.warnings,
+        status.notices,
         inspector,
     )

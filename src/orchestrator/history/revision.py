@@ -124,8 +124,8 @@ class _Comparison:
         items = self._recorded.items.get(step_id)
         if again and ran:
             reason += f", and {again}"
-        elif items:
-            reason += f"; {len(items)} finished items are kept"
+        if items:
+            reason += f"; {len(items)} finished items {'run again' if again else 'are kept'}"
         return StepChange(step_id, "run", reason, ran)
 
     def _why_again(self, step_id: str) -> str:

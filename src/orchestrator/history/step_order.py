@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SEGMENT: Final = re.compile(r"[^.\[\]]+|\[\d+")
 _NOTHING: Final[Mapping[str, Any]] = {}
-_UNKNOWN, _HANDLERS, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2
+_UNKNOWN, _HANDLERS, _UNDO, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2, 10**9 + 3
 
 
 class StepOrder:
@@ -50,6 +50,7 @@ class StepOrder:
                 step = step["step"]
             known = _numbered(inner_steps(step, self._pipelines))
             known["on_error"] = (_HANDLERS, {"handlers": step.get("on_error", ())})
+            known["undo"] = (_UNDO, {"steps": step.get("undo", ())})
             self._inner[id(step)] = known
         return known
 

@@ -31,25 +31,24 @@ ITEMS_AT_MOST: Final = 50
 _LATER: Final = re.compile(r"\[\d\d+\]")  # as the store: from item 10 on
 
 
-def outline_of(steps: StepResults, within: str = "") -> StepResults:
-    """Return the steps that a tree of the run shows, and those of the item that the path `within` is inside.
+def outline_of(steps: StepResults, *within: str) -> StepResults:
+    """Return the steps that a tree of the run shows, and those of the items that the paths `within` are inside.
 
     It is all steps, except for a long run in a store: its events are read selectively.
     """
     if steps.is_read or steps.last_seq < OUTLINE_FROM or not isinstance(steps.source, OutlineSource):
         return steps
-    return StepOutline(steps, steps.source, within)
+    return StepOutline(steps, steps.source, *within)
 
 
 class StepOutline(StepResults):
     """The steps of a long run by path, without most of the items of its loops."""
 
-    def __init__(self, whole: StepResults, source: OutlineSource, within: str = "") -> None:
+    def __init__(self, whole: StepResults, source: OutlineSource, *within: str) -> None:
         super().__init__(source, whole.run_id, whole.last_seq)
         self._whole = whole
         self._store = source
-        later = _LATER.search(within)
-        self._within = {within[: later.end()]} if later else set()
+        self._within = {path[: later.end()] for path in within if (later := _LATER.search(path))}
         self._status: dict[str, ActiveStep] | None = None
 
     def item_count(self, path: str) -> int:

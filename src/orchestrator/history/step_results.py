@@ -28,7 +28,7 @@ EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
 """How many steps' outputs are read together when steps are accessed in order."""
 
-RESULTS: Final = frozenset({"output", "value", "values", "state", "appended"})
+RESULTS: Final = frozenset({"output", "value", "values", "state", "appended", "undo"})
 """The fields of events that are left out where results are not needed."""
 
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
@@ -48,8 +48,8 @@ class StepResult(Struct, frozen=True):
     `for_each` is the list of its items' outputs. `reason` is why it was skipped or cancelled, or what it waits for:
     with `question` a person, with `until` a time. A composite step has a `kind`, the chosen `case` of a switch, and the
     counts of a loop's `items` (`count`, `succeeded`, `failed`). `cached` names the run whose result was reused:
-    `{key, run_id, path, at}`. `spending` is the usage and cost of all model calls of the step and the steps inside it,
-    in all attempts.
+    `{key, run_id, path, at}`. `run` is the id of the run that a step with `detach` has started. `spending` is the usage
+    and cost of all model calls of the step and the steps inside it, in all attempts.
     """
 
     path: str
@@ -68,6 +68,7 @@ class StepResult(Struct, frozen=True):
     question: Mapping[str, Any] | None = None
     until: float | None = None
     cached: Mapping[str, Any] | None = None
+    run: str | None = None
     spending: Spending = NOTHING
 
     @property
@@ -108,6 +109,7 @@ class StepResult(Struct, frozen=True):
             "question": dict(self.question) if self.question is not None else None,
             "until": self.until,
             "cached": dict(self.cached) if self.cached is not None else None,
+            "run": self.run,
             **self.spending.to_dict(),
         }
 
@@ -184,6 +186,7 @@ class StepResults(Mapping[str, StepResult]):
             question=self.source.resolve(record.question) if waits else None,
             until=record.until if waits else None,
             cached=record.cached,
+            run=record.run,
             spending=record.spending,
         )
 
@@ -194,6 +197,11 @@ class StepResults(Mapping[str, StepResult]):
     def item_count(self, path: str) -> int:
         """Return how many items of a loop have started."""
         return len(self.items_of(path))
+
+    def item_outputs(self, loop: str) -> list[Any]:
+        """Return the values of the items or rounds of a loop that have ended, in order; null where one is missing."""
+        record = self._records.get(loop)
+        return [] if record is None else self._item_values(record)
 
     def state_of(self, path: str) -> StepState | None:
         """Return the state of a step or an item, None if there is no record of it."""

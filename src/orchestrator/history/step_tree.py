@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.history.step_results import StepResults
+    from orchestrator.journal.state.usage import Spending
 
 FIRST_ITEMS: Final = 3
 OTHER_ITEMS: Final = 10
@@ -74,7 +75,16 @@ def step_summary(step: StepResult) -> str:
         if step.kind == "for_each" or step.items.get("failed"):
             words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]
         return ", ".join(words)
+    if step.run is not None:
+        return f"run {step.run}"
     return f"case {step.case}" if step.kind == "switch" and step.case is not None else ""
+
+
+def spending_cells(spending: Spending) -> tuple[str, str]:
+    """Return the cells of a step for its tokens and its cost."""
+    if not spending:
+        return "", ""
+    return f"{spending.tokens:,}", "unknown" if spending.cost is None else spending.price
 
 
 def _missing(path: str, around: list[str]) -> list[str]:

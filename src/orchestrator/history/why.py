@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from orchestrator import codes
 from orchestrator.errors import RunError
 from orchestrator.history.step_results import RESULTS
-from orchestrator.journal.payloads import (
-    Payload,
-    RunRevisedPayload,
-    RunStartedPayload,
+from orchestrator.journal.audience import question_in_words
+from orchestrator.journal.run_payloads import RunRevisedPayload, RunStartedPayload
+from orchestrator.journal.state.step_history import StepRecord, apply
+from orchestrator.journal.step_payloads import (
     StepAnsweredPayload,
     StepCancelledPayload,
     StepFailedPayload,
@@ -26,9 +26,9 @@ from orchestrator.journal.payloads import (
     StepSkippedPayload,
     StepStartedPayload,
     StepSucceededPayload,
+    StepUndonePayload,
     StepWaitingPayload,
 )
-from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_at_or_below, is_in_end_block, parent_of
 from orchestrator.plan.lookup import definition_at, jump_over, paths_of
 from orchestrator.remedies import ShowRun
@@ -37,6 +37,7 @@ from orchestrator.text.words import word_list
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus, Store
     from orchestrator.journal.events import StepState
+    from orchestrator.journal.payload import Payload
 
 Data = Mapping[str, Any]
 
@@ -45,7 +46,9 @@ EARLIER_RUNS: Final = 100
 
 _EVENTS_AT_ONCE: Final = 1_000
 
-ReasonKind = Literal["pending", "ran", "cached", "failed", "skipped", "waiting", "answered", "cancelled", "requeued"]
+ReasonKind = Literal[
+    "pending", "ran", "cached", "failed", "skipped", "waiting", "answered", "cancelled", "requeued", "undone"
+]
 
 
 class Reason(Struct, frozen=True):
@@ -176,6 +179,8 @@ class _Story(Struct):
                     self._resumed()
             case RunRevisedPayload() as revised:
                 self._revised(revised)
+            case StepUndonePayload() as undone:
+                self._undone(event, undone)
             case payload if event.path == self.path:
                 self._own(event, payload)
                 apply(self.record, event)
@@ -243,8 +248,22 @@ class _Story(Struct):
             self.cause = "it had failed, and the run was resumed"
         elif record.state == "cancelled":
             self.cause = "it had been cancelled, and the run was resumed"
+        elif record.state == "skipped" and not record.settled:
+            pass  # it decides again whether the pipeline ends early
         else:
             return
+        self.record = StepRecord(self.path)
+
+    def _undone(self, event: Event, undone: StepUndonePayload) -> None:
+        """Note that the success of this step, or of one that it depends on, was undone."""
+        for path in [path for path in self.others if any(_touches(other, path) for other in undone.forget)]:
+            del self.others[path]
+        if self.state == "pending" or not any(_touches(path, self.path) for path in undone.forget):
+            return
+        own = event.path == self.path
+        self.cause = "it had been undone" if own else f"`{event.path}` had been undone"
+        if own:
+            self._add("undone", "it was undone, and counts as not done", event)
         self.record = StepRecord(self.path)
 
     def _revised(self, revised: RunRevisedPayload) -> None:
@@ -274,6 +293,8 @@ class _Story(Struct):
         return f"{attempt}{why}" + (f"; its condition `{condition}` was true" if condition else "")
 
     def _skipped(self, skip: StepSkippedPayload) -> str:
+        if skip.reason == "end":
+            return f"`{skip.by}` ended the pipeline before it started"
         if skip.reason != "jump" or not skip.by:
             condition = self.definition.get("condition")
             return "its condition " + (f"`{condition}` was false" if condition else "was false")
@@ -332,7 +353,7 @@ def _waiting(attempt: int, waiting: StepWaitingPayload) -> str:
         case "handler":
             return f"attempt {attempt} failed, and its error handler runs: {_message(waiting.error)}"
         case "human":
-            return f"it asks: {(waiting.question or {}).get('prompt') or 'for an answer'}"
+            return f"it {question_in_words({'prompt': 'for an answer', **(waiting.question or {})})}"
         case "time":
             return "it waits for its scheduled time"
         case other:

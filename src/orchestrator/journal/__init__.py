@@ -8,10 +8,7 @@ from __future__ import annotations
 from orchestrator.lazy_exports import lazy_exports
 
 _EXPORTS = {
-    "orchestrator.journal.commit_thread": (
-        "Journal",
-        "RunJournal",
-    ),
+    "orchestrator.journal.commit_thread": ("Journal",),
     "orchestrator.journal.events": (
         "ENDS",
         "Event",
@@ -31,11 +28,12 @@ _EXPORTS = {
         "RunRecord",
         "StoreStats",
     ),
+    "orchestrator.journal.run_journal": ("RunJournal",),
     "orchestrator.journal.state.fold": (
         "fold",
         "fold_all",
-        "status_of",
     ),
+    "orchestrator.journal.state.folded_status": ("status_of",),
     "orchestrator.journal.state.resume_state": (
         "ItemEnds",
         "ResumeState",

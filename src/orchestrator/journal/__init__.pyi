@@ -2,7 +2,6 @@
 
 from orchestrator.journal.commit_thread import (
     Journal as Journal,
-    RunJournal as RunJournal,
 )
 from orchestrator.journal.events import (
     ENDS as ENDS,
@@ -25,9 +24,14 @@ from orchestrator.journal.records import (
     RunRecord as RunRecord,
     StoreStats as StoreStats,
 )
+from orchestrator.journal.run_journal import (
+    RunJournal as RunJournal,
+)
 from orchestrator.journal.state.fold import (
     fold as fold,
     fold_all as fold_all,
+)
+from orchestrator.journal.state.folded_status import (
     status_of as status_of,
 )
 from orchestrator.journal.state.resume_state import (

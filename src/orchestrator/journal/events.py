@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from orchestrator.journal.payloads import PAYLOADS, Payload
-from orchestrator.journal.payloads import EventType as EventType
+from orchestrator.journal.payload import EventType as EventType
+from orchestrator.journal.payload import Payload
+from orchestrator.journal.payloads import PAYLOADS
 
 RunState = Literal["running", "waiting", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 StepState = Literal["pending", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]

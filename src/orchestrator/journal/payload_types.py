@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence  # noqa: TC003 - the types of the fields are evaluated
 from functools import cache
-from typing import Annotated, Any, Final, TypedDict, Union, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_type_hints
 
 from msgspec import Meta, ValidationError, convert
 
-from orchestrator.journal.payloads import Json, Payload, QuestionKind
+from orchestrator.journal.payload import Json, Payload, QuestionKind
 
 LARGEST: Final = 2**53
 """No number that the journal itself counts or measures is larger."""
 
 END_OF_TIME: Final = 2**37
 """Seconds: the year 6325. Later times cannot be shown on all platforms."""
+
+
+class _RecordedEscalation(TypedDict):
+    """What is read of an escalation."""
+
+    after: Annotated[float, Meta(gt=0, le=LARGEST)]
+    to: Sequence[str]
 
 
 class _RecordedQuestion(TypedDict, total=False):
@@ -24,6 +31,13 @@ class _RecordedQuestion(TypedDict, total=False):
     prompt: str
     answer: Json
     choices: Sequence[Any]
+    questions: Sequence[str]
+    assignee: Sequence[str]
+    asked_at: Annotated[float, Meta(ge=0, le=END_OF_TIME)]
+    remind: Annotated[float, Meta(gt=0, le=LARGEST)]
+    reminded: Annotated[int, Meta(ge=0, le=LARGEST)]
+    escalate: _RecordedEscalation
+    escalated: Sequence[str]
 
 
 class _RecordedOrigin(TypedDict, total=False):
@@ -37,12 +51,23 @@ class _RecordedOrigin(TypedDict, total=False):
     replay: str | None
 
 
+class _RecordedLimit(TypedDict):
+    """What is read of how many runs may be executed at once."""
+
+    key: str
+    max: Annotated[int, Meta(ge=1, le=LARGEST)]
+    on_full: Literal["queue", "skip", "cancel_oldest"]
+
+
 class _RecordedOptions(TypedDict, total=False):
     """What is read of the options of a run."""
 
     max_parallel: Annotated[int, Meta(ge=1, le=LARGEST)] | None
     timeout: Annotated[float, Meta(ge=0, le=LARGEST)] | None
     cache: bool
+    priority: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
+    not_before: Annotated[float, Meta(ge=0, le=END_OF_TIME)] | None
+    concurrency: _RecordedLimit | None
     origin: _RecordedOrigin | None
 
 

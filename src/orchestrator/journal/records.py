@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
+from orchestrator import codes
+from orchestrator.errors import RunError
 from orchestrator.journal.events import RunState
-from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.process_identity import Owner
+from orchestrator.journal.run_payloads import RunCreatedPayload
 from orchestrator.models.budget import Spent
 
 CommandKind = Literal["pause", "resume", "cancel", "answer"]
@@ -38,7 +40,8 @@ class RunFilter(Struct, frozen=True):
     """Selects runs that match every given criterion. `since` and `until` in seconds since the epoch.
 
     `text` is part of the pipeline's id, the beginning of a run's id, or a label. `before` is the id of a run: only
-    those that were created before it, whether or not it still exists.
+    those that were created before it, whether or not it still exists. `single`: only runs that are not part of a batch.
+    `asks`: only runs with an unanswered question, whatever else they do.
     """
 
     state: RunState | None = None
@@ -49,6 +52,54 @@ class RunFilter(Struct, frozen=True):
     text: str = ""
     labels: tuple[str, ...] = ()
     before: str | None = None
+    single: bool = False
+    asks: bool = False
+
+
+class RunLimit(Struct, frozen=True):
+    """How many runs with the same `key` may be executed at once, and what a new one does if there are that many."""
+
+    key: str
+    max: int
+    on_full: Literal["queue", "skip", "cancel_oldest"] = "queue"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"key": self.key, "max": self.max, "on_full": self.on_full}
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> RunLimit | None:
+        """Return the limit that is recorded in the options of a run."""
+        recorded = options.get(CONCURRENCY)
+        return None if recorded is None else cls(recorded["key"], recorded["max"], recorded["on_full"])
+
+
+CONCURRENCY: Final = "concurrency"
+"""The name of the option of a run that has its limit."""
+
+
+class RowProblem(Struct, frozen=True):
+    """Why a row of a batch has no run: its inputs are invalid. Rows are counted from 1."""
+
+    row: int
+    code: str
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"row": self.row, "code": self.code, "message": self.message}
+
+
+class BatchProgress(Struct, frozen=True):
+    """How much of a batch was read: `rows`, of which some are `invalid`, with the `problems` of the first of those.
+
+    `complete`: the end of the input was reached.
+    """
+
+    rows: int
+    invalid: int = 0
+    complete: bool = False
+    problems: Sequence[RowProblem] = ()
 
 
 class BatchStatus(Struct, frozen=True):
@@ -56,6 +107,7 @@ class BatchStatus(Struct, frozen=True):
 
     `pending` rows were read and never started; the input may have more of them, unless it was read to its end
     (`complete`). `spent` is the spending of all its runs on models, `created_at` in seconds since the epoch.
+    `problems` are those of the first invalid rows.
     """
 
     batch: str
@@ -66,6 +118,7 @@ class BatchStatus(Struct, frozen=True):
     spent: Spent
     pending: int = 0
     complete: bool = True
+    problems: tuple[RowProblem, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -80,7 +133,17 @@ class BatchStatus(Struct, frozen=True):
             "usd": self.spent.usd,
             "tokens": self.spent.tokens,
             "requests": self.spent.requests,
+            "problems": [each.to_dict() for each in self.problems],
         }
+
+
+def unknown_batch(batch_id: str, url: str) -> RunError:
+    """Return the error of a batch that a store does not have."""
+    return RunError(
+        f"unknown batch `{batch_id}` in {url}",
+        code=codes.BATCH_NOT_FOUND,
+        help="use the id that was printed when the batch started, or omit it to start a new batch",
+    )
 
 
 class NewRun(Struct, frozen=True):

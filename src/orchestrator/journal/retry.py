@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from orchestrator import codes
 from orchestrator.errors import StoreError, StoreUnavailable
@@ -24,6 +25,10 @@ LOCK_PATIENCE = 60.0
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 """Seconds between two attempts: they begin small, as a restart takes little time, and double."""
+
+
+store_patience: Final[ContextVar[float]] = ContextVar("store_patience", default=LEASE_SECONDS)
+"""Seconds that callers in a context wait for a store that cannot be reached; a server has less of it than a run."""
 
 
 def is_passing(problem: StoreError) -> bool:
@@ -46,7 +51,9 @@ def patient(*, locks: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]
                     return function(*args, **kwargs)
                 except StoreUnavailable as error:
                     is_locked = error.code == LOCKED
-                    longest = LOCK_PATIENCE if is_locked else LEASE_SECONDS
+                    longest = store_patience.get()
+                    if is_locked and longest >= LEASE_SECONDS:
+                        longest = LOCK_PATIENCE
                     if not error.passing or (is_locked and not locks) or time.monotonic() - began > longest:
                         raise
                 time.sleep(pause)

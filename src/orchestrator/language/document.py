@@ -12,7 +12,11 @@ from msgspec import Struct
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics
+from orchestrator.language.aliases.older_calls import IsKnown, OlderUse, nothing_known
+from orchestrator.language.aliases.py_orc.changes import DialectChanges
+from orchestrator.language.aliases.py_orc.signs import may_use_dialect
 from orchestrator.language.limits import MAX_CHARACTERS
+from orchestrator.language.loader.dialect_notes import report_dialect
 from orchestrator.language.loader.pipeline import read_pipeline
 from orchestrator.language.loader.validation import Validation
 from orchestrator.language.spec.pipeline import PipelineSpec
@@ -31,7 +35,8 @@ _TEXT, _MAPPING = "<text>", "<mapping>"
 class Document(Struct, frozen=True):
     """A pipeline that was read.
 
-    `root` is the tree as written, or None if there is none. `spec` is always present and holds everything that is
+    `root` is the tree as written, with the forms of the py-orc dialect in their canonical form, or None if there is
+    none; `changes` are those forms. `spec` is always present and holds everything that is
     valid: an invalid key is reported once and left out; a step without an id has the id "".
     `partial` means that a syntax error hid a part of the file, so that keys may seem missing.
     """
@@ -41,29 +46,36 @@ class Document(Struct, frozen=True):
     spec: PipelineSpec
     diagnostics: tuple[Diagnostic, ...]
     partial: bool = False
+    changes: DialectChanges | None = None
+    older: tuple[OlderUse, ...] = ()
 
 
-def read_document(source: str | Path | MappingABC[str, Any], *, name: str | None = None) -> Document:
+def read_document(
+    source: str | Path | MappingABC[str, Any], *, name: str | None = None, is_known: IsKnown = nothing_known
+) -> Document:
     """Read a pipeline. Errors in its content are not raised: they are in `diagnostics`.
 
     Args:
         source: a path, a text, or a mapping. A text that names a file or ends in `.yaml` or `.yml` is a path, any other
             text is YAML.
         name: the name of the source in diagnostics. Default: the path, `<text>` or `<mapping>`.
+        is_known: whether the project has a tool with this name: then it is not a tool of the older dialect.
     """
     if isinstance(source, MappingABC):
         try:
             text = write_yaml(source)
         except ValueError as error:
             return _failed(name or _MAPPING, f"the pipeline is not JSON data: {error}", "use JSON types only")
-        return read_document_text(text, name=name or _MAPPING)
+        return read_document_text(text, name=name or _MAPPING, is_known=is_known)
     path = source if isinstance(source, Path) else _as_path(source)
     if path is None:
-        return read_document_text(str(source), name=name or _TEXT, default_id=_id_from(name))
-    return _read_file(path, name or str(source))
+        return read_document_text(str(source), name=name or _TEXT, default_id=_id_from(name), is_known=is_known)
+    return _read_file(path, name or str(source), is_known)
 
 
-def read_document_text(text: str, *, name: str = "<text>", default_id: str | None = None) -> Document:
+def read_document_text(
+    text: str, *, name: str = "<text>", default_id: str | None = None, is_known: IsKnown = nothing_known
+) -> Document:
     """Read a pipeline from YAML text. `default_id` is used if the text has no id."""
     source = Source.of(name, text.removeprefix("\ufeff"))
     reading = read_tree(source)
@@ -72,16 +84,29 @@ def read_document_text(text: str, *, name: str = "<text>", default_id: str | Non
         spec = PipelineSpec(id=default_id)
         spec.at(Mapping({}, 0, 0, TextLayout(source.text)))
         return Document(source, None, spec, tuple(sort_diagnostics(found)), partial=True)
-    checks = Validation(source, partial=reading.partial)
-    spec = read_pipeline(checks, reading.root)
+    root, changes, notes = _in_canonical_form(source, reading, reading.root)
+    checks = Validation(source, partial=reading.partial, is_known=is_known)
+    spec = read_pipeline(checks, root)
     if spec.id is None and default_id:
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
     broken = {found.span.start.line for found in reading.diagnostics}
     structural = [d for d in checks.diagnostics if not _is_echo(d, reading, broken)]
-    diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *structural]))
-    return Document(source, reading.root, spec, diagnostics, checks.partial)
+    diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *structural, *notes]))
+    return Document(source, root, spec, diagnostics, checks.partial, changes, tuple(checks.older))
+
+
+def _in_canonical_form(
+    source: Source, reading: Reading, root: Mapping
+) -> tuple[Mapping, DialectChanges | None, list[Diagnostic]]:
+    """Return the tree of a file without forms of the py-orc dialect, what was changed, and what has no effect."""
+    if not may_use_dialect(source.text, reading.keys, root):
+        return root, None, []
+    from orchestrator.language.aliases.py_orc.rewriter import rewrite_dialect
+
+    rewritten = rewrite_dialect(root)
+    return rewritten.root, rewritten.changes, report_dialect(source, rewritten.changes)
 
 
 def _is_test_file(root: Mapping) -> bool:
@@ -124,7 +149,7 @@ def _as_path(text: str) -> Path | None:
     return None if not text.strip() or ": " in text or text.rstrip().endswith(":") or text[0] in "[{-#&*!" else path
 
 
-def _read_file(path: Path, name: str) -> Document:
+def _read_file(path: Path, name: str, is_known: IsKnown) -> Document:
     name = name.encode("utf-8", "replace").decode()  # a file name may contain bytes that cannot be printed
     try:
         if path.is_dir():
@@ -152,7 +177,7 @@ def _read_file(path: Path, name: str) -> Document:
         span = TextLayout(source.text).span(place, place + 1) if source.text else Span.at(1, 1)
         what = "is not a text file" if b"\0" in content[:4096] else "is not UTF-8 text"
         return _failed(name, f"`{name}` {what}", "save it as UTF-8", source=source, span=span)
-    return read_document_text(text, name=name, default_id=_id_from(name))
+    return read_document_text(text, name=name, default_id=_id_from(name), is_known=is_known)
 
 
 def _id_from(name: str | None) -> str | None:

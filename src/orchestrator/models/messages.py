@@ -12,6 +12,9 @@ from msgspec.structs import asdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+Effort = Literal["minimal", "low", "medium", "high"]
+"""How much a model should reason before it answers."""
+
 Finish = Literal["stop", "length", "tools", "refused", "other"]
 """Why an answer ended: complete, limited by `max_tokens`, tool calls, refused or filtered, or another reason."""
 
@@ -90,6 +93,7 @@ class ModelRequest(Struct, frozen=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     timeout: float | None = None
+    effort: Effort | None = None
     counted: Counted = Counted()
 
 
@@ -120,7 +124,8 @@ class ModelReply(Struct, frozen=True):
     """The answer. `data` is its JSON if a schema was given; it has not been validated against the schema yet.
 
     `model` is the model that the provider reports, `latency` the seconds to the end of the answer. `limits` are the
-    headers about rate limits, by their lower-case names.
+    headers about rate limits, by their lower-case names. `ignored` are the settings of the request that the model does
+    not have.
     """
 
     text: str
@@ -131,6 +136,7 @@ class ModelReply(Struct, frozen=True):
     model: str = ""
     latency: float = 0.0
     limits: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 class Embeddings(Struct, frozen=True):

@@ -10,15 +10,16 @@ from msgspec import Struct
 S = TypeVar("S", covariant=True)
 """A step: a `StepPlan`, or a step as JSON data."""
 
-ChildrenRole = Literal["body", "item", "case", "default", "handler", "turn", "finally"]
+ChildrenRole = Literal["body", "item", "case", "default", "handler", "undo", "turn", "finally"]
 
 
 class Children(Struct, Generic[S], frozen=True):
     """A block of steps inside a step or a pipeline.
 
     `role` is the purpose of the block: the `body` of a loop or group; the single step that a loop repeats for each
-    `item`; a `case` or the `default` of a switch; the `handler` of an error; the tool calls of an agent's `turn`;
-    `finally`. `segment` is appended to the path of the parent in the paths of these steps: `[*]` means every item.
+    `item`; a `case` or the `default` of a switch; the `handler` of an error; the `undo` of the step; the tool calls of
+    an agent's `turn`; `finally`. `segment` is appended to the path of the parent in the paths of these steps: `[*]`
+    means every item.
     """
 
     role: ChildrenRole

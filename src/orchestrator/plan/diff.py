@@ -11,7 +11,8 @@ from orchestrator.plan.walk import Data, called_pipeline, children, walk_step
 INERT: Final = frozenset({
     "name", "description", "version", "digest", "metadata", "line",
     "dependencies", "max_parallel", "retry", "timeout", "cache", "on_resume",
-    "budget", "max_turns", "call_timeout",
+    "budget", "max_turns", "call_timeout", "undo", "compensate", "result_names",
+    "remind", "escalate",
 })  # fmt: skip
 """Fields that do not change the result of a step: names, limits, and fields that are compared separately."""
 

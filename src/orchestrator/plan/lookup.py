@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
-from orchestrator.paths import is_in_handler
+from orchestrator.paths import is_in_handler, is_in_undo
+from orchestrator.plan.agent_tools import APPROVAL
 from orchestrator.plan.serialization import plan_data
-from orchestrator.plan.walk import inner_steps, walk, walk_step
+from orchestrator.plan.walk import call_of_agent, inner_steps, tools_of_agent, walk, walk_step
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
@@ -32,6 +33,26 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
     return found if found is not None and "kind" in found else None
 
 
+def steps_within(plan: Data, path: str, *, case: str | None = None) -> list[Data]:
+    """Return the definitions of the steps directly inside a step, an item or a block; the pipeline's own for "".
+
+    Of a switch, those of one `case` if that is given. The steps of an agent's turn are not part of a plan.
+    """
+    if not path:
+        return list(plan.get("steps", ()))
+    found, _ = _found(plan, path, numbered=False)
+    if found is None:
+        return []
+    if found.get("kind") == "pipeline":
+        return list(_called(found, plan).get("steps", ()))
+    if "step" in found:
+        return [found["step"]]
+    if case is not None and found.get("kind") == "switch":
+        chosen = next((each["steps"] for each in found["cases"] if each["case"] == case), None)
+        return list(found.get("default", ()) if chosen is None else chosen)
+    return inner_steps(found, {})
+
+
 def _found(plan: Data, path: str, *, numbered: bool) -> tuple[Data | None, list[Data]]:
     """Return the definition of the step at `path` and those of the steps in its block."""
     parts = path.split(".")
@@ -43,10 +64,12 @@ def _found(plan: Data, path: str, *, numbered: bool) -> tuple[Data | None, list[
     for part in parts:
         name, numbers = _split(part)
         if found is not None:
-            if numbered and not numbers_before and found.get("kind") in LOOPS and name != "on_error":
+            if numbered and not numbers_before and found.get("kind") in LOOPS and name not in ("on_error", "undo"):
                 return None, []
             within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else inner_steps(found, {})
-            block = [*within, {"id": "on_error", "handlers": found.get("on_error", ())}]
+            others = [{"id": "on_error", "handlers": found.get("on_error", ())}]
+            others += [{"id": "undo", "steps": found["undo"]}] if "undo" in found else []
+            block = [*within, *others]
         around = found
         found = next((step for step in block if step.get("id") == name), None)
         if found is None and around is not None and "agent" in around:
@@ -111,9 +134,10 @@ def _is_shared(step: Data, plan: Data) -> bool:
 
 
 def paths_of(plan: Data) -> Iterator[str]:
-    """Yield the paths of all steps but those of handlers, at any depth; items of loops without their numbers."""
+    """Yield the paths of all steps but those of handlers and `undo`, at any depth; items of loops without numbers."""
     for visit in walk(plan):
-        if visit.within.role != "item" and not is_in_handler(visit.path):
+        late = is_in_handler(visit.path) or is_in_undo(visit.path)
+        if visit.within.role not in ("item", "turn") and not late:
             yield visit.shape
 
 
@@ -142,12 +166,18 @@ def step_of_agent(agent: Data, name: str) -> Data | None:
     """
     if name == "answer":
         return {"id": name, "kind": "tool", "tool": "model", "action": "turn", "dependencies": []}
+    if name.endswith(APPROVAL):
+        return {"id": name, "kind": "approve", "dependencies": ["answer"]}
     unnumbered = re.sub(r"_\d+$", "", name)
-    for tool in agent["tools"]:
-        if tool["name"] in (name, unnumbered):
-            called = {key: tool[key] for key in ("tool", "tool_version", "action")}
+    pipelines, tools = tools_of_agent(agent, "pipelines"), tools_of_agent(agent, "tools")
+    for each in (name, unnumbered):
+        if each in pipelines:
+            return call_of_agent(pipelines[each], name)
+        if each in tools:
+            called = {key: tools[each][key] for key in ("tool", "tool_version", "action")}
             return {"id": name, "kind": "tool", **called, "dependencies": ["answer"]}
-    if any(name.startswith(f"{server['server']}_") for server in agent["servers"]):
+    servers = [server["server"] for each in (agent, *agent.get("roles", ())) for server in each["servers"]]
+    if any(name.startswith(f"{server}_") for server in servers):
         return {"id": name, "kind": "tool", "tool": "mcp", "action": "call", "dependencies": ["answer"]}
     return None
 

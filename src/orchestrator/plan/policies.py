@@ -84,3 +84,16 @@ class Check(Struct, frozen=True):
     schema: Mapping[str, Any] | None = None
     judge: Judge | None = None
     max_attempts: int = 2
+
+
+class Audience(Struct, frozen=True):
+    """Who is asked: `assignee` evaluates to names of people and groups; None: everybody.
+
+    Until there is an answer, people are notified again after each duration that `remind` evaluates to. When the one of
+    `escalate_after` has passed since the question was asked, those that `escalate_to` names can answer it, too.
+    """
+
+    assignee: Value | None = None
+    remind: Value | None = None
+    escalate_after: Value | None = None
+    escalate_to: Value | None = None

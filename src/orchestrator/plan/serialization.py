@@ -11,6 +11,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.plan.detached_run import DetachedRun
+from orchestrator.plan.limits import LIMITS
+from orchestrator.plan.loop_items import CombinedItems, FileItems, MatrixItems, RangeItems, ZippedItems
 from orchestrator.plan.policies import FAIL, MODEL_RETRY, NO_RETRY, Check, OnFailure, RetryPolicy
 from orchestrator.plan.steps import (
     Agent,
@@ -18,10 +21,8 @@ from orchestrator.plan.steps import (
     Ask,
     Block,
     CaseKey,
-    FileItems,
     ForEach,
     Handler,
-    RangeItems,
     RepeatLoop,
     StepGroup,
     StepPlan,
@@ -32,14 +33,18 @@ from orchestrator.plan.steps import (
     Work,
 )
 from orchestrator.plan.value_text import source_of
+from orchestrator.plan.values import Computation, End, Failure
+from orchestrator.plan.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.expressions import Value
     from orchestrator.language.spec.inputs import InputSpec
+    from orchestrator.plan.agent_tools import AgentRole, CallPolicy
     from orchestrator.plan.auto_values import AutoValue
     from orchestrator.plan.model import Plan
+    from orchestrator.plan.policies import Audience
 
 Data = dict[str, Any]
 
@@ -83,6 +88,20 @@ def digest_of(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def standalone(plan: Plan, key: str) -> Plan:
+    """Return a called pipeline of a plan as the plan of a run of its own, with all that it calls."""
+    needed: dict[str, Plan] = {}
+    pending = [key]
+    while pending:
+        called = plan.pipelines[pending.pop()]
+        for visit in walk(called):
+            work = visit.step.work
+            if isinstance(work, SubPipeline | DetachedRun) and work.source not in needed:
+                needed[work.source] = plan.pipelines[work.source]
+                pending.append(work.source)
+    return with_digest(replace(plan.pipelines[key], pipelines=needed))
+
+
 class _PlanWriter(Struct, frozen=True):
     """Serializes a plan: completely, or only what defines what it does."""
 
@@ -120,6 +139,10 @@ class _PlanWriter(Struct, frozen=True):
         if self.everything:
             entry |= _given(judge_models=list(plan.judge_models) or None)
             entry["metadata"] = dict(plan.metadata)
+            entry |= _given(labels=[source_of(label) for label in plan.labels] or None)
+            entry |= _given(concurrency=plan.concurrency.to_dict() if plan.concurrency is not None else None)
+            entry |= _given(triggers={each.name: each.to_dict() for each in plan.triggers} or None)
+            entry |= _given(notify=plan.notify.to_dict() or None)
             entry |= _given(autos=[_auto(auto) for auto in plan.autos] or None)
         return entry
 
@@ -140,8 +163,11 @@ class _PlanWriter(Struct, frozen=True):
             retry=_retry(step.retry) if step.retry not in (NO_RETRY, MODEL_RETRY) else None,
             on_failure=_failure(step.on_failure) if step.on_failure != FAIL else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,
+            undo=self._block(step.undo) if step.undo is not None else None,
             on_resume=step.on_resume if step.on_resume != "rerun" else None,
         )
+        for name, value in step.limits.items():
+            _enter(entry, LIMITS[name].path, source_of(value))
         if step.cache is not None:
             entry["cache"] = {
                 "ttl": step.cache.ttl,
@@ -150,6 +176,8 @@ class _PlanWriter(Struct, frozen=True):
             }
         if step.check is not None:
             entry["check"] = check_data(step.check)
+        entry |= _given(result_names=dict(step.result_names) or None)
+        entry |= _given(produces=[source_of(path) for path in step.produces] or None)
         if step.budget is not None:
             entry["budget"] = step.budget.to_dict()
         if self.everything:
@@ -184,34 +212,50 @@ class _PlanWriter(Struct, frozen=True):
                     **_given(default=self._block(default) if default is not None else None),
                 }
             case StepGroup():
-                return {**_given(wait_for=work.wait_for), "steps": self._block(work.body)}
+                said = _given(wait_for=work.wait_for, compensate=work.compensate or None)
+                return {**said, "steps": self._block(work.body)}
             case SubPipeline(source, inputs, max_depth):
                 return {"pipeline": source, "inputs": source_of(inputs), **_given(max_depth=max_depth)}
+            case DetachedRun(source, inputs):
+                return {"pipeline": source, "inputs": source_of(inputs), "detach": True}
             case Agent():
                 return _agent(work)
             case Ask():
-                return {
-                    "ask": source_of(work.prompt),
-                    "answer": self._input(work.answer),
-                    **_source_if_any("choices", work.choices),
-                    **_source_if_any("default", work.default),
-                }
+                return self._ask(work)
             case Approve():
                 return {
                     "approve": source_of(work.title),
                     "content": source_of(work.content),
                     "editable": work.editable,
                     **_source_if_any("default", work.default),
+                    **_audience(work.audience),
                 }
             case Wait(until, duration):
                 return {**_source_if_any("wait_until", until), **_source_if_any("sleep", duration)}
+            case Computation(value):
+                return {"value": source_of(value)}
+            case Failure(message, code):
+                return {"fail": source_of(message), **_given(code=code or None)}
+            case End(outputs):
+                return {"end": {name: source_of(value) for name, value in outputs.items()} or True}
+
+    def _ask(self, work: Ask) -> Data:
+        return {
+            "ask": source_of(work.prompt),
+            "answer": self._input(work.answer),
+            **_source_if_any("choices", work.choices),
+            **_source_if_any("default", work.default),
+            **_given(questions={name: self._ask(part) for name, part in work.questions.items()} or None),
+            **_audience(work.audience),
+        }
 
     def _for_each(self, loop: ForEach) -> Data:
         entry: Data = {
             "for_each": _items(loop.items),
             "as": loop.name,
-            **_given(max_parallel=loop.max_parallel, min_success=loop.min_success),
+            **_given(max_parallel=loop.max_parallel, min_success=loop.min_success, wait_for=loop.wait_for),
             **_source_if_any("collect", loop.collect),
+            **({"initial": _sources(loop.initial), "update": _sources(loop.update)} if loop.is_fold else {}),
         }
         if loop.on_item_failure != FAIL:
             entry["on_item_failure"] = _failure(loop.on_item_failure)
@@ -251,20 +295,61 @@ def _auto(auto: AutoValue) -> Data:
     return {"at": auto.at, "text": auto.text, "type": dict(auto.schema), "varies": auto.varies, "locked": locked}
 
 
+def _audience(audience: Audience) -> Data:
+    escalate = {
+        **_source_if_any("after", audience.escalate_after),
+        **_source_if_any("to", audience.escalate_to),
+    }
+    return {
+        **_source_if_any("assignee", audience.assignee),
+        **_source_if_any("remind", audience.remind),
+        **_given(escalate=escalate or None),
+    }
+
+
 def _agent(agent: Agent) -> Data:
-    tools = [
-        {"name": one.name, "tool": one.tool.name, "tool_version": one.tool.version, "action": one.action.name}
-        for one in agent.tools
+    roles = [
+        {
+            "name": role.name,
+            "description": role.description,
+            "parameters": source_of(role.parameters),
+            **_tools_of(role),
+        }
+        for role in agent.roles
     ]
-    servers = [{"server": one.server, **_given(tool=one.tool)} for one in agent.servers]
     return {
         "parameters": source_of(agent.parameters),
-        "tools": tools,
-        "servers": servers,
+        **_tools_of(agent),
+        **_given(roles=roles or None),
         "max_turns": source_of(agent.max_turns),
         "parallel": agent.parallel,
         **_given(call_timeout=agent.timeout),
     }
+
+
+def _tools_of(agent: Agent | AgentRole) -> Data:
+    tools = [
+        {
+            "name": one.name,
+            "tool": one.tool.name,
+            "tool_version": one.tool.version,
+            "action": one.action.name,
+            **_given(description=one.description or None),
+            **_call_policy(one.policy),
+        }
+        for one in agent.tools
+    ]
+    servers = [{"server": one.server, **_given(tool=one.tool), **_call_policy(one.policy)} for one in agent.servers]
+    pipelines = [
+        {"name": one.name, "pipeline": one.source, "description": one.description, **_call_policy(one.policy)}
+        for one in agent.pipelines
+    ]
+    return {"tools": tools, "servers": servers, **_given(pipelines=pipelines or None)}
+
+
+def _call_policy(policy: CallPolicy) -> Data:
+    approve = policy.approve if isinstance(policy.approve, bool) else policy.approve.text
+    return _given(approve=approve or None, max_calls=policy.max_calls, timeout=policy.timeout)
 
 
 def check_data(check: Check) -> Data:
@@ -286,19 +371,31 @@ def _case(key: CaseKey) -> Data:
     return {"case": key.text} if key.value == key.text else {"case": key.text, "value": key.value}
 
 
-def _items(items: Value | FileItems | RangeItems) -> Any:
+def _items(items: Value | FileItems | RangeItems | CombinedItems) -> Any:
     match items:
         case FileItems(path, format, delimiter, encoding, types):
             layout = _given(format=format, delimiter=delimiter, encoding=encoding, types=types)
             return {"file": source_of(path), **layout}
         case RangeItems(start, stop, step):
             return {"range": [source_of(start), source_of(stop), source_of(step)]}
+        case MatrixItems(lists, exclude, include):
+            others = {**_source_if_any("exclude", exclude), **_source_if_any("include", include)}
+            return {"matrix": _sources(lists), **others}
+        case ZippedItems(lists):
+            return {"zip": _sources(lists)}
         case _:
             return source_of(items)
 
 
 def _retry(retry: RetryPolicy) -> Data:
     return {**_given(**asdict(retry)), "on": list(retry.on)}
+
+
+def _enter(entry: Data, path: tuple[str, ...], source: Any) -> None:
+    *around, key = path
+    for name in around:
+        entry = entry.setdefault(name, {})
+    entry[key] = source
 
 
 def _failure(failure: OnFailure) -> Data:

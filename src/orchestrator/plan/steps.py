@@ -10,21 +10,41 @@ from msgspec.structs import replace
 
 from orchestrator.expressions import Constant, Template, Value
 from orchestrator.expressions.evaluation.text import to_text
-from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
+from orchestrator.plan.agent_tools import AgentPipeline, AgentRole, AgentServer, AgentTool
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.children import Children
-from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFailure, RetryPolicy
+from orchestrator.plan.detached_run import DetachedRun
+from orchestrator.plan.loop_items import CombinedItems, FileItems, RangeItems
+from orchestrator.plan.policies import FAIL, NO_RETRY, Audience, CachePolicy, Check, OnFailure, RetryPolicy
+from orchestrator.plan.undo import Read
 from orchestrator.plan.value_text import as_text, expression_text, source_of, time_text
-from orchestrator.text.csv_text import ColumnType
+from orchestrator.plan.values import Computation, End, Failure
 from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.language.spec.inputs import InputSpec  # noqa: TC004 - readers of plans do not load Pydantic
+
 
 StepKind = Literal[
-    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
+    "tool",
+    "for_each",
+    "while",
+    "until",
+    "switch",
+    "group",
+    "parallel",
+    "pipeline",
+    "detached",
+    "agent",
+    "ask",
+    "approve",
+    "wait",
+    "value",
+    "fail",
+    "end",
 ]
 """The kind of a step's work: the `kind` of a step's data and of its `step.started` event."""
 
@@ -58,70 +78,44 @@ class Block(Struct, frozen=True):
     steps: tuple[StepPlan, ...]
 
 
-class FileItems(Struct, frozen=True):
-    """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text.
-
-    Fields that are None are detected from the file.
-    """
-
-    path: Value
-    format: FileFormat | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    types: Mapping[str, ColumnType] | None = None
-
-    def describe(self) -> str:
-        """Describe where the items come from."""
-        return f"of {as_text(source_of(self.path))}"
-
-
-FileFormat = Literal["jsonl", "csv", "text"]
-
-
-FILE_FORMATS: Mapping[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
-"""The format of a file of items by the extension of its name; the default is text."""
-
-
-class RangeItems(Struct, frozen=True):
-    """The integers from `start` to below `stop` in steps of `step`; never held as a list."""
-
-    start: Value
-    stop: Value
-    step: Value
-
-    def describe(self) -> str:
-        """Describe where the items come from."""
-        first, end, by = (expression_text(source_of(value)) for value in (self.start, self.stop, self.step))
-        return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
-
-
 class ForEach(Struct, frozen=True):
-    """Runs its body once for each item of a list, a mapping (as `{key, value}`), a range or a file.
+    """Runs its body once for each item of a list, a mapping (as `{key, value}`), a range, a file, or several lists.
 
     `body` is a `Block`, or the single step of a loop that has its own action: that step has the path of the item, and
     its `on_failure` handles a failed item. For a block, `on_item_failure` does; its kinds are `fail`, `continue` and
     `value`. `name` is the name of the item in expressions. At most `max_parallel` items run at once (None: as many as
     the run allows steps). The loop fails if the share of successful items is below `min_success`, from 0 to 1.
-    `collect` replaces the value of the body's last step as the value of an item.
+    `collect` replaces the value of the body's last step as the value of an item. With `initial` or `update`, the items
+    run one after another, and carry accumulators: `initial` are their first values, `update` those after each item.
+    With `wait_for`, the loop ends when that many items have succeeded, and the others are cancelled; it fails when too
+    many have failed for that.
     """
 
     kind: ClassVar[StepKind] = "for_each"
-    items: Value | FileItems | RangeItems
+    items: Value | FileItems | RangeItems | CombinedItems
     body: Block | StepPlan
     name: str = "item"
     max_parallel: int | None = None
     on_item_failure: OnFailure = FAIL
     min_success: float | None = None
     collect: Value | None = None
+    initial: Mapping[str, Value] = field(default_factory=dict)
+    update: Mapping[str, Value] = field(default_factory=dict)
+    wait_for: int | None = None
+
+    @property
+    def is_fold(self) -> bool:
+        """Whether it carries values from item to item."""
+        return bool(self.initial or self.update)
 
     def describe(self) -> str:
         """Describe the work in a few words."""
-        if isinstance(self.items, FileItems | RangeItems):
+        if isinstance(self.items, FileItems | RangeItems | CombinedItems):
             items = self.items.describe()
         else:
             source = source_of(self.items)
             items = f"of {len(source)}" if isinstance(source, list | dict) else f"of {expression_text(source)}"
-        each = f"for each {self.name} {items}"
+        each = f"for each {self.name} {items}" + (f", ends with {self.wait_for}" if self.wait_for is not None else "")
         return f"{each}: {self.body.work.describe()}" if isinstance(self.body, StepPlan) else each
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -218,11 +212,13 @@ class StepGroup(Struct, frozen=True):
     """Steps that share a condition and a timeout. With `parallel`, its value is an object with the values of all steps.
 
     With `wait_for`, the group ends when that many steps have succeeded, and the others are cancelled. None: all.
+    With `compensate`, its steps are undone when it fails or is cancelled.
     """
 
     body: Block
     parallel: bool = False
     wait_for: int | None = None
+    compensate: bool = False
 
     @property
     def kind(self) -> StepKind:
@@ -265,17 +261,23 @@ class SubPipeline(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """Asks a person a question. The answer must match `answer` and, if there are `choices`, be one of them."""
+    """Asks a person a question. The answer must match `answer` and, if there are `choices`, be one of them.
+
+    With `questions`, it asks each of them, and the answer is an object with the answers by name.
+    """
 
     kind: ClassVar[StepKind] = "ask"
     prompt: Value
     answer: InputSpec
     choices: Value | None = None
     default: Value | None = None
+    questions: Mapping[str, Ask] = field(default_factory=dict)
+    audience: Audience = Audience()
 
     def describe(self) -> str:
         """Describe the work in a few words."""
-        return f"asks: {as_text(source_of(self.prompt))}"
+        asked = as_text(source_of(self.prompt)) or ", ".join(self.questions)
+        return f"asks: {asked}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
         """Return the steps inside: none."""
@@ -293,6 +295,7 @@ class Approve(Struct, frozen=True):
     content: Value
     editable: bool = False
     default: Value | None = None
+    audience: Audience = Audience()
 
     def describe(self) -> str:
         """Describe the work in a few words."""
@@ -320,21 +323,6 @@ class Wait(Struct, frozen=True):
         return ()
 
 
-class AgentTool(Struct, frozen=True):
-    """An action that the model of an agent can call by this name."""
-
-    name: str
-    tool: Tool
-    action: Action
-
-
-class AgentServer(Struct, frozen=True):
-    """A tool server that the model of an agent can use: one of its tools, or all."""
-
-    server: str
-    tool: str | None = None
-
-
 class Agent(Struct, frozen=True):
     """Asks a model in turns. In each turn it can call tools, and receives their results in the next.
 
@@ -348,31 +336,51 @@ class Agent(Struct, frozen=True):
     max_turns: Value
     tools: tuple[AgentTool, ...] = ()
     servers: tuple[AgentServer, ...] = ()
+    pipelines: tuple[AgentPipeline, ...] = ()
+    roles: tuple[AgentRole, ...] = ()
     parallel: bool = True
     timeout: float | None = None
 
+    @property
+    def everyone(self) -> tuple[Agent | AgentRole, ...]:
+        """The agent, and those that it can hand over to."""
+        return (self, *self.roles)
+
     def describe(self) -> str:
         """Describe the work in a few words: the tools, or the first few of many."""
-        names = [one.name for one in self.tools]
+        names = [*(one.name for one in self.tools), *(called.name for called in self.pipelines)]
         names += [f"mcp:{one.server}" + (f".{one.tool}" if one.tool else "") for one in self.servers]
         more = f" and {len(names) - 3} more" if len(names) > 4 else ""
         shown = names[:3] if more else names
         return f"agent with {', '.join(shown)}{more}" if names else "agent without tools"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
-        """Return the tool calls that its model can make in each turn, each as a step."""
-        calls = tuple(StepPlan(one.name, ToolCall(one.tool, one.action, Constant({}))) for one in self.tools)
-        return (Children("turn", calls, segment=EACH),) if calls else ()
-
-    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Agent:
-        """Return the agent with other calls of its tools."""
-        works = [step.work for steps in blocks for step in steps]
-        pairs = zip(self.tools, works, strict=True)
-        tools = tuple(replace(one, action=work.action) if isinstance(work, ToolCall) else one for one, work in pairs)
-        return replace(self, tools=tools)
+        """Return the calls that its model can make in each turn, each as a step."""
+        calls: dict[str, StepPlan] = {}
+        for each in self.everyone:
+            for one in each.tools:
+                calls[one.name] = StepPlan(one.name, ToolCall(one.tool, one.action, Constant({})))
+            for called in each.pipelines:
+                calls[called.name] = StepPlan(called.name, SubPipeline(called.source, Constant({})))
+        return (Children("turn", tuple(calls.values()), segment=EACH),) if calls else ()
 
 
-Work = ToolCall | ForEach | RepeatLoop | Switch | StepGroup | SubPipeline | Agent | Ask | Approve | Wait
+Work = (
+    ToolCall
+    | ForEach
+    | RepeatLoop
+    | Switch
+    | StepGroup
+    | SubPipeline
+    | DetachedRun
+    | Agent
+    | Ask
+    | Approve
+    | Wait
+    | Computation
+    | Failure
+    | End
+)
 """What a step does."""
 
 
@@ -405,7 +413,11 @@ class StepPlan(Struct, frozen=True):
     `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
     `on_error` handlers are tried in order when the last attempt has failed, before `on_failure`. `on_resume` decides
     what happens to an attempt that was running when its process died. `check` validates the output; `budget` limits
-    what the step and the steps inside it spend on models. `line` is the step's line in the file.
+    what the step and the steps inside it spend on models. When it has succeeded, the files at the paths `produces` must
+    exist. `undo` undoes its success, and `undo_reads` is what that reads from outside. `line` is its line in the file.
+    `limits` are those that are computed when the step begins, by the names of `plan.limits`; until then, their fields
+    have the defaults. `result_names` are further names of the fields of its result, each with the field that it reads,
+    "" for the value of the step.
     """
 
     id: str
@@ -424,9 +436,14 @@ class StepPlan(Struct, frozen=True):
     on_resume: Literal["rerun", "fail", "ask"] = "rerun"
     cache: CachePolicy | None = None
     check: Check | None = None
+    produces: tuple[Value, ...] = ()
     budget: Budget | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Value] = field(default_factory=dict)
     line: int = 0
+    undo: Block | None = None
+    undo_reads: tuple[Read, ...] = ()
+    result_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_auto(self) -> bool:
@@ -437,19 +454,25 @@ class StepPlan(Struct, frozen=True):
     def has_effects(self) -> bool:
         """Whether the step does more than compute, so that it starts only when all that it depends on is durable.
 
-        Without effects are calls of tools that declare it, and what collects the values of other steps. A judge costs
-        money, a cached result is seen by other runs, and with `on_resume` the user wants to know of each attempt.
+        Without effects are calls of tools that declare it, and what computes or collects values. A judge costs
+        money, a cached result is seen by other runs, files that are produced are looked at, and with `on_resume` the
+        user wants to know of each attempt.
         """
         work, check = self.work, self.check
         if isinstance(work, ToolCall):
             computes = work.action.effects == "none" and self.cache is None and self.on_resume == "rerun"
-            return not computes or (check is not None and check.judge is not None)
-        return check is not None or not isinstance(work, StepGroup | Switch | ForEach | RepeatLoop | SubPipeline)
+            return not computes or bool(self.produces or self.undo) or (check is not None and check.judge is not None)
+        return check is not None or bool(self.produces or self.undo) or not isinstance(work, _COMPUTES)
 
     def children(self) -> Iterator[Children[StepPlan]]:
-        """Yield the blocks of steps inside: those of its work, then those that handle its errors."""
+        """Yield the blocks of steps inside: those of its work, those that handle its errors, those that undo it."""
         yield from self.work.children()
         yield from handler_children(self.on_error, ".on_error")
+        if self.undo is not None:
+            yield Children("undo", self.undo.steps, "undo", ".undo")
+
+
+_COMPUTES: Final = StepGroup | Switch | ForEach | RepeatLoop | SubPipeline | Computation
 
 
 def handler_children(handlers: Sequence[Handler], segment: str) -> Iterator[Children[StepPlan]]:

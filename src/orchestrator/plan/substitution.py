@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.plan.agent_tools import AgentRole
 from orchestrator.plan.steps import (
     Agent,
     Block,
@@ -17,6 +18,7 @@ from orchestrator.plan.steps import (
     StepPlan,
     SubPipeline,
     Switch,
+    ToolCall,
     Work,
 )
 from orchestrator.plan.walk import top_level
@@ -64,9 +66,10 @@ class _Substitution:
         blocks = [(block, self._steps(block, path)) for block in step.children()]
         work = self._call(step.work, path) if isinstance(step.work, SubPipeline) else step.work
         if any(new is not old for block, steps in blocks for new, old in zip(steps, block.steps, strict=True)):
-            work = _with_children(work, [steps for block, steps in blocks if block.role != "handler"])
+            work = _with_children(work, [steps for block, steps in blocks if block.role not in ("handler", "undo")])
             bodies = [steps for block, steps in blocks if block.role == "handler"]
-            step = replace(step, on_error=_with_bodies(step.on_error, bodies))
+            undo = next((Block(steps) for block, steps in blocks if block.role == "undo"), None)
+            step = replace(step, on_error=_with_bodies(step.on_error, bodies), undo=undo)
         return self._change(path, step if work is step.work else replace(step, work=work))
 
     def _call(self, work: SubPipeline, path: str) -> SubPipeline:
@@ -84,11 +87,28 @@ class _Substitution:
 
 
 def _with_children(work: Work, blocks: Sequence[tuple[StepPlan, ...]]) -> Work:
+    if isinstance(work, Agent) and blocks:
+        calls = {step.id: step.work for steps in blocks for step in steps}
+        return replace(_with_calls(work, calls), roles=tuple(_with_calls(role, calls) for role in work.roles))
     return (
-        work.with_children(blocks)
-        if isinstance(work, ForEach | RepeatLoop | Switch | StepGroup | Agent) and blocks
-        else work
+        work.with_children(blocks) if isinstance(work, ForEach | RepeatLoop | Switch | StepGroup) and blocks else work
     )
+
+
+_A = TypeVar("_A", Agent, AgentRole)
+
+
+def _with_calls(agent: _A, works: Mapping[str, Work]) -> _A:
+    """Return an agent with other calls of its tools and pipelines, by their names."""
+    tools = tuple(
+        replace(one, action=work.action) if isinstance(work := works[one.name], ToolCall) else one
+        for one in agent.tools
+    )
+    pipelines = tuple(
+        replace(one, source=work.source) if isinstance(work := works[one.name], SubPipeline) else one
+        for one in agent.pipelines
+    )
+    return replace(agent, tools=tools, pipelines=pipelines)
 
 
 def _with_bodies(handlers: Sequence[Handler], bodies: Sequence[tuple[StepPlan, ...]]) -> tuple[Handler, ...]:

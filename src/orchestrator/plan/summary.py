@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.expressions import ANY, Constant, MappingValue
 from orchestrator.expressions.types.value_types import describe_type as describe_type
 from orchestrator.models.budget import limits_in_words
+from orchestrator.plan.detached_run import DetachedRun
 from orchestrator.plan.steps import (
     Agent,
     Approve,
@@ -23,6 +24,7 @@ from orchestrator.plan.steps import (
     Wait,
 )
 from orchestrator.plan.value_text import source_of
+from orchestrator.plan.values import Computation, End, Failure
 from orchestrator.plan.views.graph import graph_of
 from orchestrator.plan.views.layout import layers
 from orchestrator.plan.walk import walk
@@ -128,9 +130,9 @@ def _work_of(plan: Plan) -> str:
                 kinds["person"] += 1
             case ForEach() | RepeatLoop():
                 kinds["loop"] += 1
-            case SubPipeline():
-                kinds["pipeline"] += 1
-            case Switch() | StepGroup() | Wait():
+            case SubPipeline() | DetachedRun() as call:
+                kinds[call.kind] += 1
+            case Switch() | StepGroup() | Wait() | Computation() | Failure() | End():
                 pass
     does = []
     if kinds["model"]:
@@ -141,13 +143,17 @@ def _work_of(plan: Plan) -> str:
         names = [f"`{name}`" for name in tools]
         shown = names if len(names) <= _MOST_NAMES else [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
         does.append(f"uses the {'tool' if len(tools) == 1 else 'tools'} {word_list(shown)}")
-    if kinds["loop"]:
-        does.append(f"repeats work in {plural(kinds['loop'], 'loop')}")
-    if kinds["pipeline"]:
-        does.append(f"calls {plural(kinds['pipeline'], 'other pipeline')}")
+    does += [f"{verb} {plural(kinds[kind], noun)}" for kind, (verb, noun) in _COUNTED.items() if kinds[kind]]
     if kinds["person"]:
         does.append(f"asks a person {_times(kinds['person'])}")
     return f"It {word_list(does)}." if does else ""
+
+
+_COUNTED: Final = {
+    "loop": ("repeats work in", "loop"),
+    "pipeline": ("calls", "other pipeline"),
+    "detached": ("starts", "other run"),
+}
 
 
 def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def children(step: Data) -> Iterator[Children[Data]]: ...
 
 
 def children(step: Any) -> Iterator[Children[Any]]:
-    """Yield the blocks of steps inside a step: those of its work, then those that handle its errors."""
+    """Yield the blocks of steps inside a step: those of its work, that handle its errors, that undo it."""
     return step.children() if isinstance(step, StepPlan) else _children_of_data(step)
 
 
@@ -65,7 +65,11 @@ def _children_of_data(step: Data) -> Iterator[Children[Data]]:
         yield Children("case", case["steps"], case["case"])
     if step.get("kind") == "switch" and "default" in step:
         yield Children("default", step["default"], "default")
+    if step.get("kind") == "agent" and (called := tools_of_agent(step, "pipelines")):
+        yield Children("turn", [call_of_agent(one, one["name"]) for one in called.values()], segment=EACH)
     yield from _handlers_of_data(step.get("on_error", ()), ".on_error")
+    if "undo" in step:
+        yield Children("undo", step["undo"], "undo", ".undo")
 
 
 def _handlers_of_data(handlers: Sequence[Data], segment: str) -> Iterator[Children[Data]]:
@@ -128,11 +132,22 @@ def item_step(step: StepPlan) -> StepPlan | None:
 
 
 def inner_steps(step: Data, pipelines: Mapping[str, Data]) -> list[Data]:
-    """Return the steps directly inside a step as JSON data, or those of the pipeline that it calls; no handlers."""
+    """Return the steps directly inside a step as JSON data, or of the pipeline that it calls; no handlers or `undo`."""
     source = called_pipeline(step)
     if source is not None:
         return list(pipelines.get(source, {}).get("steps", ()))
-    return [inner for block in children(step) if block.role not in ("item", "handler") for inner in block.steps]
+    outside = ("item", "handler", "undo", "turn")
+    return [inner for block in children(step) if block.role not in outside for inner in block.steps]
+
+
+def tools_of_agent(agent: Data, kind: Literal["tools", "pipelines"]) -> dict[str, Data]:
+    """Return the tools or the pipelines, by name, of an agent as JSON data and of those that it can hand over to."""
+    return {one["name"]: one for each in (agent, *agent.get("roles", ())) for one in each.get(kind, ())}
+
+
+def call_of_agent(pipeline: Data, id: str) -> Data:
+    """Return the step as JSON data in which an agent calls one of its pipelines."""
+    return {"id": id, "kind": "pipeline", "pipeline": pipeline["pipeline"], "inputs": {}, "dependencies": ["answer"]}
 
 
 def called_pipeline(step: Any) -> str | None:

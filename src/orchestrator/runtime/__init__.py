@@ -20,11 +20,13 @@ _EXPORTS = {
         "Row",
         "RowResult",
     ),
-    "orchestrator.runtime.host.engine": ("Engine",),
-    "orchestrator.runtime.host.execution": (
-        "Execution",
-        "refuse_blocking",
+    "orchestrator.runtime.host.loop_runs": ("refuse_blocking",),
+    "orchestrator.runtime.host.commands": (
+        "RunCommands",
+        "valid_answer",
     ),
+    "orchestrator.runtime.host.engine": ("Engine",),
+    "orchestrator.runtime.host.execution": ("Execution",),
     "orchestrator.runtime.host.follow": ("Follower",),
     "orchestrator.runtime.host.options": ("Options",),
     "orchestrator.runtime.host.portal": ("Portal",),

@@ -19,15 +19,21 @@ from orchestrator.runtime.host.batches import (
     Row as Row,
     RowResult as RowResult,
 )
+from orchestrator.runtime.host.commands import (
+    RunCommands as RunCommands,
+    valid_answer as valid_answer,
+)
 from orchestrator.runtime.host.engine import (
     Engine as Engine,
 )
 from orchestrator.runtime.host.execution import (
     Execution as Execution,
-    refuse_blocking as refuse_blocking,
 )
 from orchestrator.runtime.host.follow import (
     Follower as Follower,
+)
+from orchestrator.runtime.host.loop_runs import (
+    refuse_blocking as refuse_blocking,
 )
 from orchestrator.runtime.host.options import (
     Options as Options,

@@ -10,8 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from orchestrator.errors import OrchestratorError, RunOwned
 from orchestrator.journal.events import RunState
+from orchestrator.runtime.values.reminders import next_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from orchestrator.journal import RunStatus
     from orchestrator.server.service import Service
 
@@ -20,7 +23,8 @@ HOSTED: Final = "orchestrator:hosted"
 
 PAUSE_SECONDS: Final = 10.0
 _AT_ONCE: Final = 500
-_STATES: Final[tuple[RunState, ...]] = ("interrupted", "waiting")
+_PAGES: Final[Mapping[RunState, int]] = {"interrupted": 100, "waiting": 1}
+"""The states of runs that may be without an owner, and how many pages of them are read in one look."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,22 +50,36 @@ class Adoption:
             _log.warning("%s [%s]", error.message, error.code)
 
     def look(self) -> int:
-        """Resume the runs that have no owner; return how many."""
+        """Resume the runs that have no owner, the oldest first, as they may wait for each other; return how many."""
         service, resumed = self._service, 0
-        for state in _STATES:
-            for status in service.orchestrator.list_runs(state=state, labels=[HOSTED], limit=_AT_ONCE):
-                if service.draining.is_set() or service.is_full:
-                    return resumed
-                if self._is_abandoned(status):
-                    resumed += self._resume(status.run_id)
+        for run_id in sorted(self._abandoned()):  # ids are ordered by time
+            if service.draining.is_set() or service.is_full():
+                break
+            resumed += self._resume(run_id)
         return resumed
+
+    def _abandoned(self) -> Iterator[str]:
+        """Yield the runs in which something would happen if a process executed them.
+
+        Those that were interrupted are read page by page, and few but after a crash. Of those that wait, which may be
+        many at any time, the newest ones are looked at.
+        """
+        for state, pages in _PAGES.items():
+            last: str | None = None
+            for _ in range(pages):
+                page = self._service.orchestrator.list_runs(state=state, labels=[HOSTED], limit=_AT_ONCE, before=last)
+                yield from (status.run_id for status in page if self._is_abandoned(status))
+                if len(page) < _AT_ONCE:
+                    break
+                last = page[-1].run_id
 
     def _is_abandoned(self, status: RunStatus) -> bool:
         """Whether something would happen in a run if a process executed it."""
         if status.owner is not None or status.run_id in self._refused:
             return False
         return status.state == "interrupted" or any(
-            step.waiting_until is not None or step.answered for step in status.active
+            step.waiting_until is not None or step.answered or next_at(step.question or {}) is not None
+            for step in status.active
         )
 
     def _resume(self, run_id: str) -> bool:

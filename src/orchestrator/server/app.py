@@ -17,10 +17,29 @@ from starlette.types import ASGIApp
 from orchestrator import codes
 from orchestrator.distribution import VERSION
 from orchestrator.errors import OrchestratorError, RequestError
-from orchestrator.server.access.request_guard import RequestGuard, body_too_large, served_names
+from orchestrator.server.access.admission import Admission
+from orchestrator.server.access.request_guard import RequestGuard, body_too_large, largest_body, served_names
+from orchestrator.server.metrics import MeasuredRequests
 from orchestrator.server.problems import problem_response
-from orchestrator.server.routes import access, batches, control, events, health, pipelines, runs
+from orchestrator.server.routes import (
+    access,
+    batches,
+    control,
+    events,
+    files,
+    health,
+    journal,
+    metrics,
+    page,
+    pipelines,
+    quality,
+    run_history,
+    run_steps,
+    runs,
+    triggers,
+)
 from orchestrator.server.schemas.base import ProblemDocument
+from orchestrator.server.schemas.batches import BatchBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +49,28 @@ if TYPE_CHECKING:
 LARGEST_BODY: Final = 16_000_000
 """Bytes of a request."""
 
-_ROUTERS: Final = (pipelines, runs, events, control, batches, access, health)
+_MOST_PROBLEMS: Final = 20
+"""How many fields of a request are reported to be wrong."""
+
+_LONGEST_NAME: Final = 200
+
+_ROUTERS: Final = (
+    pipelines,
+    runs,
+    run_steps,
+    run_history,
+    files,
+    events,
+    journal,
+    quality,
+    control,
+    batches,
+    triggers,
+    access,
+    health,
+    metrics,
+    page,
+)
 
 
 _WORDS: Final = {
@@ -44,7 +84,7 @@ _WORDS: Final = {
 def create_app(service: Service) -> ASGIApp:
     """Return the application of a service: its API, behind what guards every request."""
     settings = service.settings
-    api: ASGIApp = create_api(service)
+    api: ASGIApp = Admission(create_api(service), service)
     origins = frozenset(settings.origins)
     if origins:
         api = CORSMiddleware(
@@ -55,7 +95,8 @@ def create_app(service: Service) -> ASGIApp:
             expose_headers=["etag", "location"],
         )
     names = served_names(settings.host, settings.names)
-    return RequestGuard(api, names=names, origins=origins, largest_body=LARGEST_BODY)
+    guarded = RequestGuard(api, names=names, origins=origins, largest_body=LARGEST_BODY)
+    return MeasuredRequests(guarded, service.metrics)
 
 
 def create_api(service: Service) -> FastAPI:
@@ -83,11 +124,13 @@ def create_api(service: Service) -> FastAPI:
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
-    """Return the description of the API, with the problem documents that all its requests may return."""
+    """Return the description of the API, with what its routes refer to."""
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         schemas = found["components"]["schemas"]
-        schemas["ProblemDocument"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        for model in (ProblemDocument, BatchBody):  # those that routes name only by reference
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         app.openapi_schema = found
@@ -100,8 +143,11 @@ async def _report(request: Request, error: Any) -> Response:
 
 async def _report_invalid(request: Request, error: Any) -> Response:
     """Report every field of a request that is wrong, without its value, which may be secret."""
-    problems = [f"{_place(found['loc'])}: {_WORDS.get(found['type'], found['msg'])}" for found in error.errors()]
-    message = problems[0] if len(problems) == 1 else f"{len(problems)} problems: " + "; ".join(problems)
+    found = error.errors()
+    problems = [f"{_place(each['loc'])}: {_WORDS.get(each['type'], each['msg'])}" for each in found[:_MOST_PROBLEMS]]
+    if len(found) > _MOST_PROBLEMS:
+        problems.append("and others")
+    message = problems[0] if len(found) == 1 else f"{len(found):,} problems: " + "; ".join(problems)
     return problem_response(RequestError(message, status=422, help="see /v1/openapi.json"))
 
 
@@ -117,7 +163,7 @@ async def _report_http(request: Request, error: Any) -> Response:
         }  # the library has those of one route only
         found = RequestError(f"`{path}` does not support {request.method}", status=405, help="see /v1/openapi.json")
     elif error.status_code == 413:
-        found = body_too_large(LARGEST_BODY)
+        found = body_too_large(largest_body(path, LARGEST_BODY))
     else:
         found = RequestError(str(error.detail), status=error.status_code)
     return problem_response(found, headers=error.headers)
@@ -139,6 +185,11 @@ def _matching(router: APIRouter, request: Request) -> Iterator[APIRoute]:
 def _place(location: Any) -> str:
     """Return where a field is, such as `body.labels[2]`."""
     place = ""
-    for part in location:
+    for part in (_shortened(each) for each in location):
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
     return f"`{place}`"
+
+
+def _shortened(part: Any) -> Any:
+    """Return a part of a place; the name of a field, which the client chooses, may have any length."""
+    return f"{part[:_LONGEST_NAME]}..." if isinstance(part, str) and len(part) > _LONGEST_NAME else part

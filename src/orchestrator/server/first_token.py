@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.api.control import current_user
+from orchestrator.config.server_token import read_token, token_file
 from orchestrator.errors import ConfigurationError
 from orchestrator.server.access.tokens import create_token, verified
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.journal.store.credential_store import CredentialStore
 
 LOGIN_SECONDS: Final = 600.0
 """How long the link works with which a browser is logged in."""
-
-_LONGEST: Final = 200
-
-
-def token_file(directory: Path) -> Path:
-    """Return the file with the token of the server of a project, which only its user can read."""
-    return directory / ".orchestrator" / "server-token"
-
-
-def read_token(directory: Path) -> str | None:
-    """Return the token of the server of a project; None if none has been started here."""
-    try:
-        return token_file(directory).read_text(encoding="ascii")[:_LONGEST].strip() or None
-    except (OSError, ValueError):
-        return None
 
 
 def ensure_token(store: CredentialStore, directory: Path) -> str:

@@ -17,7 +17,8 @@ from orchestrator.errors import (
     RunError,
     StoreError,
 )
-from orchestrator.remedies import Answer, Cancel, Follow, Remedy, Resume, RetryStep, ShowRun, ShowStatus
+from orchestrator.remedies import Answer, Cancel, Follow, ListTriggers, Remedy, Resume, RetryStep, ShowRun, ShowStatus
+from orchestrator.server.diagnostic_views import diagnostic_views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,8 @@ _BY_CLASS: Final[tuple[tuple[type[OrchestratorError], int], ...]] = (
     (RunError, 409),
     (StoreError, 503),
 )
-_RETRY_SECONDS: Final = 2
+RETRY_SECONDS: Final = 2
+_COMMON: Final = frozenset({"message", "code", "help", "remedies", "diagnostics"})
 
 _LINKS: Final[dict[type[Remedy], tuple[str, str]]] = {
     Resume: ("POST", "/v1/runs/{run_id}/resume"),
@@ -51,6 +53,7 @@ _LINKS: Final[dict[type[Remedy], tuple[str, str]]] = {
     Follow: ("GET", "/v1/runs/{run_id}/events"),
     ShowRun: ("GET", "/v1/runs/{run_id}"),
     ShowStatus: ("GET", "/v1/runs/{run_id}"),
+    ListTriggers: ("GET", "/v1/triggers"),
 }
 """The request that carries a remedy out, where the API has one."""
 
@@ -72,18 +75,35 @@ def problem(error: OrchestratorError) -> dict[str, Any]:
         "status": status_of(error),
         "detail": error.message,
         "code": error.code,
+        "exception": type(error).__name__,
+        "attributes": _attributes(error),
         "help": error.help,
         "remedies": [remedy_link(remedy) for remedy in error.remedies],
     }
     if isinstance(error, CompilationError):
-        from orchestrator.diagnostics import diagnostics_json
-
-        found["diagnostics"] = diagnostics_json(error.diagnostics)["diagnostics"]
+        found |= diagnostic_views(error.diagnostics)
     if isinstance(error, InputError):
         found["problems"] = list(error.problems)
     if isinstance(error, RunError) and error.run_id is not None:
         found["run_id"] = error.run_id
     return found
+
+
+def _attributes(error: OrchestratorError) -> dict[str, Any]:
+    """Return what the class of an error adds, such as the `owner` of a run, as far as it is plain data."""
+    if isinstance(error, RequestError):
+        return {}  # its status is that of the response
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in vars(error).items()
+        if name not in _COMMON and not name.startswith("_") and _is_plain(value)
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(each, str) for each in value)
+    return value is None or isinstance(value, str | int | float)
 
 
 def error_title(code: str) -> str:
@@ -110,5 +130,5 @@ def problem_response(error: OrchestratorError, *, headers: Mapping[str, str] | N
     if status == 401:
         more["www-authenticate"] = "Bearer"
     if status in (429, 503):
-        more["retry-after"] = str(_RETRY_SECONDS)
+        more["retry-after"] = str(RETRY_SECONDS)
     return JSONResponse(problem(error), status, media_type=MEDIA_TYPE, headers=more)

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.errors import RequestError
+from orchestrator.journal.audience import names_of
+from orchestrator.runtime.queue.shared_slots import SharedSlots
+from orchestrator.server.access.credential_watch import CredentialWatch
 from orchestrator.server.access.failed_logins import FailedLogins
-from orchestrator.server.catalog import Catalog
+from orchestrator.server.access.oidc import OidcLogin
+from orchestrator.server.catalog import Catalog, output_directories
+from orchestrator.server.hosted_batches import HostedBatches
+from orchestrator.server.metrics import Metrics
+from orchestrator.server.run_files import RunFiles
+from orchestrator.server.run_list_stream import RunListStream
+from orchestrator.server.startup_checks import check_settings
+from orchestrator.server.step_views import StepsOfRuns
 from orchestrator.server.streams import EncodedEvents
+from orchestrator.server.triggers.delivery_rate import DeliveryRate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.api.pipeline import Pipeline
     from orchestrator.config.tables.serve import ServeTable
-    from orchestrator.journal.store.credential_store import CredentialStore
+    from orchestrator.journal.store.credential_store import Credential, CredentialStore
+
+
+HELD_FOR_EACH: Final = 20
+"""How many runs may wait for their time, for each that may be executed."""
+
+
+def inner_path(name: str | None) -> str | None:
+    """Return the path of a file that a client has named: below the project, whatever the client says."""
+    if name is None or name.startswith("<"):
+        return None
+    path = PurePath(name)
+    inside = not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    return name if inside and path.parts else path.name.replace("\0", "") or None
 
 
 class Service:
@@ -29,9 +56,28 @@ class Service:
     def __init__(self, orchestrator: Orchestrator, settings: ServeTable) -> None:
         self.orchestrator = orchestrator
         self.settings = settings
-        self.catalog = Catalog(orchestrator, [orchestrator.directory / Path(path) for path in settings.pipelines])
+        check_settings(orchestrator.directory, settings)
+        orchestrator.backend.require_tools()
+        self.catalog = Catalog(orchestrator, settings)
+        outputs = output_directories(orchestrator.directory, settings)
+        if settings.protect_pipelines:
+            offered = [directory.path for directory in self.catalog.directories]
+            orchestrator.backend.protect_pipelines(offered, outputs=[Path(os.path.realpath(path)) for path in outputs])
+        orchestrator.backend.engine.shared_slots = SharedSlots(settings.max_parallel)
+        self.batches = HostedBatches()
+        self.metrics = Metrics(orchestrator)
+        self.files = RunFiles(outputs)
         self.failed_logins = FailedLogins()
+        self._credential_watch = CredentialWatch()
+        self.begun_logins = FailedLogins()
+        """Logins with the identity provider that were begun: each is stored."""
+        self.oidc = OidcLogin(settings.oidc) if settings.oidc is not None else None
         self.encoded_events = EncodedEvents()
+        self.run_list = RunListStream(orchestrator)
+        self.steps = StepsOfRuns()
+        self.deliveries = DeliveryRate()
+        self.wake_triggers: Callable[[], None] = lambda: None
+        """Has the loop that fires triggers look at once, if it runs."""
         self.draining = threading.Event()
         """Set when the server starts no more runs."""
         self.stopping = asyncio.Event()
@@ -41,6 +87,10 @@ class Service:
     def credentials(self) -> CredentialStore:
         """The tokens and sessions in the store."""
         return self.orchestrator.backend.store.credentials
+
+    async def still_permits(self, credential: Credential) -> bool:
+        """Whether a token or a session is still valid."""
+        return await self._credential_watch.is_valid(self.credentials, credential)
 
     def refuse_while_draining(self) -> None:
         """Raise RequestError if the server is being stopped, and starts nothing any more."""
@@ -52,24 +102,53 @@ class Service:
                 help="try again when it has started",
             )
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the server executes as many runs as it may."""
-        return self.orchestrator.backend.engine.active_runs >= self.settings.max_runs
+    def audience_names(self, name: str) -> frozenset[str]:
+        """Return the names by which questions are for a caller: the caller's own, and those of groups."""
+        return names_of(name, self.settings.groups)
 
-    def refuse_if_full(self) -> None:
-        """Raise RequestError if the server can start no further run now."""
+    def is_full(self, *, later: bool = False) -> bool:
+        """Whether the server executes as many runs as it may, or as many wait for their turn as may wait.
+
+        With `later`, whether as many wait as may wait, for their turn or for their time.
+        """
+        engine = self.orchestrator.backend.engine
+        waiting = engine.held_runs if later else engine.queued_runs
+        return waiting >= self._most_waiting or (not later and self._is_busy)
+
+    @property
+    def _is_busy(self) -> bool:
+        engine = self.orchestrator.backend.engine
+        return engine.active_runs - engine.held_runs >= self.settings.max_runs
+
+    @property
+    def _most_waiting(self) -> int:
+        return self.settings.max_runs * HELD_FOR_EACH
+
+    def refuse_if_full(self, *, later: bool = False) -> None:
+        """Raise RequestError if the server can take no further run now, or with `later` none for a later time."""
         self.refuse_while_draining()
-        if self.is_full:
+        if self.is_full(later=later):
             raise RequestError(
-                f"the server executes {self.settings.max_runs:,} runs already",
+                f"the server executes {self.settings.max_runs:,} runs already"
+                if self._is_busy and not later
+                else f"{self._most_waiting:,} runs of the server wait already, for their turn or their time",
                 status=503,
                 code=codes.REQUEST_REFUSED,
                 help="try again later, or raise `max_runs` in [serve] of orchestrator.toml",
             )
 
-    def chosen(self, name: str | None, source: str | None) -> Pipeline:
-        """Return the pipeline that a request names, or contains.
+    def compiled(self, source: str, file: str | None) -> Pipeline:
+        """Compile the text of a request, which can use the pipelines that the server offers and their prompts.
+
+        No other file is read.
+
+        Raises:
+            CompilationError: It has errors.
+        """
+        return self.orchestrator.compile_text(source, name=inner_path(file), may_read=self.catalog.may_read)
+
+    def chosen(self, name: str | None, source: str | None, file: str | None = None) -> Pipeline:
+        """Return the pipeline that a request names, or contains; `file` is then where its text is from.
 
         Raises:
             RequestError: It does neither, or both, or the server does not offer it.
@@ -81,6 +160,6 @@ class Service:
                 status=422,
                 help="`pipeline` names one that the server offers; `source` is YAML text",
             )
-        if source is not None:  # a line break, so that it is never taken for a path
-            return self.orchestrator.compile(f"{source}\n")
+        if source is not None:
+            return self.compiled(source, file)
         return self.catalog.find(str(name)).required()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.responses import StreamingResponse
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.journal.records import LEASE_SECONDS
+from orchestrator.journal.retry import store_patience
+from orchestrator.server.access import credential_watch
 from orchestrator.server.problems import problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from prometheus_client import Gauge
     from starlette.types import Message, Send
 
     from orchestrator.api.run import Run
@@ -39,11 +43,11 @@ class EncodedEvents:
     def encode(self, event: Event) -> bytes:
         """Return an event as a block of the stream. One that is not recorded has no id."""
         if not event.seq:
-            return _block(event.type, event.to_dict())
+            return block_of(event.type, event.to_dict())
         key = (event.run_id, event.seq)
         found = self._encoded.get(key)
         if found is None:
-            found = _block(event.type, event.to_dict(), event.seq)
+            found = block_of(event.type, event.to_dict(), event.seq)
             self._encoded[key] = found
             self._size += len(found)
             while self._size > _CACHED_BYTES:
@@ -52,17 +56,18 @@ class EncodedEvents:
 
 
 async def run_events(run: Run, after: int, encoded: EncodedEvents) -> AsyncIterator[bytes]:
-    """Yield the events of a run as blocks of a stream, then its end.
+    """Yield the events of a run as blocks of a stream, those of a moment together, then its end.
 
     The last block is `end`, with the state of the run: a client that loses the connection before it rejoins.
     """
     try:
-        async for event in run.aevents(after=after):
-            yield encoded.encode(event)
+        async with aclosing(run.follower.abatches(after)) as batches:
+            async for batch in batches:
+                yield b"".join(map(encoded.encode, batch))
         status = await run.astatus()
-        yield _block("end", {"run_id": run.id, "state": status.state, "last_seq": status.last_seq})
+        yield block_of("end", {"run_id": run.id, "state": status.state, "last_seq": status.last_seq})
     except OrchestratorError as error:
-        yield _block("problem", problem(error))
+        yield block_of("problem", problem(error))
 
 
 class EventStream(StreamingResponse):
@@ -74,18 +79,46 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, blocks: AsyncIterator[bytes], stopping: asyncio.Event) -> None:
-        super().__init__(with_heartbeat(blocks, stopping), headers={"cache-control": "no-store"})
+    def __init__(
+        self,
+        blocks: AsyncIterator[bytes],
+        stopping: asyncio.Event,
+        *,
+        readers: Gauge | None = None,
+        permitted: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`readers` counts the open streams; `permitted` is asked now and then whether this one may continue."""
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(with_heartbeat(blocks, stopping), headers=headers)
+        self._readers = readers
+        self._permitted = permitted
 
     async def stream_response(self, send: Send) -> None:
-        """Send everything, unless the reader stops reading."""
+        """Send everything, unless the reader stops reading. It waits for the store as long as runs do."""
+        store_patience.set(LEASE_SECONDS)
+        with nullcontext() if self._readers is None else self._readers.track_inprogress():
+            await self._stream_in_time(send)
 
+    async def _stream_in_time(self, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
             async with asyncio.timeout(SEND_SECONDS):
                 await send(message)
 
         with suppress(TimeoutError):
-            await super().stream_response(send_in_time)
+            async with asyncio.timeout(None) as limit:
+                watch = asyncio.create_task(self._watch(limit))
+                try:
+                    await super().stream_response(send_in_time)
+                finally:
+                    watch.cancel()
+
+    async def _watch(self, limit: asyncio.Timeout) -> None:
+        """End the stream when its reader may read it no more."""
+        while self._permitted is not None:
+            await asyncio.sleep(credential_watch.CHECK_SECONDS)
+            if not await self._permitted():
+                limit.reschedule(asyncio.get_running_loop().time())
+                return
 
 
 async def with_heartbeat(
@@ -110,12 +143,13 @@ async def with_heartbeat(
                 yield HEARTBEAT
     finally:
         stop.cancel()
-        if pending is not None and not pending.done():
+        if pending is not None:
             pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
+            await asyncio.gather(pending, return_exceptions=True)  # also of one that has ended, or it is reported
 
 
-def _block(name: str, data: Any, seq: int | None = None) -> bytes:
+def block_of(name: str, data: Any, id: int | str | None = None) -> bytes:
+    """Return a block of a stream. A client that rejoins sends the `id` of the last block that had one."""
     text = msgspec.json.encode(data)  # has no line breaks
-    number = b"" if seq is None else b"id: %d\n" % seq
-    return b"%bevent: %b\ndata: %b\n\n" % (number, name.encode(), text)
+    line = "" if id is None else f"id: {id}\n"
+    return b"%bevent: %b\ndata: %b\n\n" % (line.encode(), name.encode(), text)

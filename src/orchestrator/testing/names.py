@@ -8,6 +8,7 @@ from orchestrator.compiler.passes.calls import returned_type
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions.types.operators import alternatives
 from orchestrator.models.messages import JUDGE
+from orchestrator.plan.detached_run import DetachedRun
 from orchestrator.plan.steps import Agent, Approve, Ask, SubPipeline, ToolCall
 from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.reader import file_problem
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from orchestrator.testing.files import CaseFile
     from orchestrator.testing.reader import Named
 
-_WORKS: Final[dict[str, tuple[type[Any], ...]]] = {"call": (ToolCall,), "question": (Ask, Approve)}
+_WORKS: Final[dict[str, tuple[type[Any], ...]]] = {"call": (ToolCall, DetachedRun), "question": (Ask, Approve)}
 _TOLD: Final = {
     "input": "input",
     "output": "output",
     "step": "step",
     "field": "step",
-    "call": "step that calls a tool",
+    "call": "step that calls a tool or starts a run",
     "question": "step that asks a person",
 }
 _LISTED: Final = 20

@@ -20,7 +20,7 @@ from orchestrator.api.pipeline import Pipeline
 from orchestrator.config.project_file import project_directory
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort_diagnostics
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
-from orchestrator.journal.payloads import StepWaitingPayload
+from orchestrator.journal.step_payloads import StepWaitingPayload
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.plan.walk import without_brackets
@@ -69,7 +69,12 @@ class Setting(Struct, frozen=True):
         given = {Path(each).resolve() for each in self.tools if isinstance(each, str)}
         tools = (*self.tools, *(str(path) for path in file.tools if path.resolve() not in given))
         return Orchestrator(
-            store=store, tools=tools, permissions=self.permissions, directory=self.directory, models=models
+            store=store,
+            tools=tools,
+            permissions=self.permissions,
+            directory=self.directory,
+            models=models,
+            notify=False,  # tests notify no one
         )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from orchestrator.errors import StepError
+from orchestrator.expressions import Constant
+from orchestrator.plan.detached_run import DetachedRun
 from orchestrator.plan.steps import (
     Agent,
     ForEach,
@@ -21,6 +23,7 @@ from orchestrator.plan.steps import (
     Work,
 )
 from orchestrator.plan.substitution import substitute
+from orchestrator.plan.values import Computation
 from orchestrator.plan.walk import item_step, walk, without_brackets
 
 if TYPE_CHECKING:
@@ -88,17 +91,21 @@ def part_of(value: Any, keys: Iterable[str | int]) -> Any:
 def stubbed(plan: Plan, values: Mapping[str, Any]) -> Plan:
     """Return a plan in which steps that call tools give these values, by path; the numbers of items may be in it.
 
-    A value is the tool's result, or the primary value of one; an error is raised.
+    A value is the tool's result, or the primary value of one; an error is raised. No test starts a run of its own: a
+    step that would gives an id that no run has.
     """
     wanted = {without_brackets(path) for path in values}
 
     def change(written: str, step: StepPlan) -> StepPlan:
         path, work = without_brackets(written), step.work
+        if isinstance(work, DetachedRun):
+            tells = path in wanted and not isinstance(values[path], BaseException)
+            return replace(step, work=Computation(Constant(values[path] if tells else f"run-of-{step.id}")))
         if path not in wanted or not isinstance(work, ToolCall):
             return step
-        return replace(step, work=replace(work, action=_stub(work.action, path, values)), cache=None)
+        return replace(step, work=replace(work, action=_stub(work.action, path, values)), cache=None, produces=())
 
-    return substitute(plan, change) if values else plan
+    return substitute(plan, change)
 
 
 def _stub(action: Action, within: str, values: Mapping[str, Any]) -> Action:

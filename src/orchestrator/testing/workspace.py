@@ -48,13 +48,17 @@ _MARKS: Final = frozenset({"CACHEDIR.TAG", "pyvenv.cfg"})
 
 
 _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
-    "data": frozenset({"read", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}),
+    "data": frozenset(
+        {"read", "convert", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}
+    ),
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"request", "get", "post"}),
     "json": frozenset({"query", "merge", "validate"}),
     "log": frozenset({"write"}),
     "sleep": frozenset({"wait"}),
+    "sql": frozenset({"query"}),
     "text": frozenset({"template", "split", "regex", "replace"}),
+    "web": frozenset({"search", "read"}),
 }
 """The built-in actions that change no file. Any other may."""
 
@@ -109,6 +113,7 @@ class Workspace(Struct, frozen=True):
             directory=self._moved(given.directory),
             output_directory=output and self._moved(output),
             allow_paths=(*map(self._moved, given.allow_paths), *mirrored),
+            private=(*given.private, *map(self._moved, given.private)),
         )
         return moved.protecting(*map(self._moved, given.protected), *own)
 

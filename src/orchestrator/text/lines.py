@@ -13,6 +13,12 @@ TAB_WIDTH = 4
 # be written at all.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+# Texts of these take a cell for each character: Latin, Greek, Cyrillic, punctuation, arrows, signs, lines and marks.
+# For them the table of all characters, which takes long to load, is not needed.
+_NARROW = re.compile(
+    "[ -~\u00a0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u2190-\u22ff\u2500-\u25fc\u2713\u2717]*"
+)
+
 
 def split_lines(text: str) -> tuple[str, ...]:
     """Split a text into its lines, without their ends. An empty text has one empty line."""
@@ -21,7 +27,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 
 def display_width(text: str) -> int:
     """Return the number of terminal cells that a text takes: two for CJK and emoji, none for combining marks."""
-    if text.isascii():
+    if _NARROW.fullmatch(text):
         return len(text)
     from wcwidth import wcswidth, wcwidth
 

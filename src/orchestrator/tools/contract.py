@@ -12,6 +12,7 @@ from orchestrator.expressions.types.value_types import Type
 from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from orchestrator.tools.sandbox.permissions import Permissions
@@ -67,7 +68,10 @@ class ToolContext(Protocol):
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of one step of one run. Pass it to services that deduplicate requests."""
+        """The same for every attempt of one step of one run. Pass it to services that deduplicate requests.
+
+        A step that was undone and begins again has another one.
+        """
 
     @property
     def directory(self) -> Path:
@@ -89,6 +93,12 @@ class ToolContext(Protocol):
 
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
         """Record a line in the run's journal. Safe to call from any thread."""
+
+    def wrote(self, path: str | os.PathLike[str]) -> None:
+        """Record that the call has written a file, so that readers of the run find it. Safe to call from any thread.
+
+        A relative path starts at the working directory. What is not a file is ignored.
+        """
 
 
 RefusalCheck = Callable[[Mapping[str, Any], "Permissions"], Refusal | None]

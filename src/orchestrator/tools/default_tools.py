@@ -15,7 +15,24 @@ from orchestrator.tools.registry import Registry
 
 GROUP = "orchestrator.tools"
 
-_BUILTIN = ("data", "filesystem", "http", "json", "log", "mcp", "python", "report", "sleep", "terminal", "text")
+_BUILTIN = (
+    *(
+        "chart",
+        "data",
+        "filesystem",
+        "http",
+        "json",
+        "log",
+        "mcp",
+        "python",
+        "report",
+        "sleep",
+        "sql",
+        "terminal",
+        "text",
+        "web",
+    ),
+)
 
 
 def builtin_registry() -> Registry:

@@ -11,7 +11,16 @@ from orchestrator.errors import MissingExtra
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Action
 
-_MODULES = {"data": ("polars",), "mcp": ("mcp",), "postgres": ("psycopg",)}
+_MODULES = {
+    "charts": ("vl_convert",),
+    "data": ("polars",),
+    "mcp": ("mcp",),
+    "postgres": ("psycopg",),
+    "web": ("ddgs",),
+    "documents": ("markitdown", "protego"),
+    "docx": ("docx",),
+    "pdf": ("weasyprint",),
+}
 
 
 def missing_requirement(action: Action) -> MissingExtra | None:

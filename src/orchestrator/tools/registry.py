@@ -73,6 +73,10 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._tools or name in self._loaders
 
+    def has(self, tool: str | None, action: str | None = None) -> bool:
+        """Return whether a step with these names calls an action of one of the tools."""
+        return not isinstance(self.resolve(tool, action), Unresolved)
+
     def resolve(self, tool: str | None, action: str | None = None) -> tuple[Tool, Action] | Unresolved:
         """Find the action that a step names with `tool` and `action`.
 

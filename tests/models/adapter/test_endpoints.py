@@ -160,6 +160,50 @@ async def test_a_temperature_is_not_sent_to_models_that_refuse_one() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("dialect", "model", "path"),
+    [
+        ("openai", "gpt-5-mini", ("reasoning", "effort")),
+        ("openai-chat", "gpt-5-mini", ("reasoning_effort",)),
+        ("anthropic", "claude-haiku-4-5", ("thinking",)),
+        ("google", "gemini-2.5-flash", ("generationConfig", "thinkingConfig")),
+    ],
+)
+async def test_an_effort_is_sent_as_the_provider_takes_it(dialect: str, model: str, path: tuple[str, ...]) -> None:
+    async with Server(DIALECTS[dialect].answer("Hi.")) as server:
+        client = ProviderClient(lambda _: DIALECTS[dialect].endpoint(server.url))
+        name = ModelName(DIALECTS[dialect].endpoint(server.url).provider.name, model)
+        reply = await client.ask(name, replace(HELLO, effort="low", max_tokens=None if dialect == "google" else 9000))
+        await client.aclose()
+    sent = server.asked[0].data
+    for key in path:
+        sent = sent[key]
+    assert sent
+    assert reply.ignored == ()
+
+
+@pytest.mark.anyio
+async def test_an_effort_is_reported_as_ignored_by_a_model_that_has_none() -> None:
+    async with Server(DIALECTS["openai"].answer("Hi.")) as server:
+        client = ProviderClient(lambda _: DIALECTS["openai"].endpoint(server.url))
+        reply = await client.ask(ModelName("openai", "gpt-4.1-mini"), replace(HELLO, effort="high"))
+        await client.aclose()
+    assert reply.ignored == ("effort",)
+    assert "reasoning" not in server.asked[0].data
+
+
+@pytest.mark.anyio
+async def test_no_temperature_is_sent_to_claude_while_it_reasons() -> None:
+    async with Server(DIALECTS["anthropic"].answer("Hi.")) as server:
+        client = ProviderClient(lambda _: DIALECTS["anthropic"].endpoint(server.url))
+        name = ModelName("anthropic", "claude-haiku-4-5")
+        for effort in ("high", None):
+            await client.ask(name, replace(HELLO, effort=effort, temperature=0.5, max_tokens=20_000))
+        await client.aclose()
+    assert [asked.data.get("temperature") for asked in server.asked] == [None, 0.5]
+
+
+@pytest.mark.anyio
 async def test_anthropic_streams_what_may_be_long() -> None:
     async with Server(DIALECTS["anthropic"].stream("Par", "is.")) as server:
         client = ProviderClient(lambda _: DIALECTS["anthropic"].endpoint(server.url))

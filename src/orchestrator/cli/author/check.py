@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser
 from orchestrator.text.words import quoted_list
 
@@ -57,6 +59,9 @@ def check(
     ] = ReportFormat.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as problems.")] = False,
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="Also warn of accepted spellings that are not the canonical ones.")
+    ] = False,
     no_keys: Annotated[
         bool, typer.Option("--no-keys", help="Do not require provider keys or packages, as in CI.")
     ] = False,
@@ -90,8 +95,10 @@ def check(
         models=_nobody() if no_keys else None,
     ) as orchestrator:
         for file in files:
-            found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
-            reported += found_here
+            if file.name.endswith(_TESTS):
+                reported += _of_tests(file, tools)
+            else:
+                reported += orchestrator.check(file, canonical=canonical).diagnostics
     if len(files) > 1:  # a file that several of them call is checked with each
         reported = list({(each.sort_key, each.message): each for each in reversed(reported)}.values())[::-1]
     problems = found.access_last(reported)
@@ -128,6 +135,7 @@ def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
     return load(file, Setting(tools=tuple(tools or ()))).diagnostics
 
 
+@with_groups
 def graph(
     file: Annotated[
         Path,
@@ -147,7 +155,8 @@ def graph(
     allow_path: common.AllowPathOption = None,
     allow_run: common.AllowRunOption = False,
     allow_host: common.AllowHostOption = None,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Draw the steps of a pipeline and their dependencies.
 
@@ -155,13 +164,8 @@ def graph(
     """
     from orchestrator.cli.terminal.output import emit, emit_json
 
-    with common.open_orchestrator(
-        store=store,
-        tools=tools,
-        allow_path=allow_path,
-        allow_run=allow_run,
-        allow_host=allow_host,
-        models=_nobody(),
+    with place.open(
+        tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host, models=_nobody()
     ) as orchestrator:
         if _is_run(file):
             handle = orchestrator.get_run(str(file))

@@ -3,68 +3,12 @@
 import shlex
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.options import common
 from orchestrator.text.content import path_kind
-
-STARTER: Final = """\
-# A pipeline: steps that call tools, in the order of their dependencies.
-#
-#   orchestrator check {file}      reports every problem, without running anything
-#   orchestrator run {file}        runs it
-#   orchestrator run {file} -i title="My words" -i minimum=4
-#   orchestrator tools             lists the tools, and `orchestrator tools text` shows one of them
-#
-# For completion in your editor, run `orchestrator schema > pipeline.schema.json`; this line uses the schema:
-# yaml-language-server: $schema=pipeline.schema.json
-
-id: {id}
-description: Counts the words of a text and writes them to a file.
-
-# The inputs of a run. A plain value is a default, and its type is the input's type.
-inputs:
-  title: A first pipeline
-  minimum:
-    type: integer
-    description: The minimum number of words of a long text.
-    default: 3
-    minimum: 1
-
-steps:
-  # `action` names the operation, `parameters` its arguments. {{{{ ... }}}} reads an input or another step.
-  - id: words
-    tool: text
-    action: split
-    parameters:
-      text: "{{{{ title }}}}"
-      separator: " "
-
-  # This step reads `words`, so it runs after it: the order follows from the data.
-  - id: summary
-    tool: text
-    action: template
-    parameters:
-      template: "{{{{ title | upper }}}}: {{{{ words | length }}}} words"
-
-  # A step is skipped when its condition is false; its value is then null.
-  - id: saved
-    tool: filesystem
-    action: write
-    condition: words | length >= minimum
-    parameters:
-      path: summary.txt
-      content: "{{{{ summary }}}}"
-    retry: 2        # two attempts in total
-    timeout: 10s
-
-outputs:
-  summary: "{{{{ summary }}}}"
-  count: "{{{{ words | length }}}}"
-  file: "{{{{ saved.path | default('not written') }}}}"
-"""
 
 
 def _free(path: Path) -> Path:
@@ -78,17 +22,15 @@ def init(
     json: common.JsonOption = False,
 ) -> None:
     """Write a commented pipeline to start from. An existing file is never overwritten."""
-    import re
-
+    from orchestrator.api.starter import starter
     from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.errors import ConfigurationError
 
     target = file / "pipeline.yaml" if path_kind(file) == "directory" else file
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", target.stem).strip("-") or "pipeline"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as out:
-            out.write(STARTER.format(file=target, id=name))
+            out.write(starter(target))
     except FileExistsError:
         raise ConfigurationError(
             f"`{target}` already exists and was not changed",

@@ -45,10 +45,11 @@ def models(
     Prices are in USD per million tokens; `?` means unknown. Other models of a provider can be named, too. Without NAME
     or --all, resellers of other providers' models are shown only if you have their key.
     """
-    from orchestrator.cli.forecast.model_choices import missing_access, print_model_choices
+    from orchestrator.cli.author.model_choices import print_model_choices
     from orchestrator.cli.maintain.keys import named
     from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.config.project_file import project_directory
+    from orchestrator.forecast.model_choices import missing_access
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
 

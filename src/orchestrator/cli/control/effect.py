@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli.options import common
-from orchestrator.cli.terminal.hints import Hints
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
+    from orchestrator.cli.options.place import Place
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import RunState
     from orchestrator.journal.state.status import RunStatus
 
@@ -18,12 +17,12 @@ PATIENCE: Final = 3.0
 
 def commanded(
     run: str,
-    command: "Callable[[Run], None]",
+    command: "Callable[[AnyRun], None]",
     wanted: "RunState",
     unfinished: "Callable[[RunStatus, Hints], Iterable[str]]",
     *,
     json: bool,
-    store: str | None,
+    place: "Place",
 ) -> None:
     """Give a run a command, wait a little, and print whether it has the state that is wanted.
 
@@ -31,9 +30,9 @@ def commanded(
     """
     from orchestrator.cli.terminal.output import emit_json, say
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         handle = orchestrator.get_run(run)
-        hints = Hints(store).about(orchestrator, handle.id)
+        hints = place.hints.about(orchestrator, handle.id)
         command(handle)
         status = _settled(handle)
         if json:
@@ -50,7 +49,7 @@ def commanded(
                 say(f"  {line}")
 
 
-def _settled(run: "Run") -> "RunStatus":
+def _settled(run: "AnyRun") -> "RunStatus":
     try:
         return run.wait(timeout=PATIENCE)
     except TimeoutError:

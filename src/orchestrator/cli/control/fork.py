@@ -6,13 +6,14 @@ import typer
 
 from orchestrator.cli.control.resume import show_resumed
 from orchestrator.cli.options import common
-from orchestrator.cli.options.run_options import RunOptions, executes
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.run_options import RunOptions
 
 if TYPE_CHECKING:
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
 
 
-@executes
+@with_groups
 def fork(
     run: common.RunArgument,
     options: RunOptions,
@@ -38,12 +39,12 @@ def fork(
     from orchestrator.cli.terminal.output import say
 
     model_source = ModelOptions(None, replay, dry_run=False)
-    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
+    with reported(options.display), options.orchestrator(model_source, over_http=()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
         model_source.hide(declared(handle), values)
 
-        def begin() -> "Run":
+        def begin() -> "AnyRun":
             begun = orchestrator.fork(handle.id, from_step=from_, inputs=values)
             if not options.quiet:
                 say(f"run {begun.id} reuses the results of {handle.id}")

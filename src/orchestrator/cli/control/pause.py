@@ -6,6 +6,8 @@ import typer
 
 from orchestrator.cli.control.effect import commanded
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.status import RunStatus
 
 
+@with_groups
 def pause(
     run: common.RunArgument,
     now: Annotated[bool, typer.Option("--now", help="Also stop running steps; they run again on resume.")] = False,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Start no new steps of a run; running ones finish first."""
 
@@ -28,4 +32,4 @@ def pause(
         if not now:
             yield f"to stop them now: {hints.command('pause', status.run_id, '--now')}"
 
-    commanded(run, lambda handle: handle.pause(now=now), "paused", unfinished, json=json, store=store)
+    commanded(run, lambda handle: handle.pause(now=now), "paused", unfinished, json=json, place=place)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.run_options import RunOptions, executes
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.run_options import RESUMING, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyOrchestrator, AnyRun
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.history.revision import Changes
 
 
-@executes
+@with_groups
 def resume(
     run: common.RunArgument,
     options: RunOptions,
@@ -47,7 +47,7 @@ def resume(
     from orchestrator.errors import ConfigurationError
 
     model_source = ModelOptions(None, replay, dry_run=False)
-    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
+    with reported(options.display), options.orchestrator(model_source, over_http=RESUMING) as orchestrator:
         if dry_run and with_ is None:
             raise ConfigurationError("`--dry-run` shows what `--with` would do", help="write `--with FILE --dry-run`")
         handle = orchestrator.get_run(run)
@@ -65,7 +65,7 @@ def resume(
                 raise typer.Exit
         before = handle.status()
 
-        def go_on() -> "Run":
+        def go_on() -> "AnyRun":
             orchestrator.resume(handle.id, pipeline=edited, inputs=values or None)
             if not options.quiet and edited is None:
                 _tell_of_change(handle, hints)
@@ -81,13 +81,14 @@ def resume(
 
 
 def show_resumed(
-    options: RunOptions, orchestrator: "Orchestrator", begin: "Callable[[], Run]", *, since: int | None
+    options: RunOptions, orchestrator: "AnyOrchestrator", begin: "Callable[[], AnyRun]", *, since: int | None
 ) -> int:
     """Start or resume a run here, show it to its end, and return the exit code. Events up to `since` are history.
 
     None: events before the creation of the run are history, as a fork shares them with another run.
     """
     from orchestrator.cli.run.foreground import show_to_the_end
+    from orchestrator.cli.run.started_runs import stay_for_started
     from orchestrator.cli.terminal.interrupts import counted_interrupts
     from orchestrator.cli.terminal.output import only_data
 
@@ -101,7 +102,9 @@ def show_resumed(
                     break
                 since = event.seq
         display = options.display.about(orchestrator, run.id)
-        return show_to_the_end(run, display, interrupts, title=record.name or record.pipeline, since=since)
+        code = show_to_the_end(run, display, interrupts, title=record.name or record.pipeline, since=since)
+        stay_for_started(orchestrator, run.id, options.display, interrupts)
+        return code
 
 
 def _show_changes(changes: "Changes", *, as_data: bool) -> None:
@@ -120,7 +123,7 @@ def _show_changes(changes: "Changes", *, as_data: bool) -> None:
         say(text)
 
 
-def _tell_of_change(run: "Run", hints: "Hints") -> None:
+def _tell_of_change(run: "AnyRun", hints: "Hints") -> None:
     """Warn if the file of a run has changed: the run continues with the version that it was started with."""
     from orchestrator.cli.terminal.output import printable, say
 

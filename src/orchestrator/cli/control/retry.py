@@ -6,10 +6,11 @@ import typer
 
 from orchestrator.cli.control.resume import show_resumed
 from orchestrator.cli.options import common
-from orchestrator.cli.options.run_options import RunOptions, executes
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.run_options import RunOptions
 
 
-@executes
+@with_groups
 def retry(
     run: common.RunArgument,
     options: RunOptions,
@@ -30,7 +31,7 @@ def retry(
     from orchestrator.cli.run.foreground import reported
 
     model_source = ModelOptions(None, replay, dry_run=False)
-    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
+    with reported(options.display), options.orchestrator(model_source, over_http=()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
         model_source.hide(declared(handle), values)

@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 from orchestrator.errors import ConfigurationError
 
 
+@with_groups
 def qc(
     run: common.RunArgument,
     judge: Annotated[
@@ -21,7 +24,8 @@ def qc(
     ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Check the quality of a run's result.
 
@@ -35,7 +39,7 @@ def qc(
         raise ConfigurationError(f"`{given}` applies only to a model's judgement", help="add `--judge`")
     from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint, printable
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         found = orchestrator.get_run(run).snapshot().qc(judge=(model or True) if judge else False, rubric=rubric)
     if json:
         emit_json(found.to_dict())

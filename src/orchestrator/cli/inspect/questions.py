@@ -5,36 +5,36 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 
 if TYPE_CHECKING:
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.journal.events import RunState
+    from orchestrator.api.interfaces import AnyOrchestrator
     from orchestrator.journal.state.status import RunStatus
 
 MOST_RUNS: Final = 200
-"""How many runs of a state are looked at, the newest first."""
-
-_ASKING: "Final[tuple[RunState, ...]]" = ("waiting", "running", "paused", "interrupted")
+"""Of how many runs the questions are listed, the newest first."""
 
 
+@with_groups
 def questions(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="Only questions of this run. Default: all runs.")
     ] = None,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """List the open questions of runs.
 
     Each question is printed with the content to approve, and with the command that answers it.
     """
-    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say
     from orchestrator.cli.terminal.prompts import open_questions, question_lines, questions_data
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         asked = [
-            (status, Hints(store).about(orchestrator, status.run_id))
+            (status, place.hints.about(orchestrator, status.run_id))
             for status in _asking(orchestrator, run)
             if open_questions(status)
         ]
@@ -54,9 +54,8 @@ def questions(
                 emit(f"  {line}")
 
 
-def _asking(orchestrator: "Orchestrator", run: str | None) -> "list[RunStatus]":
-    """Return the runs that may have open questions, newest first."""
+def _asking(orchestrator: "AnyOrchestrator", run: str | None) -> "list[RunStatus]":
+    """Return the runs that have open questions, newest first."""
     if run is not None:
         return [orchestrator.get_run(run).status()]
-    found = [each for state in _ASKING for each in orchestrator.list_runs(state=state, limit=MOST_RUNS)]
-    return sorted(found, key=lambda status: status.created_at, reverse=True)
+    return orchestrator.list_runs(asks=True, limit=MOST_RUNS)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orchestrator import codes
+from orchestrator.cli.inspect.notices import notice_lines
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 from orchestrator.cli.options.usage_errors import choice_metavar, choice_parser, past, whole_number
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class StateFilter(enum.StrEnum):
     INTERRUPTED = "interrupted"
 
 
+@with_groups
 def runs(
     state: Annotated[
         StateFilter | None,
@@ -76,12 +80,13 @@ def runs(
         list[str] | None, typer.Option("--label", metavar="TEXT", help="Only runs with this label. Repeatable.")
     ] = None,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """List runs, newest first."""
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say, seconds, table
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         found = orchestrator.list_runs(
             state=state.value if state else None,
             limit=min(limit, _MANY),
@@ -116,13 +121,15 @@ def runs(
                 say(f"run {damaged.run_id} cannot be read: {damaged.damage}", "yellow")
 
 
+@with_groups
 def batches(
     limit: Annotated[
         int,
         typer.Option("--limit", parser=whole_number("--limit", least=1), metavar="N", help="At most N batches."),
     ] = 50,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """List the batches of `map`, newest first.
 
@@ -131,7 +138,7 @@ def batches(
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say, table
     from orchestrator.models.budget import usd
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         found = orchestrator.list_batches(limit=min(limit, _MANY))
     if json:
         emit_json([each.to_dict() for each in found])
@@ -155,26 +162,27 @@ def _row_states(batch: "BatchStatus") -> list[tuple[str, int]]:
     return sorted(states.items())
 
 
+@with_groups
 def status(
     run: common.RunArgument,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the run until it ends, is paused or waits.")
     ] = False,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Show the status of a run.
 
     With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused or waiting
     for an answer.
     """
-    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.output import DONE, emit, emit_json
 
     code = DONE
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         handle = orchestrator.get_run(run)
-        hints = Hints(store).about(orchestrator, handle.id)
+        hints = place.hints.about(orchestrator, handle.id)
         now = handle.status()
         if watch:
             from orchestrator.cli.run.foreground import end_code
@@ -186,7 +194,8 @@ def status(
                 now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
             code = end_code(now)
         if json:
-            emit_json(now.to_dict())
+            produced = [file.to_dict() for file in handle.files() if file.digest is not None]
+            emit_json({**now.to_dict(), "files": produced})
         else:
             emit(status_text(now, hints))
     raise typer.Exit(code)
@@ -228,9 +237,14 @@ def status_text(status: "RunStatus", hints: "Hints") -> str:
         pairs.append(("owner", status.owner))
     lines = [f"{name:<9} {printable(value)}" for name, value in pairs]
     lines[2] = f"{'state':<9} {paint(status.state, STATE_STYLES.get(status.state, ''), stream=sys.stdout)}"
+    if status.compensating:
+        lines.append(
+            "some steps remain to be undone" if status.ended else "the steps that had succeeded are being undone"
+        )
     if status.waiting_on:
         lines.append(f"waits for {_some(status.waiting_on, '; ')}")
     lines += [f"! {printable(message)}" for message in status.warnings]
+    lines += notice_lines(status.notices)
     if status.failures:
         lines.append(f"continued despite failures in {_some(status.failures, ', ')}")
     if status.active:
@@ -243,7 +257,7 @@ def status_text(status: "RunStatus", hints: "Hints") -> str:
         message = printable(str(status.error.get("message", "")))
         lines += ["", f"error[{status.error.get('code', codes.RUN_FAILED)}]{where}: {message}"]
     left_alone = status.state == "waiting" and status.owner is None and not questions
-    if status.state in ("failed", "cancelled", "paused", "interrupted") or left_alone:
+    if status.resumable or left_alone:
         lines += [f"continue with: {hints.command('resume', status.run_id)}"]
     return "\n".join(lines)
 
@@ -289,6 +303,7 @@ def _some(words: "Sequence[str]", separator: str) -> str:
     return printable(separator.join(words[:MOST_WORDS])) + more
 
 
+@with_groups
 def events(
     run: common.RunArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events until the run ends.")] = False,
@@ -299,12 +314,13 @@ def events(
         ),
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Print the events of a run, in order and without gaps."""
     from orchestrator.cli.terminal.output import emit, emit_json
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         for event in orchestrator.get_run(run).events(after=min(after, _MANY), follow=follow):
             printed = emit_json(event.to_dict(), indent=None) if json else emit(describe_event(event))
             if not printed:
@@ -333,6 +349,7 @@ def describe_event(event: "Event") -> str:
 SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "run.created": ("pipeline", "inputs", "steps", "forked_from", "batch"),
     "run.revised": ("reason", "by", "forget"),
+    "run.queued": ("key", "max", "runs", "ahead"),
     "run.started": ("owner", "resumed"),
     "run.paused": ("by",),
     "run.resumed": ("by",),
@@ -340,9 +357,14 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "run.failed": ("step", "error"),
     "run.cancelled": ("reason", "by"),
     "run.warning": ("code", "message"),
+    "run.notice": ("to", "occasion", "title"),
+    "run.notified": ("to", "attempts", "error"),
+    "run.compensating": ("within", "reason", "by", "error"),
+    "run.compensated": ("within",),
     "step.started": ("kind", "of", "done", "case"),
     "step.progress": ("fraction", "message"),
     "step.log": ("level", "message"),
+    "step.file": ("path", "size"),
     "step.warning": ("code", "message"),
     "step.model": ("model", "usage", "cost", "latency", "finish", "error"),
     "step.waiting": ("reason", "until", "question", "error"),
@@ -352,5 +374,6 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "step.skipped": ("reason", "by"),
     "step.cancelled": ("reason",),
     "step.requeued": ("reason",),
+    "step.undone": ("of", "forget"),
 }
 """What a line tells of each event; `--json` has everything."""

@@ -1,18 +1,24 @@
 """`show`: what a run achieved, step by step."""
 
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from orchestrator import codes
+from orchestrator.cli.inspect.notices import notice_lines
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 from orchestrator.cli.terminal.hints import Hints
+from orchestrator.journal.audience import question_in_words
 from orchestrator.text.words import plural, shorten
 
 if TYPE_CHECKING:
-    from orchestrator.api.orchestrator import Orchestrator
+    from collections.abc import Sequence
+
+    from orchestrator.api.interfaces import AnyRun
+    from orchestrator.history.files import RecordedFile
     from orchestrator.history.result import Result
     from orchestrator.history.step_results import StepResult, StepResults
     from orchestrator.history.step_tree import TreeLine
@@ -21,55 +27,67 @@ if TYPE_CHECKING:
 MOST_NAMES: Final = 2_000
 """How many steps' paths a misspelt one is compared with."""
 
+MOST_FILES: Final = 30
+"""How many of the files that a run produced are shown; `--json` has all."""
 
+
+@with_groups
 def show(
     run: common.RunArgument,
     step: Annotated[str | None, typer.Option("--step", metavar="PATH", help="Only this step, with its output.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Print where tools failed: the tracebacks of all attempts.")
     ] = False,
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Show a run's outputs, steps, timings and errors.
 
     A step's time is that of all its attempts, and of the waits between them. Of a loop the first items are shown and
     those that failed; --json has all.
     """
-    from orchestrator.cli.terminal.output import emit, emit_json, printable
+    from orchestrator.cli.terminal.output import emit, emit_json
     from orchestrator.cli.terminal.prompts import open_questions, question_lines
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         handle = orchestrator.get_run(run)
-        hints = Hints(store).about(orchestrator, handle.id)
+        hints = place.hints.about(orchestrator, handle.id)
         if traceback:
-            _show_tracebacks(orchestrator, handle.id, step, json=json)
+            _show_tracebacks(handle, step, json=json)
             return
         result = handle.snapshot()
         if step is not None:
             _show_step(result, step, hints, json=json)
         elif json:
-            emit_json(result.to_dict())
-        elif markdown:
-            page = result.to_markdown().rstrip("\n")
-            emit(printable(page, keep="\n\t") if sys.stdout.isatty() else page)
+            emit_json({**result.to_dict(), "files": [file.to_dict() for file in handle.files()]})
         else:
             asked = [step for step in open_questions(handle.status()) if result.state in ("waiting", "running")]
             lines = [
                 line for step in asked for line in question_lines(handle.id, step.path, step.question or {}, hints)
             ]
-            emit("\n".join([result_text(result, hints), *([""] if lines else []), *lines]))
+            files = _files_text([file for file in handle.files() if file.digest is not None])
+            emit("\n".join([result_text(result, hints), *files, *([""] if lines else []), *lines]))
 
 
-def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None, *, json: bool) -> None:
+def _files_text(files: "Sequence[RecordedFile]") -> list[str]:
+    """Format the files that steps declare: the first ones, and how many more there are."""
+    from orchestrator.cli.terminal.output import printable, table
+
+    if not files:
+        return []
+    rows = [(printable(file.path), f"{file.size:,} B", printable(file.step)) for file in files[:MOST_FILES]]
+    more = [f"… {len(files) - MOST_FILES} more"] if len(files) > MOST_FILES else []
+    return ["", table(("FILE", "SIZE", "STEP"), rows), *more]
+
+
+def _show_tracebacks(run: "AnyRun", step: str | None, *, json: bool) -> None:
     """Print the tracebacks of what tools raised, of all attempts or those of one step."""
     from msgspec.structs import asdict
 
     from orchestrator.cli.terminal.output import LINES, emit, emit_json, moment, printable, say
-    from orchestrator.runtime.run.failures import tracebacks
 
-    found = tracebacks(orchestrator.backend.store, run_id, step)
+    found = run.tracebacks(step)
     if json:
         emit_json([asdict(each) for each in found])
         return
@@ -85,11 +103,13 @@ def result_text(result: "Result", hints: Hints) -> str:
     from orchestrator.cli.terminal.output import LINES, printable, table
     from orchestrator.history.step_outline import outline_of
     from orchestrator.history.step_tree import step_tree
+    from orchestrator.journal.state.status import is_deliberate
 
-    lines = [f"run {result.run_id}: {result.state}"]
+    lines = [f"run {result.run_id}: {result.state}{' on purpose' if is_deliberate(result.error) else ''}"]
     if result.spending:
         lines.append(f"models: {models_text(result.spending)}")
     lines += [f"! {printable(message)}" for message in result.warnings]
+    lines += notice_lines(result.notices)
     if result.outputs:
         lines += ["", "outputs"]
         for name, value in result.outputs.items():
@@ -121,7 +141,7 @@ def models_text(spending: "Spending") -> str:
 
 def _row(line: "TreeLine", result: "Result", steps: "StepResults") -> tuple[str, ...]:
     from orchestrator.cli.terminal.output import seconds
-    from orchestrator.history.step_tree import step_summary
+    from orchestrator.history.step_tree import spending_cells, step_summary
 
     label, step = "  " * line.depth + line.label, line.step
     if step is None:
@@ -134,16 +154,9 @@ def _row(line: "TreeLine", result: "Result", steps: "StepResults") -> tuple[str,
         step.state,
         str(step.attempts) if step.attempts and not step.kind else "",
         seconds(step.elapsed) if step.ended_at and step.state in ("succeeded", "failed") else "",
-        *(_paid(step.spending) if result.spending else ()),
+        *(spending_cells(step.spending) if result.spending else ()),
         about,
     )
-
-
-def _paid(spending: "Spending") -> tuple[str, str]:
-    """Return the cells of a step for tokens and cost."""
-    if not spending:
-        return "", ""
-    return f"{spending.tokens:,}", "unknown" if spending.cost is None else spending.price
 
 
 def brief(step: "StepResult", width: int = 60) -> str:
@@ -153,7 +166,7 @@ def brief(step: "StepResult", width: int = 60) -> str:
     if step.error:
         text = str(step.error.get("message", ""))
     elif step.question is not None:
-        text = f"asks: {step.question.get('prompt', '')}"
+        text = question_in_words(step.question)
     elif step.state == "succeeded":
         text = step.output if isinstance(step.output, str) else dumps(step.output, ensure_ascii=False, default=str)
     else:
@@ -175,7 +188,7 @@ def _indented(name: str, value: Any) -> list[str]:
 
 def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None:
     from orchestrator.cli.terminal.output import emit, emit_json, moment, printable, seconds
-    from orchestrator.cli.terminal.prompts import answer_command, content_lines
+    from orchestrator.cli.terminal.prompts import answer_command, content_lines, part_lines
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
     from orchestrator.history.step_outline import outline_of
@@ -207,7 +220,8 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
     if step.reason:
         lines.append(f"reason: {step.reason}")
     if step.question is not None:
-        lines.append(f"asks: {printable(str(step.question.get('prompt', '')))}")
+        lines.append(printable(question_in_words(step.question)))
+        lines += part_lines(step.question)
         lines += content_lines(step.question)
         lines.append(f"answer with: {answer_command(result.run_id, path, step.question, hints)}")
     elif step.until is not None:

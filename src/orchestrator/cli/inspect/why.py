@@ -5,18 +5,22 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import with_groups
+from orchestrator.cli.options.place import Place
 
 
+@with_groups
 def why(
     run: common.RunArgument,
     step: Annotated[str, typer.Argument(metavar="STEP", help="The step's path, such as `fetch` or `translate[2]`.")],
     json: common.JsonOption = False,
-    store: common.StoreOption = None,
+    *,
+    place: Place,
 ) -> None:
     """Explain why a step ran, was cached, was skipped, or waits."""
     from orchestrator.cli.terminal.output import emit, emit_json, moment, printable
 
-    with common.open_orchestrator(store=store) as orchestrator:
+    with place.open() as orchestrator:
         found = orchestrator.get_run(run).why(step)
     if json:
         emit_json(found.to_dict())

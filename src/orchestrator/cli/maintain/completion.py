@@ -12,7 +12,7 @@ import typer
 from typer.models import ArgumentInfo, ParameterInfo
 
 if TYPE_CHECKING:
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
 
 PROGRAMS: Final = ("orchestrator", "orc")
 """The names of the command; completion is installed for both."""
@@ -82,9 +82,9 @@ def _completer(info: ParameterInfo) -> Callable[..., Any]:
 
 def _runs(command: str, given: dict[str, Any], incomplete: str) -> Words:
     """The newest runs, those that the command is for first of all, and `last`."""
-    from orchestrator.cli.options import common
+    from orchestrator.cli.options.place import Place
 
-    with common.open_orchestrator(store=given.get("store")) as orchestrator:
+    with Place(given.get("store"), given.get("server")).open() as orchestrator:
         found = orchestrator.list_runs(limit=_MOST_RUNS)
     wanted = [status for status in found if status.state in _STATES.get(command, (status.state,))]
     if found:
@@ -95,9 +95,9 @@ def _runs(command: str, given: dict[str, Any], incomplete: str) -> Words:
 
 def _steps(command: str, given: dict[str, Any], incomplete: str) -> Words:
     """The steps of the run that stands before them, or of the file."""
-    from orchestrator.cli.options import common
+    from orchestrator.cli.options.place import Place
 
-    with common.open_orchestrator(store=given.get("store")) as orchestrator:
+    with Place(given.get("store"), given.get("server")).open() as orchestrator:
         if given.get("run") is not None:
             run = orchestrator.get_run(given["run"])
             return list(_of_run(command, run))
@@ -106,7 +106,7 @@ def _steps(command: str, given: dict[str, Any], incomplete: str) -> Words:
     return []
 
 
-def _of_run(command: str, run: "Run") -> Iterator[tuple[str, str]]:
+def _of_run(command: str, run: "AnyRun") -> Iterator[tuple[str, str]]:
     if command == "answer":
         yield from ((step.path, step.waiting_on) for step in run.status().active if step.question is not None)
         return

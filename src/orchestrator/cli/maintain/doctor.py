@@ -242,8 +242,8 @@ def _valid(project: Path) -> str:
 
 def _models() -> Iterator[DoctorCheck]:
     """Check which providers can be used. Problems of orchestrator.toml are reported elsewhere."""
-    from orchestrator.cli.forecast.model_choices import missing_access
     from orchestrator.errors import ConfigurationError
+    from orchestrator.forecast.model_choices import missing_access
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.catalog.providers import PROVIDERS

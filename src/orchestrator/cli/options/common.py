@@ -29,6 +29,15 @@ StoreOption = Annotated[
         help="The database of runs. Default: `store` in orchestrator.toml, else sqlite:///.orchestrator/runs.db",
     ),
 ]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="ORCHESTRATOR_SERVER",
+        metavar="URL",
+        help="Use the runs of this server, not a store. Its token is ORCHESTRATOR_TOKEN, or found on its machine.",
+    ),
+]
 ToolsOption = Annotated[
     list[str] | None,
     typer.Option(

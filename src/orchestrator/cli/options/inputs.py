@@ -21,7 +21,7 @@ from orchestrator.text.json_text import read_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
     from orchestrator.language.spec.inputs import InputSpec
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
@@ -65,7 +65,7 @@ def _from_here(path: Any) -> Any:
     return os.path.relpath(here / path, project)
 
 
-def declared(run: Run) -> dict[str, InputSpec]:
+def declared(run: AnyRun) -> dict[str, InputSpec]:
     """Return the inputs that the pipeline of a run declares, as it was recorded."""
     from orchestrator.language.spec.inputs import InputSpec
 

@@ -80,6 +80,11 @@ class ModelOptions:
             count = len(self._recorder.written)
             say(f"recorded {plural(count, 'answer')} in {self._record}")
 
+    @property
+    def options(self) -> dict[str, object]:
+        """The options that replace or record the answers of models, with their values."""
+        return {"--record": self._record, "--replay": self._replay}
+
     def words(self) -> list[str]:
         """Return the same as command line words."""
         given = {"--record": self._record, "--replay": self._replay}

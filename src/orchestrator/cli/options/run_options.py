@@ -1,28 +1,30 @@
-"""The options of every command that executes a run in this process, written once."""
+"""The options of every command that executes a run, written once."""
 
-from __future__ import annotations
-
-import functools
-import inspect
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.cli.options import common
+from orchestrator.cli.options.option_groups import OptionGroup
+from orchestrator.cli.options.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Collection
 
-    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.api.interfaces import AnyOrchestrator
+    from orchestrator.cli.options.model_source import ModelOptions
     from orchestrator.cli.run.foreground import RunDisplay
-    from orchestrator.models.messages import ModelClient
+
+STARTING: Final = frozenset({"max_parallel", "timeout", "budget", "no_cache", "refresh"})
+"""The options that a server applies to a run that it starts."""
+
+RESUMING: Final = frozenset({"budget"})
+"""The options that a server applies to a run that it resumes."""
 
 
-class RunOptions(Struct, frozen=True):
-    """The options of a command that executes a run in this process."""
+class RunOptions(OptionGroup, frozen=True):
+    """The options of a command that executes a run: in this process, or on a server."""
 
     store: common.StoreOption = None
+    server: common.ServerOption = None
     max_parallel: common.MaxParallelOption = None
     timeout: common.TimeoutOption = None
     budget: common.BudgetOption = None
@@ -36,33 +38,40 @@ class RunOptions(Struct, frozen=True):
     allow_host: common.AllowHostOption = None
 
     @property
-    def display(self) -> RunDisplay:
+    def place(self) -> Place:
+        """Where the run is executed."""
+        return Place(self.store, self.server)
+
+    @property
+    def display(self) -> "RunDisplay":
         """How to show the run."""
         from orchestrator.cli.run.foreground import RunDisplay
-        from orchestrator.cli.terminal.hints import Hints
 
-        return RunDisplay(json=self.json, quiet=self.quiet, hints=Hints(self.store))
+        return RunDisplay(json=self.json, quiet=self.quiet, hints=self.place.hints)
 
-    def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
-        """Return the configuration that the options describe. `models` replaces the providers."""
-        return common.open_orchestrator(
-            store=self.store,
+    def orchestrator(
+        self, model_source: "ModelOptions | None" = None, *, over_http: "Collection[str]" = STARTING
+    ) -> "AnyOrchestrator":
+        """Return what the options describe. `over_http` are those of the limits that a server can apply.
+
+        `model_source` says where the answers of models come from.
+        """
+        limits: dict[str, Any] = {name: getattr(self, name) for name in sorted(STARTING)}
+        only_here = {f"--{name.replace('_', '-')}": limits[name] for name in sorted(STARTING - set(over_http))}
+        only_here |= model_source.options if model_source is not None else {}
+        return self.place.open(
             tools=self.tools,
             allow_path=self.allow_path,
             allow_run=self.allow_run,
             allow_host=self.allow_host,
-            max_parallel=self.max_parallel,
-            timeout=self.timeout,
-            budget=self.budget,
-            no_cache=self.no_cache,
-            refresh=self.refresh,
-            models=models,
+            models=model_source.client() if model_source is not None and not self.place.is_server else None,
+            only_here=only_here,
+            **limits,
         )
 
     def words(self) -> list[str]:
         """Return the same as command line words, without those about output."""
         given: dict[str, list[object]] = {
-            "--store": [] if self.store is None else [self.store],
             "--max-parallel": [] if self.max_parallel is None else [self.max_parallel],
             "--timeout": [] if self.timeout is None else [self.timeout],
             "--budget": [*(self.budget or ())],
@@ -72,27 +81,4 @@ class RunOptions(Struct, frozen=True):
             "--refresh": [*(self.refresh or ())],
         }
         words = [str(word) for option, values in given.items() for value in values for word in (option, value)]
-        return words + ["--allow-run"] * self.allow_run + ["--no-cache"] * self.no_cache
-
-
-def executes(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter `options: RunOptions` of a command by the options of its fields."""
-    hints = get_type_hints(RunOptions, localns={"Path": Path}, include_extras=True)
-    names = RunOptions.__struct_fields__
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-        for name, default in zip(names, RunOptions.__struct_defaults__, strict=True)
-    ]
-
-    @functools.wraps(command)
-    def wrapper(**given: Any) -> None:
-        options = RunOptions(**{name: given.pop(name) for name in names})
-        command(**given, options=options)
-
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-        parameters += shared if parameter.name == "options" else own
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapper
+        return self.place.words + words + ["--allow-run"] * self.allow_run + ["--no-cache"] * self.no_cache

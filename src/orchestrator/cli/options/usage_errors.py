@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 import shlex
 from functools import partial
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from orchestrator import codes
+from orchestrator.cli.terminal.hints import OF_STORES
 from orchestrator.errors import ConfigurationError, OrchestratorError
 from orchestrator.text.words import quoted_list
 
@@ -22,16 +25,17 @@ _LARGEST: Final = 2**31 - 1
 """No machine, and no store, holds more of anything."""
 
 
-def whole_number(option: str, *, least: int) -> Callable[[str | int], int]:
-    """Return the reader of an option's value that is a whole number from `least`."""
+def whole_number(option: str, *, least: int, most: int | None = None) -> Callable[[str | int], int]:
+    """Return the reader of an option's value that is a whole number from `least`, and at most `most`."""
+    wanted = f"a whole number from {least}" + ("" if most is None else f" to {most}")
 
     def read(text: str | int) -> int:
         try:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
-            raise _refused(option, f"a whole number from {least}", text, example="10")
+        if number < least or (most is not None and number > most):
+            raise _refused(option, wanted, text, example=str(max(10, least) if most is None else most))
         return min(number, _LARGEST)
 
     return read
@@ -72,6 +76,29 @@ def past(option: str) -> Callable[[str | float], float]:
             return time.time() - parse_duration(text)
         except ValueError:
             raise _refused(option, "a time, or how long ago it was", text, example="7d") from None
+
+    return read
+
+
+def future(option: str) -> Callable[[str | float], float]:
+    """Return the reader of an option's value that is a time, or how long from now it is: seconds since the epoch."""
+
+    def read(text: str | float) -> float:
+        import time
+        from datetime import datetime
+
+        from orchestrator.text.durations import parse_duration
+
+        if isinstance(text, float):
+            return text
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            pass
+        try:
+            return time.time() + parse_duration(text)
+        except ValueError:
+            raise _refused(option, "a time, or how long from now it is", text, example="2h") from None
 
     return read
 
@@ -121,13 +148,14 @@ class CliCommand(TyperCommand):
         return params
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; the shell lines that its errors suggest name the store that it was given."""
+        """Run the command; the shell lines that its errors suggest name the store or server that it was given."""
         try:
+            _choose_place(ctx)
             return super().invoke(ctx)
         except OrchestratorError as error:
             from orchestrator.cli.terminal.hints import Hints
 
-            Hints(ctx.params.get("store")).complete(error)
+            Hints(ctx.params.get("store"), ctx.params.get("server")).complete(error)
             raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -205,6 +233,38 @@ def command_group(groups: Mapping[str, Mapping[str, str]]) -> type[CliGroup]:
     return Grouped
 
 
+def _choose_place(ctx: Any) -> None:
+    """Leave a command one place with runs: the command line comes before the environment.
+
+    Raises:
+        ConfigurationError: Both a store and a server are given; ORC918, the command needs a store.
+    """
+    store, server = ctx.params.get("store"), ctx.params.get("server")
+    if "server" not in ctx.params:
+        url = os.environ.get("ORCHESTRATOR_SERVER")
+        if url and ctx.info_name in OF_STORES and store is None:
+            raise _needs_store(ctx, f"ORCHESTRATOR_SERVER names the server {url}")
+        return
+    if store is None or server is None:
+        return
+    given = {name for name in ("store", "server") if ctx.get_parameter_source(name).name == "COMMANDLINE"}
+    if len(given) != 1:
+        names = "`--store` and `--server`" if given else "ORCHESTRATOR_STORE and ORCHESTRATOR_SERVER"
+        raise ConfigurationError(
+            f"{names} are mutually exclusive: runs are in a store, or on a server", help="give only one of them"
+        )
+    ctx.params[({"store", "server"} - given).pop()] = None
+
+
+def _needs_store(ctx: Any, reason: str) -> ConfigurationError:
+    """Return the error of a command that does not work over HTTP."""
+    return ConfigurationError(
+        f"`{ctx.command_path}` works on a store, not on a server: {reason}",
+        code=codes.NOT_OVER_HTTP,
+        help="give the database with `--store URL`, on a machine that reaches it",
+    )
+
+
 def _plain(params: list[Any]) -> list[Any]:
     """Return parameters that convert their values by `PlainConversion`."""
     for param in params:
@@ -230,6 +290,8 @@ def _in_our_words(error: Exception, ctx: Any, words: Iterable[str] = ()) -> Exce
     given = getattr(error, "option_name", None)
     match type(error).__name__:
         case "NoSuchOption":
+            if given == "--server" and ctx.info_name in OF_STORES:
+                return _needs_store(ctx, "it has no option `--server`")
             known = [name for param in params if not getattr(param, "hidden", False) for name in param.opts]
             near = _near(str(given), [name for name in known if name.startswith("--")])
             help = f"did you mean `{near}`? {manual}" if near else manual

@@ -34,8 +34,7 @@ from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyOrchestrator, AnyRun
     from orchestrator.cli.terminal.interrupts import Interrupts
     from orchestrator.history.result import Result
     from orchestrator.journal.state.status import RunStatus
@@ -50,7 +49,7 @@ class RunDisplay(Struct, frozen=True):
     again: str = ""
     """What to do if the record of a run is lost: a text that ends with a command."""
 
-    def about(self, orchestrator: Orchestrator, run_id: str) -> RunDisplay:
+    def about(self, orchestrator: AnyOrchestrator, run_id: str) -> RunDisplay:
         """Return the same for one run, with the options that it needs again."""
         return replace(self, hints=self.hints.about(orchestrator, run_id))
 
@@ -90,7 +89,7 @@ def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any, 
     return {"run_id": run_id, "state": state, "outputs": outputs, "error": error, **more}
 
 
-def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
+def show_to_the_end(run: AnyRun, display: RunDisplay, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
     """Follow a run that this process executes, print its outputs, and return the exit code.
 
     On a terminal its questions are prompted for. Elsewhere the run is left waiting.
@@ -144,7 +143,7 @@ def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, ti
     return end_code(status, interrupted=interrupts.count > 0)
 
 
-def _tell_given_up(run: Run, error: StoreError, display: RunDisplay) -> None:
+def _tell_given_up(run: AnyRun, error: StoreError, display: RunDisplay) -> None:
     """Report that this process had to stop a run because its store failed, and how to continue."""
     if display.json:
         emit_json(run_object(run.id, None, {}, error_object(error, display.hints)))
@@ -161,15 +160,13 @@ def _tell_again(display: RunDisplay) -> None:
         say(f"  {display.again}")
 
 
-def _tell_traceback(run: Run, step: str) -> None:
+def _tell_traceback(run: AnyRun, step: str) -> None:
     """Show where the tool of a step failed, as the record has it: without secrets."""
-    from orchestrator.runtime.run.failures import tracebacks
-
-    for each in tracebacks(run.backend.store, run.id, step)[-1:]:
+    for each in run.tracebacks(step)[-1:]:
         say(printable(each.text, keep=LINES))
 
 
-def ended_result(run: Run) -> Result:
+def ended_result(run: AnyRun) -> Result:
     """Return the result of a run that has ended, however it ended."""
     try:
         return run.result()
@@ -195,14 +192,15 @@ def tell_end(status: RunStatus, display: RunDisplay, *, by: str | None = None) -
         where = f" in step `{error['step']}`" if error.get("step") else ""
         attempt = error.get("attempt") or 0
         where += f", attempt {attempt}" if attempt > 1 else ""
-        say(f"run {run_id} failed{where}{spent}", "red")
+        on_purpose = status.failed_on_purpose
+        say(f"run {run_id} failed{' on purpose' if on_purpose else ''}{where}{spent}", "red")
         say(f"error[{error.get('code', codes.RUN_FAILED)}]: {printable(str(error.get('message', '')), keep=LINES)}")
         help = display.hints.advice_of(error)
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
         if error.get("code") == codes.TOOL_FAILED and error.get("type") != "StepError":
             say(f"  see the traceback: {display.hints.command('show', run_id, '--traceback')}")
-        if not any(each.get("kind") == "resume" for each in error.get("remedies") or ()):
+        if not on_purpose and not any(each.get("kind") == "resume" for each in error.get("remedies") or ()):
             say(f"  fix the problem, then continue with: {resume}")
     elif status.state == "cancelled":
         why = f": {printable(status.reason)}" if status.reason else ""

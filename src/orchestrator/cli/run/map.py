@@ -47,6 +47,7 @@ def map(
     inputs: common.InputsOption = None,
     label: common.LabelOption = None,
     store: common.StoreOption = None,
+    server: common.ServerOption = None,
     json: Annotated[bool, typer.Option("--json", help="With --out: print the counts as JSON.")] = False,
     quiet: common.QuietOption = False,
     budget: Annotated[
@@ -89,6 +90,7 @@ def map(
 
     options = RunOptions(
         store=store,
+        server=server,
         quiet=quiet,
         tools=tools,
         allow_path=allow_path,
@@ -130,7 +132,7 @@ def map(
                 results.close()
                 rest = found.count_rest()
                 tally.left = None if rest is None else max(0, found.count + rest - tally.total)
-        tally.spent = orchestrator.backend.store.spent_by_batch(tally.batch) if tally.begun else tally.spent
+        tally.spent = orchestrator.get_batch(tally.batch).spent if tally.begun else tally.spent
     if json and out is not None:
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]

@@ -22,7 +22,7 @@ def serve(
         int | None,
         typer.Option(
             "--port",
-            parser=whole_number("--port", least=0),
+            parser=whole_number("--port", least=0, most=65_535),
             metavar="N",
             help="The port; 0 takes a free one. Default: 8420",
         ),
@@ -41,6 +41,9 @@ def serve(
             help="How long to wait for runs when the server is stopped. Default: 30s",
         ),
     ] = None,
+    no_triggers: Annotated[
+        bool, typer.Option("--no-triggers", help="Fire no triggers, and accept no deliveries to webhooks.")
+    ] = False,
     tools: common.ToolsOption = None,
     allow_path: common.AllowPathOption = None,
     allow_run: common.AllowRunOption = False,
@@ -58,10 +61,18 @@ def serve(
     from orchestrator.errors import MissingExtra
 
     try:
+        from orchestrator.server.connection_limit import limit_warning
         from orchestrator.server.http_server import Server, exposure, login_link
         from orchestrator.server.service import Service
+        from orchestrator.server.sockets import listening_sockets
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in ("fastapi", "starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] not in (
+            "fastapi",
+            "joserfc",
+            "prometheus_client",
+            "starlette",
+            "uvicorn",
+        ):
             raise
         raise MissingExtra(f"the server needs the package `{error.name}`", extra="server") from error
     from orchestrator.cli.terminal.output import emit, say
@@ -70,7 +81,8 @@ def serve(
         store=store, tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
     ) as orchestrator:
         directories = tuple(str(path.absolute()) for path in pipelines or ()) or None
-        given = {"host": host, "port": port, "drain": drain, "pipelines": directories}
+        triggers = False if no_triggers else None
+        given = {"host": host, "port": port, "drain": drain, "pipelines": directories, "triggers": triggers}
         settings = _settings(orchestrator.directory)
         settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
         service = Service(orchestrator, settings)
@@ -85,12 +97,15 @@ def serve(
 
                 webbrowser.open(link)
 
+        opened = listening_sockets(settings.host, settings.port)
         if (warning := exposure(service)) is not None:
             say(f"warning: {warning}", "yellow")
         server = Server(service, announce)
+        if (warning := limit_warning(server.refusals.most, settings.max_connections)) is not None:
+            say(f"warning: {warning}", "yellow")
         for number in (signal.SIGINT, signal.SIGTERM):  # the server raises them again when it has stopped
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        server.run()
+        server.run(opened)
     if not server.started:
         raise typer.Exit(1)
 

@@ -13,41 +13,35 @@ from orchestrator.remedies import advice, remedies_from
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.api.interfaces import AnyOrchestrator
     from orchestrator.errors import OrchestratorError
     from orchestrator.remedies import Remedy
 
 EXECUTING: Final = ("resume", "answer", "retry", "fork")
 """The commands that execute a run, and so need its tools and permissions."""
 
-STORELESS: Final = ("check", "filters", "init", "keys", "models", "test", "tools")
+STORELESS: Final = ("check", "filters", "import", "init", "keys", "models", "test", "tools")
 """The commands that use no store."""
 
 
+OF_STORES: Final = ("lock", "prune", "store", "tokens")
+"""The commands that need the database with the runs itself, not a server."""
+
+
 class Hints(Struct, frozen=True):
-    """The options of suggested commands: `store`, as `--store` was given, and those that a run needs again.
+    """The options of suggested commands: `--store` or `--server`, as they were given, and those that a run needs again.
 
     `words` are options that the run was started with in addition to `orchestrator.toml`; it cannot be resumed without
     them.
     """
 
     store: str | None = None
+    server: str | None = None
     words: tuple[str, ...] = ()
 
-    def about(self, orchestrator: Orchestrator, run_id: str) -> Hints:
+    def about(self, orchestrator: AnyOrchestrator, run_id: str) -> Hints:
         """Return the hints for one run, with the options that it needs."""
-        from orchestrator.api.origin import Origin
-        from orchestrator.api.settings import ProjectSettings
-        from orchestrator.tools import Permissions
-
-        directory = orchestrator.directory
-        origin = Origin.of(orchestrator.get_run(run_id).record())
-        if origin is None:
-            return self
-        lacking = origin.lacking(
-            Permissions.load(directory), tools=ProjectSettings.load(directory).tools, project=directory
-        )
-        return Hints(self.store, tuple(lacking.words()))
+        return Hints(self.store, self.server, orchestrator.start_words(run_id))
 
     def command(self, verb: str, *words: str) -> str:
         """Return the command to give next about a run, such as `orchestrator resume <id>`."""
@@ -70,10 +64,16 @@ class Hints(Struct, frozen=True):
         error.help, error.remedies = self.advice(error.help, error.remedies) or None, ()
 
     def _options(self, verb: str) -> list[str]:
-        """The options of a command; a store that the environment names will be found again."""
-        named = self.store if self.store and self.store != os.environ.get("ORCHESTRATOR_STORE") else None
-        named = None if verb in STORELESS else named
-        return [*(("--store", named) if named else ()), *(self.words if verb in EXECUTING else ())]
+        """The options of a command; a store or server that the environment names will be found again."""
+        places = {"store": self.store, "server": self.server if verb not in OF_STORES else None}
+        places = places if verb not in STORELESS else {}
+        named = [
+            word
+            for name, place in places.items()
+            if place and place != os.environ.get(f"ORCHESTRATOR_{name.upper()}")
+            for word in (f"--{name}", place)
+        ]
+        return [*named, *(self.words if verb in EXECUTING else ())]
 
 
 def advice_on(error: OrchestratorError) -> str:

@@ -16,7 +16,7 @@ from orchestrator.cli.terminal.output import INTERRUPTED, is_terminal, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
 
 
 class Interrupts(Struct):
@@ -27,7 +27,7 @@ class Interrupts(Struct):
     by: str = "Ctrl-C"
     stop: Callable[[], object] | None = None
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: AnyRun) -> None:
         """Cancel the run after a signal, once.
 
         Called between two looks at the journal and never from the signal itself, which may come while this thread

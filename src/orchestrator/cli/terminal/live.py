@@ -15,7 +15,6 @@ from orchestrator.cli.terminal.progress_tree import BAR_WIDTH as PROGRESS_WIDTH
 from orchestrator.cli.terminal.progress_tree import Nested, bar, doing, nested, progress_text
 from orchestrator.cli.terminal.prompts import answer_command, open_questions
 from orchestrator.journal.state.status import ActiveStep
-from orchestrator.runtime.run.answer_stream import merge_by_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import Event
     from orchestrator.journal.state.status import RunStatus
@@ -107,7 +106,7 @@ class ProgressTable:
 
     def show(self, event: Event) -> None:
         """Print warnings and log lines above the table; the rest is in it."""
-        if event.type in ("step.warning", "step.log", "run.warning"):
+        if event.type in ("step.warning", "step.log", "run.warning", "run.queued"):
             line = line_for(event, self._board)
             if line:
                 self._console.print(line[0], style=line[1] or None, markup=False, highlight=False)
@@ -296,7 +295,7 @@ def view_of(
 
 
 def follow(
-    run: Run,
+    run: AnyRun,
     board: Board,
     view: View,
     *,
@@ -309,12 +308,10 @@ def follow(
     Events up to `since` are history: they fill the board, but are not shown. `between` is called between two reads of
     the journal; if `leave` returns true for the status, return early.
     """
-    with closing(run.follower.answer_stream()) as stream:
+    with closing(run.watch()) as watch:
         while True:
-            status = _settled(run)
-            deltas = stream.take()
-            events = run.events(after=board.seq, follow=False)
-            for event in merge_by_time(list(events), deltas) if deltas else events:
+            events, status = watch.look(board.seq, timeout=POLL)
+            for event in events:
                 if not event.seq:
                     board.hear(event)
                     continue
@@ -329,10 +326,3 @@ def follow(
             if leave(seen := board.status(time.time())):
                 view.clear()
                 return seen
-
-
-def _settled(run: Run) -> RunStatus | None:
-    try:
-        return run.wait(timeout=POLL)
-    except TimeoutError:
-        return None

@@ -9,24 +9,27 @@ from msgspec import Struct, field
 
 from orchestrator.cli.terminal.output import printable, seconds
 from orchestrator.cli.terminal.progress_tree import waiting_words
+from orchestrator.journal.audience import question_in_words
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.payloads import (
-    Handling,
-    RunWarningPayload,
+from orchestrator.journal.payload import Handling, StepEndPayload
+from orchestrator.journal.run_payloads import RunCompensatingPayload, RunQueuedPayload, RunWarningPayload
+from orchestrator.journal.state.fold import fold
+from orchestrator.journal.state.folded_status import status_of
+from orchestrator.journal.state.run_state import RunFold
+from orchestrator.journal.state.status import QueuedRun
+from orchestrator.journal.state.step_history import StepHistory, StepRecord
+from orchestrator.journal.step_payloads import (
     StepAnsweredPayload,
     StepCancelledPayload,
-    StepEndPayload,
     StepFailedPayload,
     StepLogPayload,
     StepPartialPayload,
     StepSkippedPayload,
     StepSucceededPayload,
+    StepUndonePayload,
     StepWaitingPayload,
     StepWarningPayload,
 )
-from orchestrator.journal.state.fold import fold, status_of
-from orchestrator.journal.state.run_state import RunFold
-from orchestrator.journal.state.step_history import StepHistory, StepRecord
 from orchestrator.paths import is_top_level, item_of
 
 if TYPE_CHECKING:
@@ -142,7 +145,7 @@ class Board(Struct):
         if self.heard is not None and event.path == self.heard[0] and event.type not in ("step.progress", "step.log"):
             self.heard = None
         fold(self.run, event)
-        if not event.path or is_top_level(event.path):
+        if not event.path or is_top_level(event.path) or event.type == "step.undone":
             self.history.take(event)
             if event.type.removeprefix("step.") in (*ENDED, "waiting"):
                 self._latest[event.path] = event
@@ -161,7 +164,7 @@ def waiting_text(event: Event, now: float) -> str:
     """Describe what a waiting step waits for, and for how long."""
     waits = StepWaitingPayload.from_data(event.data)
     if waits.question is not None:
-        return f"asks: {waits.question.get('prompt') or ''}"
+        return question_in_words(waits.question)
     cause = error_text(waits.error)
     words = waiting_words(waits.reason or "", waits.until, now)
     return words + (f": {cause}" if cause else "")
@@ -173,6 +176,8 @@ def ended_text(event: Event) -> str:
         case StepFailedPayload() as end:
             return error_text(end.error) + _HANDLED.get(end.handled, "").format(target=end.target)
         case StepSkippedPayload() as end:
+            if end.reason == "end" and end.by:
+                return f"`{end.by}` ended the pipeline"
             return f"jump from `{end.by}`" if end.reason == "jump" and end.by else "condition is false"
         case StepSucceededPayload() as end if end.cached is not None:
             return f"taken from the cache, where run {end.cached.get('run_id')} put it"
@@ -198,6 +203,15 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
     match event.payload:
         case RunWarningPayload() as warning:
             return f"! {printable(warning.message)}", "yellow"
+        case RunQueuedPayload() as queued if queued.runs:
+            waits = QueuedRun(queued.key, queued.max, tuple(queued.runs), queued.ahead)
+            return printable(f"… waits for {waits.in_words}"), "yellow"
+        case RunCompensatingPayload() as begins:
+            what = "undoing what was done" + (f" in {begins.within}" if begins.within else "")
+            why = error_text(begins.error) if begins.error is not None else begins.reason
+            return printable(f"! {what}" + (f": {why}" if why else "")), "yellow"
+        case StepUndonePayload():
+            return printable(f"↶ {event.path} was undone"), "yellow"
         case StepEndPayload() as end:
             if isinstance(end, StepFailedPayload) or "[" not in _HANDLER.sub("", event.path):
                 return _end_line(event, end, board.row(event.path) if is_top_level(event.path) else None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from orchestrator.cli.terminal.output import printable, seconds
+from orchestrator.journal.audience import question_in_words
 from orchestrator.journal.state.status import ActiveStep
 from orchestrator.paths import parent_of
 
@@ -76,7 +77,7 @@ def doing(step: ActiveStep, now: float) -> str:
     if step.question is not None:
         if step.answered:
             return "answered"
-        return f"asks: {printable(str(step.question.get('prompt') or ''))}"
+        return printable(question_in_words(step.question))
     return printable(waiting_words(step.waiting_on, step.waiting_until, now))
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.cli.terminal.interrupts import interrupt
 from orchestrator.cli.terminal.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
+from orchestrator.journal.audience import audience_in_words
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api.run import Run
+    from orchestrator.api.interfaces import AnyRun
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.interrupts import Interrupts
     from orchestrator.journal.state.status import ActiveStep, RunStatus
@@ -41,7 +42,7 @@ def open_questions(status: RunStatus) -> list[ActiveStep]:
 class QuestionPrompts:
     """Prompts for each question of a run once, until the input ends."""
 
-    def __init__(self, run: Run, interrupts: Interrupts) -> None:
+    def __init__(self, run: AnyRun, interrupts: Interrupts) -> None:
         self._run = run
         self._interrupts = interrupts
         self._asked: set[tuple[str, float]] = set()
@@ -81,8 +82,10 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
     Raises:
         EOFError: There is no more input.
     """
-    from orchestrator.runtime.values.answers import as_text, expected, parsed
+    from orchestrator.runtime.values.answers import as_text, expected, parsed, single_questions
 
+    if parts := single_questions(question):
+        return _ask_each(path, question, parts)
     say(f"{paint('?', 'cyan')} {path}: {printable(str(question.get('prompt') or ''), keep=LINES)}")
     content = question.get("content")
     if content not in (None, ""):
@@ -112,6 +115,58 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
         return {**answer, "content": content} if question.get("editable") else answer
 
 
+_BACK: Final = "back"
+
+
+def _ask_each(path: str, question: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Prompt for each of several answers, with a way back, and for a review of all before they are sent."""
+    from orchestrator.runtime.values.answers import as_text
+
+    title = printable(str(question.get("prompt") or ""), keep=LINES)
+    say(f"{paint('?', 'cyan')} {path}: {title or plural(len(parts), 'question')}")
+    names = list(parts)
+    answers: dict[str, Any] = {}
+    at = 0
+    while True:
+        while at < len(names):
+            name = names[at]
+            given = {**parts[name], "default": answers[name]} if name in answers else parts[name]
+            found = _one_answer(f"{at + 1}/{len(names)}", given, can_go_back=at > 0)
+            if found is None:
+                at -= 1
+                continue
+            was_review = len(answers) == len(names)
+            answers[name] = found[0]
+            at = len(names) if was_review else at + 1
+        for number, name in enumerate(names, start=1):
+            say(f"  {number}. {name}: {printable(as_text(answers[name]))}")
+        text = _line(f"yes to send these answers, or the number of one to change, 1 to {len(names)}").strip().lower()
+        if text in ("yes", "y"):
+            return answers
+        at = int(text) - 1 if text.isdecimal() and 0 < int(text) <= len(names) else len(names)
+
+
+def _one_answer(number: str, question: Mapping[str, Any], *, can_go_back: bool) -> tuple[Any] | None:
+    """Prompt for one of several answers until it is valid; None: the person wants to go back."""
+    from orchestrator.runtime.values.answers import as_text, expected, parsed
+
+    say(f"  {number} {printable(str(question['prompt']), keep=LINES)}")
+    default = question.get("default")
+    hint = expected(question) + (f", or {_BACK}" if can_go_back else "")
+    if "default" in question:
+        hint += f"; just Enter for {'none' if default in (None, '') else printable(as_text(default))}"
+    while True:
+        text = _line(hint)
+        if can_go_back and text.strip().lower() == _BACK:
+            return None
+        if not text.strip() and "default" in question:
+            return (default,)
+        try:
+            return (parsed(question, text),)
+        except InputError as error:
+            say(f"  {printable(error.problems[0] if error.problems else error.message)}", "yellow")
+
+
 def _line(hint: str) -> str:
     """Read what the person types."""
     say(f"  ({printable(hint)})")
@@ -131,15 +186,34 @@ def tell_questions(status: RunStatus, hints: Hints) -> None:
 
 
 def question_lines(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> list[str]:
-    """Format a question: its prompt, the content to approve, and the command that answers it."""
+    """Format a question: its prompt, who can answer, the content to approve, and the command that answers it."""
     from orchestrator.runtime.values.answers import expected
 
-    prompt = printable(str(question.get("prompt") or ""))
+    asked = question.get("questions")
+    prompt = str(question.get("prompt") or "") or (plural(len(asked), "question") if asked else "")
+    takes = "" if asked else f" ({printable(expected(question))})"
+    audience = audience_in_words(question)
     return [
-        f"{printable(path)} asks: {prompt} ({printable(expected(question))})",
+        f"{printable(path)} asks: {printable(prompt)}{takes}" + (f"; {printable(audience)}" if audience else ""),
+        *part_lines(question),
         *content_lines(question, MOST_LINES, more=hints.command("show", run_id, "--step", path)),
         f"  answer with: {answer_command(run_id, path, question, hints)}",
     ]
+
+
+def part_lines(question: Mapping[str, Any]) -> list[str]:
+    """Format each of several questions; nothing of a single one."""
+    if not question.get("questions"):
+        return []
+    from orchestrator.runtime.values.answers import as_text, expected, single_questions
+
+    lines = []
+    for name, part in single_questions(question).items():
+        takes = expected(part)
+        if "default" in part:
+            takes += "; optional" if part["default"] in (None, "") else f"; by default {as_text(part['default'])}"
+        lines.append(f"  {printable(name)}: {printable(str(part['prompt']))} ({printable(takes)})")
+    return lines
 
 
 def content_lines(question: Mapping[str, Any], most: int | None = None, *, more: str = "") -> list[str]:
@@ -171,13 +245,23 @@ def questions_data(status: RunStatus, hints: Hints) -> list[dict[str, Any]]:
 
 def answer_command(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> str:
     """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
-    from orchestrator.runtime.values.answers import as_text
+    from orchestrator.runtime.values.answers import single_questions
 
     if question.get("kind") in ("approve", "resume"):
         return hints.command("answer", run_id, path, "yes")
+    if parts := single_questions(question) if question.get("questions") else {}:
+        needed = {name: part for name, part in parts.items() if "default" not in part} or parts
+        given = [word for name, part in needed.items() for word in ("-a", f"{name}={_example(part)}")]
+        return hints.command("answer", run_id, path, *given)
+    return hints.command("answer", run_id, path, _example(question))
+
+
+def _example(question: Mapping[str, Any]) -> str:
+    """Return an answer that fits, or `VALUE` where none is known."""
+    from orchestrator.runtime.values.answers import as_text
+
     allowed = question.get("choices") or (question.get("answer") or {}).get("enum") or ()
-    example = next((as_text(value) for value in (question.get("default"), *allowed) if value is not None), "VALUE")
-    return hints.command("answer", run_id, path, example)
+    return next((as_text(value) for value in (question.get("default"), *allowed) if value is not None), "VALUE")
 
 
 def _text(content: Any) -> str:

@@ -113,8 +113,8 @@ class FileAutos:
         around = [part.id for part in owner.ancestors()][::-1] if owner is not None else []
         if kind == "handler":
             around.append("on_error" if owner is not None else "error_handlers")
-        elif kind == "finally":
-            around.append("finally")
+        elif kind in ("finally", "undo"):
+            around.append(kind)
         within = ".".join(around)
         counted = owner is not None and kind == "parallel" and owner.spec.wait_for not in (None, "all")
         found: list[StepSpec] = []

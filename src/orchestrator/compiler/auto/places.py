@@ -129,10 +129,13 @@ def _items(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scal
 
 
 def _ask(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
-    if path[1:] == ("prompt",):
+    asked, below = spec.ask, path[1:]
+    if below[:1] == ("questions",) and len(below) > 2 and asked is not None and asked.questions is not None:
+        asked, below = asked.questions.get(str(below[1])), below[2:]
+    if below == ("prompt",):
         yield AutoPlace(path, scalar, TEXT, "the question that a person is asked")
-    elif path[1:] == ("choices",):
-        kind = to_json_schema(input_type(spec.ask.as_input())) if spec.ask is not None else ANY
+    elif below == ("choices",):
+        kind = to_json_schema(input_type(asked.as_input())) if asked is not None else ANY
         schema = {"type": "array", "items": kind or TEXT, "minItems": 1}
         yield AutoPlace(path, scalar, schema, "the answers that a person can choose from", whole=True)
 
@@ -152,6 +155,20 @@ def _wait_until(context: CompilationContext, spec: StepSpec, path: Path, scalar:
     yield AutoPlace(path, scalar, TEXT, "until when to wait: a time in ISO 8601, such as `2030-12-01T09:00`")
 
 
+def _value(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    yield AutoPlace(path, scalar, ANY, "the value of the step" if len(path) == 1 else "a part of the step's value")
+
+
+def _fail(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    if path[1:] == ("message",):
+        yield AutoPlace(path, scalar, TEXT, "why the step fails on purpose")
+
+
+def _end(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[AutoPlace]:
+    if len(path) > 1:
+        yield AutoPlace(path, scalar, ANY, f"the output `{path[1]}` with which the pipeline ends early")
+
+
 _PLACES: Final = {
     "parameters": _parameter,
     "inputs": _input,
@@ -162,6 +179,9 @@ _PLACES: Final = {
     "approve": _approve,
     "sleep": _sleep,
     "wait_until": _wait_until,
+    "value": _value,
+    "fail": _fail,
+    "end": _end,
 }
 
 _FORM: Final = "the schema of an answer must be known before the run: write it out and describe the rest in the prompt"
@@ -246,6 +266,8 @@ _EACH_ROUND: Final = "ask in a step of the loop (`action: generate`) and read it
 
 _SECTIONS: Final = {
     "inputs": "inputs are known when the run starts: write the `<AUTO>` in the step that needs the value",
+    "labels": "labels are known when the run starts: write the words yourself, or read an input",
+    "concurrency": "the key is known when the run starts: write it yourself, or read an input",
     "variables": "variables are known when the run starts: write the `<AUTO>` in the step that reads it",
     "outputs": "ask in a step (`action: generate`) and read it in the output: `{{ that_step }}`",
     "budget": "write the limit",
@@ -267,6 +289,8 @@ _KEYS: Final = {
     ),
     "parameters": "write an `<AUTO>` for each parameter: `parameters: {name: <AUTO>...</AUTO>}`",
     "steps": "steps must be known before the run; use an agent to let a model decide what to do next",
+    **dict.fromkeys(("assignee", "escalate"), "who can answer must be known before the run: write the names"),
+    "remind": "limits must be known before the run: write the value",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics import Span
     from orchestrator.language import Document
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
+    from orchestrator.plan.concurrency import ConcurrencyPlan
     from orchestrator.plan.model import OutputPlan
     from orchestrator.tools.contract import Action
 
@@ -47,7 +49,8 @@ class CompilationSession(Struct, eq=False):
 
     `step_types` are the types of steps by the identity of their action, where the action alone decides: most steps of a
     file share one. `called` are the files that a step calls; `calls` maps callers to called files; `unlimited` are the
-    calls without a `max_depth`.
+    calls without a `max_depth`. `notice_targets` are the configured targets of notices, None if they are not checked;
+    those in `waiting_targets` are notified of the questions of a run of the main file.
     """
 
     registry: Registry
@@ -56,6 +59,8 @@ class CompilationSession(Struct, eq=False):
     models: ModelEnvironment
     files: PipelineFiles
     uses_locks: bool = True
+    notice_targets: Collection[str] | None = None
+    waiting_targets: Collection[str] = ()
     step_types: dict[int, Type] = field(default_factory=dict)
     contexts: dict[str, CompilationContext] = field(default_factory=dict)
     called: dict[str, CompilationContext] = field(default_factory=dict)
@@ -73,10 +78,11 @@ class CompilationSession(Struct, eq=False):
 
 
 class PipelineCall(Struct, frozen=True):
-    """A call of another file, at `node`."""
+    """A call of another file, at `node`; `detached`: as a run of its own."""
 
     context: CompilationContext
     node: Node
+    detached: bool = False
 
 
 class CompilationContext:
@@ -97,6 +103,8 @@ class CompilationContext:
         self.templates = TemplateReader(self.diagnostics, frozenset(n for n in _all_names(self) if "-" in n))
         self.model_references: dict[int, ModelReference] = {}
         """The nodes that name models which are called, by the identity of the node."""
+        self.prompts: dict[str, str] = {}
+        """The texts of the prompt files that the file uses, by their keys."""
         self.scope = NameScope(None)
         self.block: SourceBlock | None = None
         self.finally_: SourceBlock | None = None
@@ -106,10 +114,19 @@ class CompilationContext:
         self.outputs: dict[str, OutputPlan] = {}
         self.output_types: dict[str, Type] = {}
         self.output_places: list[PlacedTemplate] = []
+        self.labels: list[Value] = []
+        self.concurrency: ConcurrencyPlan | None = None
+        self.places_of_outputs: dict[str, list[PlacedTemplate]] = {}
+        self.early_outputs: dict[str, list[Type]] = {}
+        """The types of the values that steps with `end` give to outputs."""
+        self.trigger_inputs: dict[str, Value] = {}
+        self.notice_messages: dict[str, Value] = {}
         self.read: set[tuple[TargetKind, str]] = set()
         self.shared: set[str] = set()
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
+        self.refused_tools: dict[tuple[str, str], Span] = {}
+        """The first place of each tool that does not exist, by the message and the help."""
         self._passes: BlockPasses | None = None
         self._inside: dict[str, list[SourceStep]] | None = None
         self._holders: dict[int, SourceStep] | None = None
@@ -238,6 +255,7 @@ def _all_names(context: CompilationContext) -> Iterator[str]:
     while pending:
         step = pending.pop()
         yield step.id
+        pending += step.undo or ()
         if step.kind in (None, "tool") and step.on_error is None:
             continue
         if step.as_:

@@ -48,3 +48,14 @@ class Flow(Struct):
     def dependencies(self, step: str) -> tuple[str, ...]:
         """Return the ids of all steps that `step` depends on."""
         return tuple(self.edges.get(step, ()))
+
+    def all_before(self, step: str) -> set[str]:
+        """Return the ids of all steps that `step` depends on, directly or through others."""
+        found: set[str] = set()
+        pending = [step]
+        while pending:
+            for each in self.edges.get(pending.pop(), ()):
+                if each not in found:
+                    found.add(each)
+                    pending.append(each)
+        return found

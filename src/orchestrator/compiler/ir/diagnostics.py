@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator import codes
-from orchestrator.diagnostics import CODES, MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
+from orchestrator.diagnostics import CODES, MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span, source_of_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,19 +66,34 @@ class Diagnostics:
         """Replace the help line of a reported diagnostic, now that more is known."""
         self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, remedies=(), fix=None)
 
+    def relate(self, code: str, first: Span, message: str, span: Span) -> None:
+        """Add a further place to a reported diagnostic: the same has to be changed there."""
+        found = self._items.get((code, first))
+        if found is not None:
+            self._items[code, first] = replace(found, related=(*found.related, self._related(message, span)))
+
     def keep_only(self, code: str, span: Span) -> None:
         """Drop diagnostics with another code that start inside `span`: they follow from the same error."""
         first, last = (span.start.line, span.start.column), (span.end.line, span.end.column)
         for key in [*self._items]:
             start = key[1].start
+            if self._is_elsewhere(key[1], span):
+                continue
             if key[0] != code and first <= (start.line, start.column) <= last:
                 del self._items[key]
 
     def forget(self, code: str, span: Span) -> None:
         """Drop diagnostics with this code that start inside `span`: another one reports the error."""
         for key in [key for key in self._items if key[0] == code]:
-            if span.start <= key[1].start <= span.end:
+            if span.start <= key[1].start <= span.end and not self._is_elsewhere(key[1], span):
                 del self._items[key]
+
+    def _related(self, message: str, span: Span) -> Related:
+        return Related(message, source_of_span(span, self.source), span)
+
+    def _is_elsewhere(self, one: Span, other: Span) -> bool:
+        """Whether two spans are in different files."""
+        return source_of_span(one, self.source) is not source_of_span(other, self.source)
 
     def add(
         self,
@@ -102,13 +117,13 @@ class Diagnostics:
         diagnostic = Diagnostic(
             code=code,
             message=message,
-            source=self.source,
+            source=source_of_span(span, self.source),
             span=span,
             severity="warning" if (severity or CODES[code].severity) == "warning" else "error",
             label=label,
             help=help,
             notes=tuple(notes),
-            related=tuple(r if isinstance(r, Related) else Related(r[0], self.source, r[1]) for r in related),
+            related=tuple(each if isinstance(each, Related) else self._related(*each) for each in related),
             fix=None if replacement is None else Fix(span, replacement),
             remedies=tuple(remedies),
         )

@@ -35,11 +35,13 @@ LOCAL_NAMES = {
 }
 """Names that are known only in some places, and where."""
 
-RESERVED = frozenset({*NAMESPACES, *LOCAL_NAMES, "now", "range", "env", "loop", "finally", "error_handlers"}) | {
+RESERVED = frozenset(
+    {*NAMESPACES, *LOCAL_NAMES, "now", "range", "env", "loop", "finally", "error_handlers", "undo"}
+) | {
     *("true", "false", "none", "null", "and", "or", "not", "in", "is", "if", "else"),
-    *("fail", "continue"),
+    *("fail", "continue", "undo"),
 }
-"""Names that inputs, variables and steps cannot have: they have a meaning in expressions or in `on_failure`."""
+"""Names that inputs, variables and steps cannot have: they have a meaning in expressions, `on_failure` or paths."""
 
 PIPELINE = object_of({"id": STRING, "name": STRING, "version": STRING})
 RUN = object_of({"id": STRING, "started_at": STRING})
@@ -53,6 +55,17 @@ HANDLED_ERROR = object_of(
     {"type": STRING, "code": STRING, "message": STRING, "step": STRING, "attempts": INTEGER},
 )
 """`error` in the expressions of a handler."""
+
+TRIGGER = object_of({"id": STRING, "name": STRING, "instant": STRING})
+"""`trigger` in the inputs of a trigger."""
+
+DELIVERY = {"body": ANY, "headers": object_of({}, closed=False), "query": object_of({}, closed=False)}
+"""What the inputs of a webhook can read in addition."""
+
+NOTICE = object_of(
+    {"event": STRING, "text": STRING, "url": STRING, "error": ANY, "questions": array_of(ANY), "budget": ANY}
+)
+"""`notice` in the text of a notice."""
 
 _STATUS = Type("string", enum=("succeeded", "failed", "skipped"))
 _ERROR = object_of({"code": STRING, "message": STRING, "type": STRING, "attempt": INTEGER})
@@ -124,6 +137,16 @@ def step_type(action: Action | None, returns: Type | None = None) -> Type:
     if action and action.primary:
         value = result.properties.get(action.primary, ANY) if result.closed else ANY
     return entity_type(value, result=result, fields=fields)
+
+
+def renamed_fields(type_: Type, names: Mapping[str, str]) -> Type:
+    """Return the type of a step whose result has further names for its fields; "" is the name of its value."""
+    if not names:
+        return type_
+    known = type_.attributes
+    value = known.get("output", ANY)
+    further = {name: known[field] if field else value for name, field in names.items() if not field or field in known}
+    return replace(type_, attributes={**known, **further})
 
 
 def nullable(type_: Type) -> Type:

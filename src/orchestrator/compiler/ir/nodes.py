@@ -23,6 +23,7 @@ from orchestrator.language.spec.model_options import CheckSpec
 from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
 from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.plan.auto_values import is_auto
+from orchestrator.plan.undo import Read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.steps import Block, StepPlan, Work
     from orchestrator.tools.contract import Action, Tool
 
-BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
+BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "undo", "finally"]
 
 
 TargetKind = Literal["input", "variable", "step", "local"]
@@ -272,6 +273,8 @@ class SourceWork(ABC):
         """Those of `places` that a loop collects."""
         self.item_scope: NameScope | None = None
         """The scope of the step's attempts, if they are made for each item of a loop."""
+        self.handler_scope: NameScope | None = None
+        """The scope of the handlers of the step's errors, if it is not that of its attempts."""
         self.called: Document | None = None
         """The file of the pipeline that the step calls."""
         self.calls_tool = False
@@ -335,8 +338,27 @@ class SourceCheck(Struct, eq=False):
     places: list[PlacedTemplate] = field(default_factory=list)
 
 
+class SourceFiles(Struct, eq=False):
+    """The files that a step produces. `scope` is that of the step, with `output`."""
+
+    scope: NameScope
+    paths: list[Value] = field(default_factory=list)
+    places: list[PlacedTemplate] = field(default_factory=list)
+
+
+class SourceUndo(Struct, eq=False):
+    """The `undo` of a step. `scope` is that of the step's attempts, with `output`; `reads` are the values it needs."""
+
+    scope: NameScope
+    block: SourceBlock
+    reads: tuple[Read, ...] = ()
+
+
 class SourceStep(Struct, eq=False):
-    """One step. `templates` are evaluated if it runs, `guards` decide whether it runs."""
+    """One step. `templates` are evaluated if it runs, `guards` decide whether it runs.
+
+    `limits` are its limits that are templates, by the names of `plan.limits`.
+    """
 
     spec: StepSpec
     block: SourceBlock
@@ -346,8 +368,12 @@ class SourceStep(Struct, eq=False):
     cache_key: Value | None = None
     handlers: list[SourceHandler] = field(default_factory=list)
     check: SourceCheck | None = None
+    produces: SourceFiles | None = None
+    undo: SourceUndo | None = None
     templates: list[PlacedTemplate] = field(default_factory=list)
     guards: list[PlacedTemplate] = field(default_factory=list)
+    limits: dict[str, Value] = field(default_factory=dict)
+    limit_places: list[PlacedTemplate] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -363,12 +389,15 @@ class SourceStep(Struct, eq=False):
         """All templates of the step itself."""
         yield from self.guards
         yield from self.templates
+        yield from self.limit_places
         if self.work is not None:
             yield from self.work.places
         for handler in self.handlers:
             yield from handler.places
         if self.check is not None:
             yield from self.check.places
+        if self.produces is not None:
+            yield from self.produces.places
 
     def ancestors(self) -> Iterator[SourceStep]:
         """Yield the step and the steps that contain it, the innermost first."""
@@ -376,6 +405,11 @@ class SourceStep(Struct, eq=False):
         while step is not None:
             yield step
             step = step.block.owner
+
+    def undoes(self, id: str, block: SourceBlock) -> bool:
+        """Return whether this is part of the `undo` of a step of `block`, which has succeeded then."""
+        owners = (part.block.owner for part in self.ancestors() if part.block.kind == "undo")
+        return any(owner is not None and owner.id == id and owner.block is block for owner in owners)
 
     def within(self, block: SourceBlock) -> SourceStep | None:
         """Return the step of `block` that is or contains this one, None if there is none."""

@@ -7,23 +7,27 @@ order in which the types of the steps that a step reads are known. It is planned
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.compiler.ir.context import CompilationContext
 from orchestrator.compiler.ir.cycles import report_cycles, topological_order
 from orchestrator.compiler.ir.jumps import Between
-from orchestrator.compiler.ir.names import UNKNOWN_STEP, entity_type
+from orchestrator.compiler.ir.names import UNKNOWN_STEP, entity_type, renamed_fields
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep, SourceWork
 from orchestrator.compiler.passes.dependencies import (
     add_declared_dependencies,
     add_jump_dependencies,
+    add_order_dependencies,
     add_read_dependencies,
 )
 from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.limits import check_limits, limits_of_loop, read_limits
 from orchestrator.compiler.passes.output_checks import check_output, plan_check, read_check
-from orchestrator.compiler.passes.policies import budget_of, cache_of, retry_of, timeout_of
+from orchestrator.compiler.passes.policies import budget_of, cache_of, known, retry_of, timeout_of
+from orchestrator.compiler.passes.produced_files import check_produced_files, read_produced_files
+from orchestrator.compiler.passes.undo import check_undo, read_undo
 from orchestrator.compiler.rules.error_types import check_retry
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
@@ -88,24 +92,30 @@ class BlockCompiler:
         node = spec.node
         step.work = self._work_of(context, step)
         if step.work.result_type is not None and spec.id and spec.id not in context.shared:
-            step.block.scope.steps[spec.id] = step.work.result_type
+            step.block.scope.steps[spec.id] = renamed_fields(step.work.result_type, spec.result_names)
         inner = step.work.item_scope or scope
         step.fallback = context.value_at(node, ("on_failure", "value"), scope, step.templates)
         step.cache_key = context.value_at(node, ("cache", "key"), inner, step.templates)
+        read_limits(context, step, inner)
         if spec.check is not None:
             step.check = read_check(context, step, spec.check, inner)
+        if spec.produces:
+            step.produces = read_produced_files(context, step, inner)
         condition = child(node, "condition")
         if condition is not None:
             step.condition = context.templates.condition(condition, scope, step.guards)
             node_text = getattr(condition, "value", "")
             step.block.conditions[spec.id] = str(node_text).strip().removeprefix("{{").removesuffix("}}").strip()
         if spec.on_error:
-            step.handlers = read_handlers(context, spec.on_error, inner, step)
+            step.handlers = read_handlers(context, spec.on_error, step.work.handler_scope or inner, step)
+        if spec.undo:
+            read_undo(context, step, inner)
 
     def check(self, block: SourceBlock) -> None:
         """Report the errors of the steps of a block, and determine their types."""
         context = self._context
         add_declared_dependencies(context, block)
+        add_order_dependencies(context, block)
         add_jump_dependencies(context, block)
         for position in block.flow.covers:
             block.conditions.setdefault(block.steps[position].id, None)
@@ -128,13 +138,21 @@ class BlockCompiler:
         infer_types(context, step.guards)
         infer_types(context, step.templates)
         type_ = step.work.check() if step.work is not None else UNKNOWN_STEP
+        if step.limits:
+            check_limits(context, step)
         if step.check is not None:
             check_output(context, step, step.check, type_)
+        if step.produces is not None:
+            check_produced_files(context, step, step.produces, type_)
         if step.handlers:
             check_handlers(context, step.handlers)
+        if step.undo is not None:
+            check_undo(context, step, type_)
         if step.fallback is not None or step.handlers:
             type_ = entity_type(ANY, fields=type_.attributes)
         check_retry(child(step.spec.node, "retry"), context.diagnostics)
+        if step.spec.result_names and (step.work is None or step.work.item_scope is None):
+            type_ = renamed_fields(type_, step.spec.result_names)
         if id:
             scope.steps[id] = UNKNOWN_STEP if id in context.shared else type_
 
@@ -161,7 +179,7 @@ class BlockCompiler:
             dependencies=step.block.flow.dependencies(spec.id),
             condition=step.condition,
             retry=retry_of(context, spec, work) if own else RetryPolicy(),
-            timeout=timeout_of(context, spec) if work.calls_tool else None if each else spec.timeout,
+            timeout=timeout_of(context, spec) if work.calls_tool else None if each else known(spec.timeout),
             on_failure=OnFailure(kind, value=step.fallback, target=targets.get("on_failure")),
             on_success=targets.get("on_success"),
             on_false=targets.get("on_false"),
@@ -170,10 +188,18 @@ class BlockCompiler:
             on_resume=spec.on_resume if own else "rerun",
             cache=cache_of(step) if own else None,
             check=None if each else plan_check(step),
+            produces=() if each or step.produces is None else tuple(step.produces.paths),
             budget=budget_of(spec.budget),
             metadata=spec.metadata or {},
+            limits=limits_of_loop(step.limits, on_loop=True) if each else step.limits,
+            result_names={} if each else spec.result_names,
             line=spec.node.span.start.line,
+            **({} if each else self._plan_undo(step)),
         )
+
+    def _plan_undo(self, step: SourceStep) -> dict[str, Any]:
+        undo = step.undo
+        return {} if undo is None else {"undo": self.plan(undo.block), "undo_reads": undo.reads}
 
     def plan_item(self, step: SourceStep, work: SourceWork, on_failure: OnFailure) -> StepPlan:
         """Build the plan of the single step that runs for each item of a loop with its own action."""
@@ -184,13 +210,16 @@ class BlockCompiler:
             work=work.plan(),
             name=spec.name or spec.id,
             retry=retry_of(context, spec, work),
-            timeout=timeout_of(context, spec) if work.calls_tool else spec.timeout,
+            timeout=timeout_of(context, spec) if work.calls_tool else known(spec.timeout),
             on_failure=on_failure,
             on_error=plan_handlers(context, step.handlers),
             on_resume=spec.on_resume,
             cache=cache_of(step),
             check=plan_check(step),
+            produces=() if step.produces is None else tuple(step.produces.paths),
+            limits=limits_of_loop(step.limits, on_loop=False),
             line=spec.node.span.start.line,
+            **self._plan_undo(step),
         )
 
 

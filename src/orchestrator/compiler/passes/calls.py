@@ -51,6 +51,7 @@ class CallChecker:
         self._registry = context.session.registry
         self._permissions = context.session.permissions
         self._declared: tuple[Related, ...] = ()
+        self._refused = context.refused_tools
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Return the tool and the action that a step names; None after reporting an unknown one."""
@@ -79,9 +80,14 @@ class CallChecker:
             self._without_work(step)
             return
         help, replacement = meant(step, why, self._registry)
+        span = node.span
+        first = self._refused.setdefault((why.message, help), span)
+        if first is not span and replacement is None:
+            self._diagnostics.relate(why.code, first, "and here", span)
+            return
         self._diagnostics.add(
             why.code,
-            node.span,
+            span,
             why.message,
             label="which action?" if why.code == codes.ACTION_NOT_NAMED else f"unknown {_KINDS[why.code]}",
             help=help,

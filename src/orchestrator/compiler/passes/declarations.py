@@ -11,7 +11,7 @@ from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.expressions import ANY, Constant, Type, is_assignable, object_of
 from orchestrator.expressions.types.operators import without_attributes
-from orchestrator.expressions.types.value_types import describe_type
+from orchestrator.expressions.types.value_types import describe_type, union_of
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.model import OutputPlan
 
@@ -101,6 +101,7 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
     value = context.value(node, scope, places)
     types = infer_types(context, places)
     context.output_places.extend(places)
+    context.places_of_outputs[name] = places
     reads: dict[str, None] = {}
     for place in places:
         for reference in place.template.references:
@@ -108,7 +109,8 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
             target = scope.target(reference)
             if target is not None and target.kind == "step":
                 reads[target.name] = None
-    if isinstance(value, Constant):
+    early = context.early_outputs.get(name, ())
+    if isinstance(value, Constant) and not early:
         _report_constant(context, name, value.value, node)
     declared = input_type(output.as_input()) if output.type else ANY
     actual = static_type(value, types)
@@ -121,7 +123,7 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
             help="change the `type:` or convert the value",
             severity="error",
         )
-    context.output_types[name] = declared if output.type else without_attributes(actual)
+    context.output_types[name] = declared if output.type else union_of((without_attributes(actual), *early))
     context.outputs[name] = OutputPlan(name, value, declared, output.description or "", tuple(reads))
 
 

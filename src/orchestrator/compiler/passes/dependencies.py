@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
 
 
+_IN_ROUNDS: Final = "in a loop with rounds, `iteration` counts them, and `previous` has what the last one made"
+
+
 def add_read_dependencies(context: CompilationContext, step: SourceStep) -> None:
     """Add the dependencies from the expressions of a step, in the block of the step that is read."""
     for place in step.places():
@@ -51,7 +54,10 @@ def _add_read(
     if step is None or not step.id:  # what runs after all of the block: `finally`, or the loop that it is the body of
         return
     part = (reference.start, reference.end)
-    if step.id == on:
+    if step.id == on and reader.undoes(step.id, step.block):
+        if step.work is not None and step.work.item_scope is not None:
+            _report_own(context, reader, step, place.scalar.span_of(*part), "reads")
+    elif step.id == on:
         if on not in context.shared:  # it may be the input of the same name that is read
             in_check = reader.check is not None and any(place is each for each in reader.check.places)
             _report_own(context, reader, step, place.scalar.span_of(*part), "is `output`" if in_check else "reads")
@@ -67,19 +73,26 @@ def _report_own(context: CompilationContext, reader: SourceStep, step: SourceSte
     """Report a step that depends on itself, or on a step that contains it."""
     if reader is step:
         message = f"step `{step.id}` reads its own result, which does not exist until it has run"
-        help = "read an earlier step"
+        help = _IN_ROUNDS if _repeats(step) else "read an earlier step"
         if verb == "is `output`":
             help = f"in `check`, write `output` instead of `{step.id}`"
         elif verb != "reads":
             message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
         label = "itself"
+    elif reader.undoes(step.id, step.block):
+        message = f"`{reader.id}` undoes one item of `{step.id}`, and `{step.id}` stands for all of them"
+        help, label = "write `output`, the result of the item", "the whole loop"
     elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.ancestors()):
         message = f"`{reader.id}` handles a failure of `{step.id}`, which has no result until its handler ends"
         help, label = "read `error`, which describes the failure", "the step itself"
     else:
         message = f"`{reader.id}` is inside `{step.id}`, which has no result until all steps inside it have ended"
-        help, label = "read a step that ends earlier", "the enclosing step"
+        help, label = _IN_ROUNDS if _repeats(step) else "read a step that ends earlier", "the enclosing step"
     context.diagnostics.add(codes.SELF_REFERENCE, span, message, label=label, help=help)
+
+
+def _repeats(step: SourceStep) -> bool:
+    return step.spec.while_ is not None or step.spec.until is not None
 
 
 def add_declared_dependencies(context: CompilationContext, block: SourceBlock) -> None:
@@ -105,6 +118,24 @@ def add_declared_dependencies(context: CompilationContext, block: SourceBlock) -
             elif waiting.id:
                 reason = f"{_within(step, waiting)} lists `{name}` in its dependencies"
                 target.block.flow.add(Dependency(waiting.id, name, node, reason))
+
+
+def add_order_dependencies(context: CompilationContext, block: SourceBlock) -> None:
+    """Make each step of a block with `in_order` depend on the one above it. `finally` and handlers have no such key."""
+    owner = context if block.kind == "pipeline" else block.owner if block.kind in _ORDERED else None
+    node = child(owner.spec.node, "in_order") if owner is not None and owner.spec.in_order else None
+    if node is None:
+        return
+    above = ""
+    for step in block.steps:
+        if not step.id or is_auto(step.id):
+            continue
+        if above:
+            block.flow.add(Dependency(step.id, above, node, f"`{step.id}` comes after `{above}`, by `in_order`"))
+        above = step.id
+
+
+_ORDERED: Final = frozenset({"group", "case", "for_each", "repeat"})
 
 
 def add_jump_dependencies(context: CompilationContext, block: SourceBlock) -> None:

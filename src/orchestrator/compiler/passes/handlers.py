@@ -41,7 +41,7 @@ def check_handlers(context: CompilationContext, handlers: Sequence[SourceHandler
     """Report the errors of handlers."""
     for handler in handlers:
         node = handler.spec.node
-        check_retry(child(node, "retry"), context.diagnostics)
+        check_retry(child(node, "retry"), context.diagnostics, within="an error handler")
         check_error_names(child(node, "error_types"), context.diagnostics)
         if handler.block is not None:
             context.blocks.check(handler.block)

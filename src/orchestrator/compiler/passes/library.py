@@ -46,8 +46,10 @@ def find_pipeline(caller: CompilationContext, written: str) -> CompilationContex
     return document if isinstance(document, Unreadable) else enter_file(document, session, place)
 
 
-def record_call(caller: CompilationContext, called: CompilationContext, node: Node, *, limited: bool) -> None:
-    """Record that one file calls another; `limited`: only to a maximum depth."""
+def record_call(
+    caller: CompilationContext, called: CompilationContext, node: Node, *, limited: bool, detached: bool
+) -> None:
+    """Record that one file calls another; `limited`: only to a maximum depth, `detached`: as a run of its own."""
     if called.key is None:
         return
     session = caller.session
@@ -55,4 +57,4 @@ def record_call(caller: CompilationContext, called: CompilationContext, node: No
     if caller.key is not None:
         session.calls.setdefault(caller.key, {}).setdefault(called.key, None)
         if not limited:
-            session.unlimited.setdefault(caller.key, {}).setdefault(called.key, PipelineCall(caller, node))
+            session.unlimited.setdefault(caller.key, {}).setdefault(called.key, PipelineCall(caller, node, detached))

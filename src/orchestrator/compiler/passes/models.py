@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.tools.contract import Action
 
-_NEEDS: Final = {"images": "vision", "tools": "tools"}
+_NEEDS: Final = {"images": "vision", "tools": "tools", "hand_over": "tools"}
 """The capability that a parameter requires. A schema requires none: any model can write JSON."""
 
 
@@ -73,6 +73,11 @@ def judge_model(context: CompilationContext, step: SourceStep, own: Value | None
             return Constant(plain_data(place))
     _note_unnamed(context, step, "check", "id")
     return Constant(str(AUTO_MODEL))
+
+
+def note_model(context: CompilationContext, step: SourceStep, node: Node) -> None:
+    """Record that a step also calls the models that a node names."""
+    _note(context, node, ModelUse(step), given=True)
 
 
 def default_model(context: CompilationContext, tool: str, action: str) -> Node | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.models.budget import Budget
 from orchestrator.plan.policies import MODEL_RETRY, NO_RETRY, CachePolicy, RetryPolicy
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import SourceStep, SourceWork
     from orchestrator.language.spec.model_options import BudgetSpec
     from orchestrator.language.spec.pipeline import RetrySpec, StepSpec
+
+
+_N = TypeVar("_N", int, float)
 
 
 def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> RetryPolicy:
@@ -26,7 +29,18 @@ def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> R
 def timeout_of(context: CompilationContext, spec: StepSpec) -> float | None:
     """Return the timeout of an attempt of a tool call."""
     defaults = context.spec.defaults
-    return spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)
+    return known(spec.timeout) if spec.timeout is not None else (defaults.timeout if defaults else None)
+
+
+def known(limit: _N | str | None) -> _N | None:
+    """Return a limit that the file gives as a number; None where it is computed when the step begins."""
+    return None if isinstance(limit, str) else limit
+
+
+def enough_of(spec: StepSpec) -> int | None:
+    """Return how many steps or items must succeed; None: all."""
+    words = {"all": None, "any": 1, None: None}
+    return spec.wait_for if isinstance(spec.wait_for, int) else words[spec.wait_for]
 
 
 def cache_of(step: SourceStep) -> CachePolicy | None:
@@ -38,7 +52,9 @@ def cache_of(step: SourceStep) -> CachePolicy | None:
 def retry_from(spec: RetrySpec) -> RetryPolicy:
     """Return a retry policy. An explicit `max_delay` also limits the delay that an error can request."""
     longest = spec.max_delay if "max_delay" in spec.model_fields_set else None
-    return RetryPolicy(**spec.model_dump(exclude_none=True), longest_wait=longest)
+    values = ((name, getattr(spec, name)) for name in type(spec).model_fields)
+    given = {name: value for name, value in values if value is not None and not isinstance(value, str)}
+    return RetryPolicy(**given, longest_wait=longest)
 
 
 def budget_of(spec: BudgetSpec | None) -> Budget | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.outside_values import is_from_file
-from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
@@ -20,6 +20,9 @@ CODE: Final = {
     "data.filter": ("where", "SQL"),
     "data.select": ("columns", "SQL"),
     "data.aggregate": ("values", "SQL"),
+    "sql.query": ("query", "SQL"),
+    "sql.export": ("query", "SQL"),
+    "sql.execute": ("statement", "SQL"),
 }
 """The actions that run a parameter as code: the parameter, and the language."""
 
@@ -50,9 +53,11 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
 
 
 def _texts(node: Node | None) -> list[Node]:
-    """Return the texts of a parameter that are code: itself, or the values of a mapping."""
+    """Return the texts of a parameter that are code: itself, or the values of a mapping or a list."""
     if isinstance(node, Mapping):
         return [entry.value for entry in node.entries]
+    if isinstance(node, Sequence):
+        return list(node.items)
     return [node] if isinstance(node, Scalar) else []
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes, errors
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.diagnostics import CODES, suggest
+from orchestrator.language.values.templates import is_template
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -24,9 +25,22 @@ _WORDS = {
 }
 
 
-def check_retry(node: Node | None, diagnostics: Diagnostics) -> None:
-    """Report unknown error names in `retry.on`. A tool's own exceptions are known only when it runs."""
+def check_retry(node: Node | None, diagnostics: Diagnostics, *, within: str = "") -> None:
+    """Report unknown error names in `retry.on`. A tool's own exceptions are known only when it runs.
+
+    `within` names what the policy belongs to if it is not a step: then its numbers must be constant.
+    """
     check_error_names(child(node, "on"), diagnostics)
+    for key in ("max_attempts", "delay") if within else ():
+        value = child(node, key)
+        if isinstance(value, Scalar) and is_template(value.value):
+            diagnostics.add(
+                codes.VALUE_NOT_ALLOWED,
+                value.span,
+                f"`{key}` of {within} must be constant: it is not computed",
+                label="a template",
+                help="write the number, or write the template in the `retry` of a step",
+            )
 
 
 def check_error_names(listed: Node | None, diagnostics: Diagnostics) -> None:

@@ -34,6 +34,8 @@ def explain_namespace(context: CompilationContext, place: PlacedTemplate, proble
 
     `problem` is about an undefined name (ORC301), or a field that a namespace does not have (ORC303).
     """
+    if place.scope.get("inputs") is None:  # in a trigger, which is evaluated before a run
+        return None
     read = _read(place, problem)
     if read is None:
         return None

@@ -28,8 +28,10 @@ _TOOLS: Final = {
     **dict.fromkeys(("ls", "list-files", "find"), "filesystem.list"),
     **dict.fromkeys(("request", "requests", "fetch", "curl", "wget", "api", "web", "url", "rest", "uri"), "http.get"),
     **dict.fromkeys(("http-request", "rest-api", "api-call", "api-client", "http-client", "httpx"), "http.get"),
-    **dict.fromkeys(("headless-browser", "browser", "scraper", "web-scraper", "scrape", "crawler", "web"), "http.get"),
-    **dict.fromkeys(("web-scraping", "web-page", "playwright", "selenium", "webpage"), "http.get"),
+    **dict.fromkeys(("headless-browser", "browser", "scraper", "web-scraper", "scrape", "crawler"), "web.read"),
+    **dict.fromkeys(("web-scraping", "web-page", "playwright", "selenium", "webpage"), "web.read"),
+    **dict.fromkeys(("google", "google-search", "serpapi", "duckduckgo", "ddgs", "tavily"), "web.search"),
+    **dict.fromkeys(("web-search", "search", "bing", "brave", "exa", "searxng", "search-web"), "web.search"),
     **dict.fromkeys(("webhook", "post"), "http.post"),
     **dict.fromkeys(("download", "downloader", "get-url"), "http.download"),
     **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "spreadsheet", "excel", "etl"), "data"),
@@ -47,6 +49,10 @@ _TOOLS: Final = {
     **dict.fromkeys(("text-processing", "string-processing", "text-processor"), "text"),
     **dict.fromkeys(("regex", "grep", "search-text"), "text.regex"),
     **dict.fromkeys(("markdown", "html", "report-generator", "html-report", "reporting"), "report.html"),
+    **dict.fromkeys(("pdf", "pdf-generator", "weasyprint", "markdown-to-pdf", "html-to-pdf"), "report.pdf"),
+    **dict.fromkeys(("visualization", "visualisation", "charts", "plot", "graph", "diagram"), "chart.draw"),
+    **dict.fromkeys(("matplotlib", "plotly", "seaborn", "altair", "vega", "vega-lite"), "chart.draw"),
+    **dict.fromkeys(("docx", "word", "word-document", "markdown-to-docx", "pandoc"), "report.docx"),
     **dict.fromkeys(("jq", "json-query", "jsonpath", "json-processor"), "json.query"),
     **dict.fromkeys(("validate", "validation", "validator", "json-schema", "schema-validator"), "json.validate"),
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
@@ -128,6 +134,10 @@ _ACTION_HELP: Final = {
         **dict.fromkeys(("head", "limit", "take", "sample"), "write a slice of the rows: `{{ rows[:10] }}`"),
     },
     "filesystem": {
+        **dict.fromkeys(
+            ("mkdir", "create_directory", "make_directory", "create_dir", "makedirs", "ensure_directory"),
+            "remove the step: `write` and `copy` create missing directories",
+        ),
         **dict.fromkeys(("download", "fetch"), "download files with `tool: http`, `action: download`"),
         **dict.fromkeys(("parse", "read_json", "load_json"), "read the file, and convert the text: `| from_json`"),
         **dict.fromkeys(("read_csv", "write_csv"), "read and write tables with `tool: data`"),
@@ -136,6 +146,16 @@ _ACTION_HELP: Final = {
         **dict.fromkeys(("upper", "lower", "trim", "title", "capitalize", "join", "length"), _BY_FILTER),
         **dict.fromkeys(("concat", "concatenate", "append"), "join texts in a template: `{{ a }}{{ b }}`"),
         **dict.fromkeys(("summarize", "translate", "classify"), "ask a model: `tool: model`"),
+    },
+    "mcp": {
+        **dict.fromkeys(
+            ("connect", "start", "disconnect", "stop", "register", "configure", "initialize", "close"),
+            "remove the step: a server is declared as `[mcp.NAME]` in orchestrator.toml, and starts and ends by itself",
+        ),
+        **dict.fromkeys(
+            ("list_resources", "read_resource", "list_prompts", "get_prompt"),
+            "only the tools of servers can be called: `action: list` lists them, `action: call` calls one",
+        ),
     },
     "json": {
         **dict.fromkeys(("load", "loads", "from_string", "decode"), "convert text in a template: `| from_json`"),
@@ -186,17 +206,6 @@ _PIPELINE_TOO: Final = (
 )
 _AGENT: Final = ("ai-agent", "react-agent", "task-delegation", "autonomous-agent", "crew", "delegate")
 _PROVIDERS: Final = ("openai", "anthropic", "claude", "gpt", "chatgpt", "gemini", "ollama", "huggingface", "chat-model")
-_SEARCH: Final = (
-    "web-search",
-    "search",
-    "google",
-    "google-search",
-    "serpapi",
-    "duckduckgo",
-    "tavily",
-    "bing",
-    "search-web",
-)
 _SEND: Final = (
     "email",
     "mail",
@@ -209,7 +218,10 @@ _SEND: Final = (
     "notify",
     "notification",
 )
-_MEDIA: Final = ("image-generation", "dall-e", "dalle", "text-to-speech", "tts", "video-processing", "audio-processing")
+_MEDIA: Final = (
+    *("image-generation", "generate-image", "image-generator", "dall-e", "dalle", "text-to-speech", "tts"),
+    *("image-processing",),
+)
 
 _STEPS: Final = {
     **dict.fromkeys((*_ASK, *_ASK_TOO), "to ask a person, write `ask: {prompt}` without `tool:`"),
@@ -251,20 +263,20 @@ _STEPS: Final = {
     **dict.fromkeys(_PROVIDERS, "to call a model, write `prompt:` in the step and `model: auto`, without `tool:`"),
     **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
     **dict.fromkeys(
-        _SEARCH,
-        "no built-in tool searches the web: ask the API of a search engine with `tool: http`, `action: get`, or add a "
-        "server of tools under `[mcp]` in orchestrator.toml",
-    ),
-    **dict.fromkeys(
         _SEND, "no built-in tool sends messages: call the API of the service with `tool: http`, `action: post`"
     ),
     **dict.fromkeys(
         _MEDIA, "no built-in tool creates media: call the API of a service with `tool: http`, or write a tool in Python"
     ),
     **dict.fromkeys(
-        ("pdf", "pdf-compiler", "pdf-generator"),
-        "no built-in tool writes PDF: create a page with `tool: report`, `action: html`, or run a program with "
-        "`tool: terminal`",
+        ("video-processing", "audio-processing", "video-processor", "audio-processor"),
+        "no built-in tool changes audio or video: run a program, `tool: terminal`, `command: [ffmpeg, ...]`; to have a "
+        "model hear or see a file, write `prompt:` with `files: [talk.mp3]`",
+    ),
+    **dict.fromkeys(
+        ("mcp-memory", "memory", "memory-store", "key-value-store", "redis"),
+        "no built-in tool keeps values by name: in a run, read the step that returns the value; for later runs, write "
+        "a file with `tool: filesystem`, `action: write`",
     ),
 }
 """By the name of a tool in other tools, the equivalent kind of step, or the alternative."""
@@ -287,6 +299,8 @@ def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str,
     if name not in registry:
         return None
     wanted = (tail if why.key == "action" else step.action) or ""
+    if (instead := action_help(name, wanted)) is not None:
+        return f"`tool: {name}` replaces it; {instead}", None
     return as_tool(step, why, registry, name, wanted, action)
 
 

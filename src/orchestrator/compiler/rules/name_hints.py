@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.rules.foreign_tools import action_help, action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
+from orchestrator.language.aliases.older_calls import is_prose, older_actions
 from orchestrator.remedies import AddTools, ListTools
 from orchestrator.text.words import quoted_list
 
@@ -58,12 +59,21 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
         return _action(step, why, head, tail, alone=step.tool is None)
     if why.key == "tool" and dot and _has(registry, head, tail):
         return f"write `action: {written}`, without `tool:`", None
+    if step.tool is None and is_prose(written):
+        return (
+            "an action is the name of a tool; to have a model do this, write it as `prompt:`, or write "
+            "`prose_actions: true` at the top of the file",
+            None,
+        )
     owners = [tool.name for tool in registry if written in tool.actions] if step.tool is None else []
     if owners:
         choices = " or ".join(f"`action: {owner}.{written}`" for owner in owners)
         return f"`{written}` is an action of {quoted_list(sorted(owners))}: write {choices}", None
     if (found := elsewhere(step, why, registry)) is not None:
         return found
+    if (actions := older_actions(head)) and why.key == "tool":
+        listed = quoted_list(actions, most=6)
+        return f"of the actions of the older `{head}`, these have an equivalent: {listed}", None
     near = suggest(head, (*why.candidates, *(() if dot else why.actions)))
     if near is None:
         return f"tools: {quoted_list(sorted(why.candidates))}", None

@@ -1,4 +1,4 @@
-"""Warns of steps that every path skips, and of reads of steps that may be skipped and then are null."""
+"""Warns of steps that every path skips, and of reads of steps that may be skipped, or have not run, and are null."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep, Target
     from orchestrator.expressions import Reference
     from orchestrator.expressions.problem import Fact
+    from orchestrator.language.yaml.nodes import Scalar
 
 _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "duration"})
 """Fields of a step that have a value even when it was skipped."""
@@ -34,6 +35,7 @@ def report_skipped_steps(context: CompilationContext) -> None:
     for step in context.steps:
         _report_reads(context, step.guards, step)
         _report_reads(context, step.templates, step)
+        _report_reads(context, step.limit_places, step)
         if step.work is not None:
             outcomes = {id(place) for place in step.work.outcomes}
             _report_reads(context, (place for place in step.work.places if not _is_bare(place, outcomes)), step)
@@ -99,6 +101,8 @@ def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate],
         for reference, scalar in place.references():
             target = place.scope.target(reference)
             if target is None or target.block is None or not target.block.conditions or _is_guarded(reference):
+                continue
+            if reader is not None and reader.undoes(target.name, target.block):
                 continue
             if not reference.operator and _is_condition(place, reader):
                 continue  # null is false
@@ -198,4 +202,57 @@ def _asks(target: Target, step: SourceStep) -> bool:
     """Return whether the condition of a step reads another step."""
     return any(
         place.scope.target(reference) == target for place in step.guards for reference in place.template.references
+    )
+
+
+# --- outputs after an early end
+
+
+def report_outputs_after_ends(context: CompilationContext) -> None:
+    """Report each output that a step with `end` leaves to be computed from a step that may not have run."""
+    reported: set[str] = set()
+    for end in context.steps:
+        around = end.within(context.block) if context.block is not None and end.spec.end is not None else None
+        if around is None:
+            continue
+        before = {around.id, *around.block.flow.all_before(around.id)}
+        for name, places in context.places_of_outputs.items():
+            if name not in (end.spec.end or ()) and name not in reported:
+                reads = (read for place in places for read in _computing(place, around.block, before))
+                if (read := next(reads, None)) is not None:
+                    reported.add(name)
+                    _report_after_end(context, end, name, *read)
+
+
+def _computing(
+    place: PlacedTemplate, block: SourceBlock, before: set[str]
+) -> Iterator[tuple[PlacedTemplate, Reference, Scalar]]:
+    """Yield the reads of an output that compute with a step of the pipeline other than those that had ended."""
+    for reference, scalar in place.references():
+        target = place.scope.target(reference)
+        if target is None or target.block is not block or target.name in before:
+            continue
+        if reference.operator and not reference.guarded:
+            yield place, reference, scalar
+
+
+def _report_after_end(
+    context: CompilationContext,
+    end: SourceStep,
+    name: str,
+    place: PlacedTemplate,
+    reference: Reference,
+    scalar: Scalar,
+) -> None:
+    target = place.scope.target(reference)
+    read = place.template.text[reference.start : reference.end]
+    key = end.spec.node.key("end")
+    context.diagnostics.add(
+        codes.UNGUARDED_NULL,
+        scalar.span_of(reference.start, reference.end),
+        f"`{target.name if target is not None else read}` may not have run when `{end.id}` ends the pipeline; `{read}` "
+        f"is then null here, and computing with it by `{reference.operator}` fails",
+        label="may be null",
+        help=f"have `{end.id}` give it: `end: {{{name}: ...}}`, or give a number: `({read} | default(0, true))`",
+        related=[("ends the pipeline", key.span)] if key is not None else [],
     )

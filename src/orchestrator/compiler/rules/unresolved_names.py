@@ -272,6 +272,7 @@ _WAYS_OUT = {
     ),
     "case": lambda name, outer: f"the value of the chosen case's last step is {_read(outer)}",
     "handler": lambda name, outer: f"the value of the handler's last step is {_read(outer)}",
+    "undo": lambda name, outer: f"only the steps of the same `undo` of `{outer.id}` can read it",
     "pipeline": lambda name, outer: f"read {_read(outer)}",
     "finally": lambda name, outer: f"read {_read(outer)}",
 }

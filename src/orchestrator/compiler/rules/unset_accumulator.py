@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 
@@ -22,6 +22,7 @@ def report_unset_accumulators(context: CompilationContext) -> None:
 
 
 def _report(context: CompilationContext, loop: SourceStep, carried: Carried, names: set[str]) -> None:
+    when = "for the first item" if loop.spec.kind == "for_each" else "in the first round"
     for place in _in_first_round(context, loop, carried):
         if _tells_rounds_apart(place):
             continue
@@ -33,8 +34,8 @@ def _report(context: CompilationContext, loop: SourceStep, carried: Carried, nam
             context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
-                f"`{target.name}` is null in the first round of `{loop.id}`: it has no initial value",
-                label="null in the first round",
+                f"`{target.name}` is null {when} of `{loop.id}`: it has no initial value",
+                label=f"null {when}",
                 help=f"set one below `initial:`, for example `initial: {{{target.name}: 0}}`",
                 related=[] if target.node is None else [("updated here", target.node.span)],
             )
@@ -55,7 +56,11 @@ def _in_first_round(context: CompilationContext, loop: SourceStep, carried: Carr
 
 
 def _tells_rounds_apart(place: PlacedTemplate) -> bool:
-    return any(reference.name in ("iteration", "previous") for reference in place.template.references)
+    return any(reference.name in _NUMBERS for reference in place.template.references)
+
+
+_NUMBERS: Final = ("iteration", "previous", "index", "is_first")
+"""The names that differ between the first round or item and later ones."""
 
 
 def _asks_for(place: PlacedTemplate, carried: Carried) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child, is_always_false
 from orchestrator.compiler.rules.shadowed_field import report_shadowed_fields
-from orchestrator.compiler.rules.skipped_steps import report_skipped_steps
-from orchestrator.compiler.rules.unanswered_question import report_unanswered_questions
+from orchestrator.compiler.rules.skipped_steps import report_outputs_after_ends, report_skipped_steps
+from orchestrator.compiler.rules.unawaited_step import report_unawaited_steps
 from orchestrator.compiler.rules.unset_accumulator import report_unset_accumulators
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
@@ -30,7 +30,7 @@ def report_usage(context: CompilationContext) -> None:
         _report_missing_files(context, step)
     report_shadowed_fields(context)
     report_unset_accumulators(context)
-    report_unanswered_questions(context)
+    report_unawaited_steps(context)
     secrets = {name for name, spec in context.spec.inputs.items() if spec.secret}
     if secrets:
         places = [place for step in context.steps for place in step.places()]
@@ -39,6 +39,7 @@ def report_usage(context: CompilationContext) -> None:
             if step.spec.cache is not None:
                 _report_never_cached(context, step, secrets)
     report_skipped_steps(context)
+    report_outputs_after_ends(context)
 
 
 _DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
@@ -121,7 +122,7 @@ def _report_never(context: CompilationContext, step: SourceStep) -> None:
 def _report_missing_files(context: CompilationContext, step: SourceStep) -> None:
     """Report missing files that a step reads before another step could create them."""
     nodes = [] if step.work is None else step.work.files_read()
-    if not nodes or any(_may_come_later(outer) for outer in step.ancestors()):
+    if not nodes or context.session.files.restricted or any(_may_come_later(outer) for outer in step.ancestors()):
         return
     for node in nodes:
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:
@@ -143,5 +144,5 @@ def _may_come_later(step: SourceStep) -> bool:
     return tolerant or step.block.kind in _LATE or bool(step.block.flow.dependencies(step.id))
 
 
-_LATE = frozenset({"repeat", "handler", "finally"})
+_LATE = frozenset({"repeat", "handler", "undo", "finally"})
 """Blocks that always run after other steps."""

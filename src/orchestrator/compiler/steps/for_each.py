@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from orchestrator import codes
-from orchestrator.compiler.ir.names import entity_type, nullable
+from orchestrator.compiler.ir.names import OUTCOME_FIELDS, entity_type, nullable
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import NameScope, SourceWork
+from orchestrator.compiler.ir.nodes import Carried, NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.policies import enough_of, known
+from orchestrator.compiler.steps.carried import carried_types, declare_carried, read_carried
 from orchestrator.compiler.steps.tool_calls import ToolWork, read_call
 from orchestrator.expressions import (
     ANY,
+    ARRAY,
     BOOLEAN,
     INTEGER,
     NUMBER,
@@ -35,9 +38,10 @@ from orchestrator.expressions import (
 )
 from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.expressions.types.operators import alternatives, without_attributes
-from orchestrator.language.yaml.nodes import Scalar
+from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.plan.loop_items import FILE_FORMATS, CombinedItems, FileItems, MatrixItems, RangeItems, ZippedItems
 from orchestrator.plan.policies import OnFailure
-from orchestrator.plan.steps import FILE_FORMATS, Block, FileItems, ForEach, RangeItems, StepPlan
+from orchestrator.plan.steps import Block, ForEach, StepPlan
 from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import delimiter_problem
 
@@ -45,7 +49,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep
     from orchestrator.language.yaml.nodes import Node
-    from orchestrator.plan.steps import FileFormat
+    from orchestrator.plan.loop_items import FileFormat
     from orchestrator.text.csv_text import ColumnType
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
@@ -76,6 +80,11 @@ class ForEachWork(SourceWork):
         if node is not None and self.name != "item":
             context.claim("item", self.name, node.span, self.names)
         context.declare_within(self.names, "item", self.name, node, spec.id)
+        self.first: list[PlacedTemplate] = []
+        if spec.initial is not None or spec.update is not None:
+            self.carried = Carried(self.names, is_tested_first=False)
+            declare_carried(context, spec, self.carried, frozenset(_COUNTS) | OUTCOME_FIELDS)
+            read_carried(context, spec, "initial", outer, self.first, self.carried.initial)
         self.body: SourceBlock | SourceWork
         if spec.steps is not None:
             self.body = context.blocks.read("for_each", spec.steps, NameScope(self.names), step)
@@ -87,14 +96,19 @@ class ForEachWork(SourceWork):
         self.inside = inside
         self.outcomes = []
         self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
+        changes: list[PlacedTemplate] = []
+        if self.carried is not None:
+            changes = self.carried.changes
+            read_carried(context, spec, "update", inside, changes, self.carried.update)
         self.fallbacks: list[PlacedTemplate] = []
         self.fallback = context.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
         own = self.body.places if isinstance(self.body, SourceWork) else []
-        self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
+        self.places = [*self.headers, *self.first, *own, *changes, *self.outcomes, *self.fallbacks]
 
     def check(self) -> Type:
         """Check the items, the body with the type of an item, and the collected value."""
         self.names.names[self.name] = self._item_type()
+        carried = carried_types(self._context, self.carried, self.first) if self.carried is not None else {}
         if isinstance(self.body, SourceWork):
             called = self.body.check()
             self.inside.names[self.spec.id] = called
@@ -103,19 +117,23 @@ class ForEachWork(SourceWork):
         else:
             self._context.blocks.check(self.body)
             value = without_attributes(self.body.value_type() or ANY)
+        if self.carried is not None:
+            infer_types(self._context, self.carried.changes)
         types = infer_types(self._context, self.outcomes)
         if self.collect is not None:
             value = without_attributes(static_type(self.collect, types))
         given = infer_types(self._context, self.fallbacks)
         if self.fallback is not None:
             value = union_of((value, without_attributes(static_type(self.fallback, given))))
-        elif self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue":
+        elif enough_of(self.spec) is not None or (
+            self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue"
+        ):
             value = nullable(value)
-        return entity_type(array_of(value), fields=_COUNTS)
+        return entity_type(array_of(value), fields={**carried, **_COUNTS})
 
     def items_of(self, scope: NameScope) -> Value | None:
         """Return the items, unless they are a range or a file."""
-        known = scope is self.names and not isinstance(self.items, RangeItems | FileItems)
+        known = scope is self.names and not isinstance(self.items, RangeItems | FileItems | CombinedItems)
         return self.items if known else None  # type: ignore[return-value]  # `known` says it
 
     def _item_type(self) -> Type:
@@ -127,6 +145,8 @@ class ForEachWork(SourceWork):
                 return INTEGER
             case FileItems():
                 return self._check_file(self.items, types)
+            case MatrixItems() | ZippedItems():
+                return self._check_lists(self.items, types)
         place = child(node, "value") or node or self.spec.node
         type_ = without_attributes(static_type(self.items, types))
         if isinstance(self.items, ListValue) and len(self.items.items) <= _MOST_ITEMS:
@@ -143,6 +163,22 @@ class ForEachWork(SourceWork):
         if not found:
             self._not_items(place, type_)
         return union_of(found)
+
+    def _check_lists(self, items: CombinedItems, types: dict[int, Type]) -> Type:
+        """Check the lists that the items are made of, and return the type of an item."""
+        key = "zip" if isinstance(items, ZippedItems) else "matrix"
+        fields: dict[str, Type] = {}
+        for name, value in items.lists.items():
+            actual = without_attributes(static_type(value, types))
+            node = child(self.spec.node, "for_each", key, name)
+            if node is not None and not is_assignable(actual, ARRAY):
+                message = f"`{name}` of the {key} of `{self.spec.id}` must be a list, but is {describe_type(actual)}"
+                self._wrong_type(node, message, "not a list", "give a list")
+            found = [option.items or ANY for option in alternatives(actual) if option.kind == "array"]
+            fields[name] = union_of(found)
+        if isinstance(items, MatrixItems) and items.include is not None:  # further items may have other fields
+            return replace(OBJECT, properties={name: nullable(field) for name, field in fields.items()})
+        return object_of(fields)
 
     def _not_items(self, place: Node, type_: Type) -> None:
         help = "give a list or a mapping"
@@ -239,13 +275,15 @@ class ForEachWork(SourceWork):
         """Build the loop."""
         spec = self.spec
         kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
+        kind = kind if enough_of(spec) is None else "continue"
         on_failure = OnFailure(kind, value=self.fallback)
         if isinstance(self.body, SourceWork):
             body: Block | StepPlan
-            if self.collect is None and isinstance(self.body, ToolWork):
+            of_call = self.collect is None and self.carried is None and enough_of(spec) is None
+            if of_call and isinstance(self.body, ToolWork):
                 body = self._context.blocks.plan_item(self.step, self.body, on_failure)
                 on_failure = OnFailure()
-            else:  # the value of an item is not that of one call, so the end of the item is recorded
+            else:  # the value of an item is not that of one call alone, so the end of the item is recorded
                 body = Block((self._context.blocks.plan_item(self.step, self.body, OnFailure()),))
         else:
             body = self._context.blocks.plan(self.body)
@@ -253,16 +291,19 @@ class ForEachWork(SourceWork):
             items=self.items,
             body=body,
             name=self.name,
-            max_parallel=spec.max_parallel,
+            max_parallel=known(spec.max_parallel),
             on_item_failure=on_failure,
-            min_success=spec.min_success,
+            min_success=known(spec.min_success),
+            wait_for=enough_of(spec),
             collect=self.collect,
+            initial=self.carried.initial if self.carried is not None else {},
+            update=self.carried.update if self.carried is not None else {},
         )
 
 
 def _read_items(
     context: CompilationContext, step: SourceStep, places: list[PlacedTemplate]
-) -> Value | FileItems | RangeItems:
+) -> Value | FileItems | RangeItems | CombinedItems:
     spec = step.spec.for_each
     node, scope = child(step.spec.node, "for_each"), step.block.scope
     if spec is None:
@@ -276,5 +317,19 @@ def _read_items(
         path = context.value_at(node, ("file",), scope, places) or Constant("")
         path = Rendered(path.template) if isinstance(path, Templated) else path
         return FileItems(path, spec.format, spec.delimiter, spec.encoding, spec.types)
+    if spec.matrix is not None:
+        exclude = context.value_at(node, ("exclude",), scope, places)
+        include = context.value_at(node, ("include",), scope, places)
+        return MatrixItems(_read_lists(context, node, "matrix", scope, places), exclude, include)
+    if spec.zip is not None:
+        return ZippedItems(_read_lists(context, node, "zip", scope, places))
     found = context.value_at(node, ("value",), scope, places)
     return Constant(None) if found is None else found
+
+
+def _read_lists(
+    context: CompilationContext, node: Node | None, key: str, scope: NameScope, places: list[PlacedTemplate]
+) -> dict[str, Value]:
+    section = child(node, key)
+    entries = section.entries if isinstance(section, Mapping) else []
+    return {entry.key.text: context.value(entry.value, scope, places) for entry in entries}

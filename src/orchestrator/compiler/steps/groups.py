@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type, nullable
 from orchestrator.compiler.ir.nodes import NameScope, SourceWork
+from orchestrator.compiler.passes.policies import enough_of
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.steps import StepGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import SourceStep
 
@@ -26,14 +30,16 @@ class GroupWork(SourceWork):
         self.parallel = step.spec.kind == "parallel"
         specs = (step.spec.parallel if self.parallel else step.spec.steps) or ()
         scope = NameScope(step.block.scope)
+        first = len(context.steps)
         self.body = context.blocks.read("parallel" if self.parallel else "group", specs, scope, step)
+        self.handler_scope = scope
+        if step.spec.compensate:
+            _check_compensate(context, step, context.steps[first:])
 
     @property
     def wait_for(self) -> int | None:
         """The number of steps that must succeed; None: all."""
-        words = {"all": None, "any": 1, None: None}
-        given = self.spec.wait_for
-        return given if isinstance(given, int) else words[given]
+        return enough_of(self.spec)
 
     @property
     def _count(self) -> int:
@@ -53,4 +59,19 @@ class GroupWork(SourceWork):
     def plan(self) -> StepGroup:
         """Build the group."""
         wanted = self.wait_for
-        return StepGroup(self._context.blocks.plan(self.body), self.parallel, None if wanted == self._count else wanted)
+        wait_for = None if wanted == self._count else wanted
+        return StepGroup(self._context.blocks.plan(self.body), self.parallel, wait_for, self.spec.compensate)
+
+
+def _check_compensate(context: CompilationContext, step: SourceStep, inside: Sequence[SourceStep]) -> None:
+    """Report a `compensate` in a group in which nothing can be undone."""
+    key = step.spec.node.key("compensate")
+    if key is None or any(each.spec.undo or each.spec.pipeline for each in inside):
+        return
+    context.diagnostics.add(
+        codes.KEY_WITHOUT_EFFECT,
+        key.span,
+        f"`compensate` does not apply to step `{step.id}`: no step in it has an `undo`",
+        label="nothing to undo",
+        help="write below `undo:` of each step in it what undoes the step",
+    )

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.compiler.ir.files import Unreadable
 from orchestrator.compiler.ir.names import UNKNOWN_STEP, entity_type, input_type
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import SourceWork
-from orchestrator.compiler.passes.calls import CallChecker, fields_of
+from orchestrator.compiler.passes.calls import fields_of
+from orchestrator.compiler.passes.given_inputs import GivenInputs
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.library import find_pipeline, record_call
-from orchestrator.diagnostics import Related, suggest
+from orchestrator.diagnostics import suggest
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import Constant, MappingValue, Type, Value, describe_type, object_of
-from orchestrator.language.spec.input_values import input_problems
-from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.expressions import STRING, Constant, Type, Value, object_of
+from orchestrator.language.yaml.nodes import Scalar
+from orchestrator.plan.detached_run import DetachedRun
 from orchestrator.plan.steps import SubPipeline
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import SourceStep
-    from orchestrator.language.spec.inputs import InputSpec
+
+
+_OF_THE_CALL: Final = ("max_depth", "timeout", "budget", "produces")
 
 
 class PipelineWork(SourceWork):
-    """`pipeline` with `inputs`."""
+    """`pipeline` with `inputs`: a part of this run, or with `detach` a run of its own."""
 
     def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
@@ -58,46 +61,44 @@ class PipelineWork(SourceWork):
             )
             return
         self._called = found
-        self.called = found.document
-        record_call(self._context, found, node, limited=self.spec.max_depth is not None)
+        if not self.spec.detach:
+            self.called = found.document
+        limited = self.spec.max_depth is not None and not self.spec.detach
+        record_call(self._context, found, node, limited=limited, detached=self.spec.detach)
 
     def check(self) -> Type:
         """Check the inputs against the declarations of the called file."""
         types = infer_types(self._context, self.places)
         called = self._called
+        if self.spec.detach:
+            self._report_without_effect()
         if called is None or not called.is_declared:
             return UNKNOWN_STEP
-        node = child(self.spec.node, "inputs")
-        given = fields_of(self.inputs)
-        meant = {self._unknown(called, name, node) for name in given if name not in called.spec.inputs}
-        checked: dict[str, Value] = {}
-        for name, value in given.items():
-            checked[name] = value
-            place, spec = child(node, name), called.spec.inputs.get(name)
-            if place is None or spec is None:
-                continue
-            what = f"the input `{name}` of `{called.document.source.name}`"
-            before = len(self._context.diagnostics)
-            related = [_declaration(called, name)]
-            checked[name] = CallChecker(self._context).typed(value, input_type(spec), place, what, types, related)
-            if isinstance(value, Constant) and len(self._context.diagnostics) == before:
-                for problem in input_problems(spec, value.value, name):
-                    self._context.diagnostics.add(
-                        codes.WRONG_PARAMETER_TYPE,
-                        place.span,
-                        f"{what} is not allowed: {problem}",
-                        label="not allowed",
-                        help="change it, or the declaration",
-                        related=related,
-                    )
-        if isinstance(node, Mapping) or not self._context.diagnostics.lost_part_of(self.spec.node):
-            for name, spec in called.spec.inputs.items():
-                if name not in given and name not in meant and _is_needed(spec):
-                    self._missing(called, name, spec)
-        self.inputs = MappingValue(checked)
-        if all(isinstance(value, Constant) for value in checked.values()):
-            self.inputs = Constant({name: v.value for name, v in checked.items() if isinstance(v, Constant)})
-        return self._type(called)
+        if self.spec.result_names and not self.spec.detach:
+            self._name_results(called)
+        self.inputs = GivenInputs(self._context, called, self.spec.node, "pipeline").check(self.inputs, types)
+        if self.spec.detach:
+            self._report_exposed(called)
+        return entity_type(STRING) if self.spec.detach else self._type(called)
+
+    def _name_results(self, called: CompilationContext) -> None:
+        """Check the outputs that an `output_mapping` names; it is written in either direction."""
+        names, outputs = self.spec.result_names, called.spec.outputs
+        if not outputs.keys() >= set(names.values()) and outputs.keys() >= names.keys():
+            names = {name: output for output, name in names.items()}
+            self.spec.rename_results(names)
+        for output in names.values():
+            if output not in outputs and called.is_declared:
+                near = suggest(output, outputs)
+                key = self.spec.node.key("pipeline") or self.spec.node
+                self._context.diagnostics.add(
+                    codes.UNKNOWN_FIELD,
+                    key.span,
+                    f"`output_mapping` of `{self.spec.id}` names `{output}`, which is not an output of "
+                    f"`{called.document.source.name}`",
+                    label="not an output of this pipeline",
+                    help=f"did you mean `{near}`?" if near else f"its outputs: {quoted_list(outputs) or 'none'}",
+                )
 
     def _type(self, called: CompilationContext) -> Type:
         outputs = {
@@ -106,48 +107,44 @@ class PipelineWork(SourceWork):
         }
         return entity_type(object_of(outputs), fields=outputs)
 
-    def _unknown(self, called: CompilationContext, name: str, node: object) -> str | None:
-        near = suggest(name, called.spec.inputs)
-        key = node.key(name) if isinstance(node, Mapping) else None
-        if key is None:
-            return near
-        file = called.document.source.name
-        known = quoted_list(called.spec.inputs)
-        self._context.diagnostics.add(
-            codes.UNKNOWN_PIPELINE_INPUT,
-            key.span,
-            f"`{file}` has no input `{name}`",
-            label="unknown input",
-            help=f"did you mean `{near}`?" if near else f"its inputs: {known}" if known else "it takes no inputs",
-            replacement=near,
-            related=[_declaration(called, near)] if near else [],
-        )
-        return near
+    def _report_without_effect(self) -> None:
+        """Report keys about the steps of the pipeline: they are not steps of this run."""
+        for name in _OF_THE_CALL:
+            key = self.spec.node.key(name)
+            if key is not None:
+                self._context.diagnostics.add(
+                    codes.KEY_WITHOUT_EFFECT,
+                    key.span,
+                    f"`{name}` of `{self.spec.id}` has no effect: with `detach` the pipeline is a run of its own",
+                    label="without effect",
+                    help="move it to the top of that file" if name in ("timeout", "budget") else "remove it",
+                )
 
-    def _missing(self, called: CompilationContext, name: str, spec: InputSpec) -> None:
-        key = self.spec.node.key("inputs") or self.spec.node.key("pipeline")
-        self._context.diagnostics.add(
-            codes.MISSING_PIPELINE_INPUT,
-            key.span if key else self.spec.node.span,
-            f"`{called.document.source.name}` requires the input `{name}`",
-            label=f"`{name}` is missing",
-            help=f"add `{name}:` ({describe_type(input_type(spec))}) under `inputs:`",
-            related=[_declaration(called, name)],
-        )
+    def _report_exposed(self, called: CompilationContext) -> None:
+        """Report secrets that are given to inputs that are not secret: the other run would record them."""
+        scopes = {id(place.template): place for place in self.places}
+        for name, value in fields_of(self.inputs).items():
+            declared = called.spec.inputs.get(name)
+            if declared is None or declared.secret:
+                continue
+            for place in filter(None, (scopes.get(id(template)) for template in value.templates())):
+                for reference, scalar in place.references():
+                    target = place.scope.target(reference)
+                    known = self._context.spec.inputs
+                    if target is not None and target.kind == "input" and known[target.name].secret:
+                        self._context.diagnostics.add(
+                            codes.VALUE_NOT_ALLOWED,
+                            scalar.span_of(reference.start, reference.end),
+                            f"the secret `{target.name}` is given to the input `{name}` of another run, which would "
+                            "record it",
+                            label="not secret there",
+                            help=f"declare `{name}` as `secret: true` in that file",
+                        )
 
-    def plan(self) -> SubPipeline:
+    def plan(self) -> SubPipeline | DetachedRun:
         """Build the call."""
         if self._called is None or self._called.key is None:
             raise OrchestratorError(f"step `{self.spec.id}` calls a file that was not found, and was not reported")
+        if self.spec.detach:
+            return DetachedRun(self._called.key, self.inputs)
         return SubPipeline(self._called.key, self.inputs, self.spec.max_depth)
-
-
-def _is_needed(spec: InputSpec) -> bool:
-    return spec.required and not spec.has_default and spec.default_from_env is None
-
-
-def _declaration(called: CompilationContext, name: str) -> Related:
-    section = child(called.spec.node, "inputs")
-    key = section.key(name) if isinstance(section, Mapping) else None
-    span = key.span if key is not None else called.spec.node.span
-    return Related(f"`{name}` is declared here", called.document.source, span)

@@ -11,10 +11,12 @@ from orchestrator.compiler.ir.node_paths import child, is_always_false
 from orchestrator.compiler.ir.nodes import Carried, NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.policies import known
+from orchestrator.compiler.steps.carried import carried_types, declare_carried, read_carried
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
+from orchestrator.expressions import ANY, INTEGER, NULL, Type, array_of, union_of
 from orchestrator.expressions.types.operators import without_attributes
-from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.steps import RepeatLoop
 
 if TYPE_CHECKING:
@@ -37,49 +39,21 @@ class RepeatWork(SourceWork):
         self.names = NameScope(outer, {"iteration": INTEGER, "previous": ANY})
         self.carried = self._carried = Carried(self.names, is_tested_first=self.key == "while")
         self.first: list[PlacedTemplate] = []
-        for section in ("initial", "update"):
-            entries = child(spec.node, section)
-            for entry in entries.entries if isinstance(entries, Mapping) else []:
-                self._declare(entry.key)
-        self._read("initial", outer, self.first, self._carried.initial)
+        declare_carried(context, spec, self._carried, _OWN_FIELDS)
+        read_carried(context, spec, "initial", outer, self.first, self._carried.initial)
         self.body = context.blocks.read("repeat", spec.steps or (), NameScope(self.names), step)
         inside = self.body.scope
         self.names.names["previous"] = union_of((Type("object", properties=inside.steps, closed=True), NULL))
         node = child(spec.node, self.key)
         self.condition = context.templates.condition(node, inside, self._carried.tests) if node is not None else None
-        self._read("update", inside, self._carried.changes, self._carried.update)
+        read_carried(context, spec, "update", inside, self._carried.changes, self._carried.update)
         self.outcomes = []
         self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.places = [*self.first, *self._carried.tests, *self._carried.changes, *self.outcomes]
 
-    def _declare(self, key: Scalar) -> None:
-        name = key.text
-        if name in self.names.targets and name not in ("iteration", "previous"):
-            return
-        if name in _OWN_FIELDS:
-            self._context.diagnostics.add(
-                codes.INVALID_NAME,
-                key.span,
-                f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` is reserved",
-                label="reserved",
-                help=f"choose another name, for example `my_{name}`",
-            )
-        elif self._context.claim("carried value", name, key.span, self.names.parent or self.names):
-            self._context.declare_within(self.names, "carried value", name, key, self.spec.id)
-            return
-        self.names.names.setdefault(name, ANY)
-
-    def _read(self, section: str, scope: NameScope, places: list[PlacedTemplate], into: dict[str, Value]) -> None:
-        entries = child(self.spec.node, section)
-        for entry in entries.entries if isinstance(entries, Mapping) else []:
-            into[entry.key.text] = self._context.value(entry.value, scope, places)
-
     def check(self) -> Type:
         """Check the body, the condition and the accumulators."""
-        first = infer_types(self._context, self.first)
-        carried = self._carried_types(
-            {name: without_attributes(static_type(v, first)) for name, v in self._carried.initial.items()}
-        )
+        carried = carried_types(self._context, self._carried, self.first)
         self._context.blocks.check(self.body)
         infer_types(self._context, self._carried.tests)
         infer_types(self._context, self._carried.changes)
@@ -90,21 +64,6 @@ class RepeatWork(SourceWork):
         self._check_end()
         fields = {**carried, "iterations": array_of(value), "count": INTEGER}
         return entity_type(nullable(value) if self.key == "while" else value, fields=fields)
-
-    def _carried_types(self, first: dict[str, Type]) -> dict[str, Type]:
-        """Return the types of the accumulators: those of their initial values, if no update changes them."""
-        types = {name: first.get(name, ANY) for name in (*self._carried.initial, *self._carried.update)}
-        while True:
-            self.names.names.update(types)
-            found = infer_types(self._context, self._carried.changes, quiet=True)
-            moved = [
-                name
-                for name, value in self._carried.update.items()
-                if types[name] != ANY and without_attributes(static_type(value, found)) != types[name]
-            ]
-            if not moved:
-                return types
-            types.update(dict.fromkeys(moved, ANY))
 
     def _check_end(self) -> None:
         """Warn of a condition that is the same in every round."""
@@ -146,7 +105,7 @@ class RepeatWork(SourceWork):
             kind="while" if self.key == "while" else "until",
             condition=self.condition,
             body=self._context.blocks.plan(self.body),
-            max_iterations=self.spec.max_iterations,
+            max_iterations=known(self.spec.max_iterations) or 100,
             on_limit=self.spec.on_limit,
             initial=self._carried.initial,
             update=self._carried.update,

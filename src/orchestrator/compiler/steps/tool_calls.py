@@ -9,6 +9,7 @@ from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of, returned_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import complete_call
+from orchestrator.compiler.passes.prompt_files import with_prompts
 from orchestrator.compiler.rules.code_injection import CODE, check_code
 from orchestrator.compiler.rules.mcp_servers import check_server
 from orchestrator.compiler.rules.shell_injection import check_shell
@@ -47,10 +48,12 @@ class ToolWork(SourceWork):
         self.makes_attempts = self.calls_tool = True
         self.step, self.spec = step, step.spec
         self.call = CallChecker(context).resolve(step.spec)
-        parameters = context.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
-        self.parameters: Value = Constant({}) if parameters is None else parameters
         action = self.call[1] if self.call else None
         self.asks_models = action is not None and action.uses_model
+        node = child(step.spec.node, "parameters")
+        node = with_prompts(context, node) if self.asks_models else node
+        names = scope or step.block.scope
+        self.parameters: Value = Constant({}) if node is None else context.value(node, names, self.places)
         self._type = self.result_type = context.session.step_type(
             action, None if action is None else returned_type(action, self.parameters)
         )

@@ -14,7 +14,7 @@ from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
-from orchestrator.expressions.inference.comparisons import never_equal
+from orchestrator.expressions.inference.comparisons import never_equal, never_passes
 from orchestrator.expressions.inference.operand_help import operand_help
 from orchestrator.expressions.problem import Problem, near
 from orchestrator.expressions.syntax import nodes
@@ -404,6 +404,7 @@ class ExpressionInferrer:
             help = operand_help(node.kind, entry, without_attributes(target), written)
             self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "incompatible types")
             return ANY
+        self.problems.extend(never_passes(node, target))
         return entry.result_type(without_attributes(target), positional)
 
 

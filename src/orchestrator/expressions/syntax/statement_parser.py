@@ -114,7 +114,8 @@ class StatementParser:
         if opened in _REFUSED:
             help = _REFUSED[opened]
             if opened == "include":
-                help = source_help("file", next((token[1] for token in tokens[1:] if token[0] == "string"), ""))
+                help = "a prompt in a file can include others, named in quotes: `prompt: {file: prompts/critic.md}`; "
+                help += source_help("file", next((token[1] for token in tokens[1:] if token[0] == "string"), ""))
             self.problems.append(
                 Problem(
                     codes.UNSUPPORTED_TEMPLATE_FEATURE,

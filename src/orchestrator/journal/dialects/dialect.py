@@ -95,6 +95,9 @@ class Dialect(ABC):
     def mark_schema(self, connection: Connection) -> None:
         """Mark a database as a store of runs, after its tables were created."""
 
+    def lock_name(self, connection: Connection, name: str) -> None:
+        """Keep other transactions that lock the same name waiting until this one ends."""
+
     # --- statements
 
     @abstractmethod

@@ -77,6 +77,12 @@ class PostgresqlDialect(Dialect):
         """Take an advisory lock."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
 
+    def lock_name(self, connection: Connection, name: str) -> None:
+        """Take an advisory lock, by a hash of the name; two names with one hash wait for each other."""
+        digest = hashlib.sha256(f"{self.schema} {name}".encode()).digest()
+        number = int.from_bytes(digest[:4], "big", signed=True)
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK}, {number})")
+
     def create_schema(self, connection: Connection) -> None:
         """Create the schema."""
         connection.execute(CreateSchema(self.schema, if_not_exists=True))

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -80,9 +80,19 @@ class SqliteDialect(Dialect):
             path = Path(str(url.database)).expanduser().absolute()
             shown = shown_url(url)
             _check_path(path, shown, create=create)
+        # Where a file was moved away, SQLite would make an empty one, and on closing that would remove the
+        # write-ahead log of the one that was put back.
+        place = f"{path.as_uri()}?mode={'rw' if scratch is None else 'rwc'}"
         engine = sa.create_engine(
             URL.create(cls.driver, database=str(path)),
-            connect_args={"timeout": lock_timeout(url), "isolation_level": None},
+            creator=partial(
+                sqlite3.connect,
+                place,
+                uri=True,
+                timeout=lock_timeout(url),
+                isolation_level=None,
+                check_same_thread=False,
+            ),
             pool_size=8,
             max_overflow=-1,
         )

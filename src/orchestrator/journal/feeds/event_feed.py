@@ -24,12 +24,13 @@ MAX_CHARACTERS: Final = 1 << 18
 """Characters of JSON that these events have at most, together."""
 
 PACE: Final = 0.02
-SECONDS_PER_READER: Final = 0.0005
+SECONDS_PER_THREAD: Final = 0.0005
+SECONDS_PER_TASK: Final = 0.0001
 LONGEST_PACE: Final = 0.1
 """Seconds between two wakes of a busy run's readers. Waking a thread takes about 20 microseconds of this process, so
-with more readers it happens less often: they take more events at once."""
+with more readers it happens less often: they take more events at once. Those of an event loop are woken together."""
 
-_URGENT = frozenset({*ENDS, "run.paused", "run.resumed", "step.waiting"})
+_URGENT = frozenset({*ENDS, "run.paused", "run.queued", "run.resumed", "step.waiting"})
 """The events that a caller may be waiting for: they are not paced."""
 
 
@@ -183,7 +184,9 @@ class EventFeed:
                 continue
 
     def _pace(self) -> float:
-        return min(LONGEST_PACE, max(PACE, SECONDS_PER_READER * len(self.readers)))
+        tasks = len(self._sleeping)
+        threads = max(0, len(self.readers) - tasks)
+        return min(LONGEST_PACE, max(PACE, SECONDS_PER_THREAD * threads + SECONDS_PER_TASK * tasks))
 
     def _shrink(self) -> None:
         """Drop the oldest events, a quarter more than needed, so that it is seldom done."""

@@ -9,10 +9,11 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from orchestrator.journal.feeds.event_feed import MAX_EVENTS, EventFeed, FeedReader, is_urgent
 from orchestrator.journal.feeds.run_heads import run_heads
+from orchestrator.journal.feeds.store_watch import StoreWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -44,6 +45,7 @@ class Feeds:
         self._feeds: WeakValueDictionary[int, EventFeed] = WeakValueDictionary()
         self._foreign: WeakValueDictionary[int, EventFeed] = WeakValueDictionary()
         self._mine: set[int] = set()
+        self._watches: WeakSet[StoreWatch] = WeakSet()
         self._sends = database.dialect.sends_changes
         self._unsent: set[int] = set()
         self._changed = threading.Condition()
@@ -79,11 +81,24 @@ class Feeds:
                 self._wake()
         return reader
 
+    def watch(self) -> StoreWatch:
+        """Return what collects the runs that change from now on, in all processes, as long as it is referred to."""
+        with self._changed:
+            watch = StoreWatch()
+            self._watches.add(watch)
+            self._wake()
+        return watch
+
+    def is_mine(self, key: int) -> bool:
+        """Whether this process executes a run, and reports all that happens in it."""
+        return key in self._mine
+
     def own(self, key: int) -> None:
         """Note that this process executes a run, and will report its events with `committed`."""
         with self._changed:
             self._mine.add(key)
             self._foreign.pop(key, None)
+        self._note([key])
 
     def disown(self, key: int) -> None:
         """Note that this process executes a run no more."""
@@ -98,7 +113,7 @@ class Feeds:
 
     def committed(self, rows: Sequence[EventRow], lost: Collection[Lease], changed: Iterable[int]) -> None:
         """Report the events that this process has written, and runs that have changed without an event."""
-        if not self._feeds and not self._sends:
+        if not self._feeds and not self._sends and not self._watches:
             return
         written: dict[int, list[EventRow]] = {}
         for row in rows:
@@ -116,6 +131,7 @@ class Feeds:
                 feed.announce(urgent=is_urgent(some), changed=key in others)
         for key in others.difference(written):
             self.announce(key)
+        self._note(written)
         self._send(written)
 
     def announce(self, key: int) -> None:
@@ -123,6 +139,7 @@ class Feeds:
         feed = self._feeds.get(key)
         if feed is not None:
             feed.announce(urgent=True)
+        self._note([key])
         self._send([key])
 
     def close(self) -> None:
@@ -137,6 +154,14 @@ class Feeds:
             feed.invalidate()
 
     # --- the thread
+
+    def _note(self, keys: Iterable[int] | None) -> None:
+        if not self._watches:
+            return
+        with self._changed:
+            watches = list(self._watches)
+        for watch in watches:
+            watch.note(keys)
 
     def _send(self, keys: Iterable[int]) -> None:
         if not self._sends:
@@ -192,7 +217,7 @@ class Feeds:
             due = []
             while self._due and self._due[0][0] <= now:
                 due.append(heapq.heappop(self._due)[2])
-            polls = (self._foreign or self._unsent or self._watching) and now >= self._poll_at
+            polls = self._polls and now >= self._poll_at
             foreign = dict(self._foreign.items()) if polls else {}
         for feed in due:
             feed.publish()
@@ -203,24 +228,33 @@ class Feeds:
         """How long to sleep; None: until something happens in this process."""
         now = time.monotonic()
         times = [self._due[0][0]] if self._due else []
-        if self._unsent or self._foreign or self._watching:
+        if self._polls:
             times.append(self._poll_at)
         return max(0.0, min(times) - now) if times else None
+
+    @property
+    def _polls(self) -> bool:
+        """Whether there is something to send to other processes, or to learn from them."""
+        return bool(self._foreign or self._unsent or self._watching or self._watches)
 
     def _poll(self, foreign: dict[int, EventFeed], now: float) -> None:
         try:
             if self._signal is None:
                 self._signal = self._database.change_signal()
-            fresh = bool(foreign) and not self._watching
-            if fresh or (self._watching and not foreign):
+            needed = bool(foreign or self._watches)
+            fresh = needed and not self._watching
+            if fresh or (self._watching and not needed):
                 self._signal.watch(on=fresh)
                 self._watching = fresh
             self._send_changes()
             changed = self._signal.changed()
             if fresh or changed is None or now >= self._all_at:
+                self._note(None)
                 wanted = dict(foreign)
                 self._all_at = now + self._signal.longest
             else:
+                if changed:
+                    self._note(changed)
                 wanted = {key: foreign[key] for key in changed if key in foreign}
             wanted |= {key: feed for key, feed in foreign.items() if feed.head is None}
             if now >= self._owners_at:
@@ -233,6 +267,7 @@ class Feeds:
         except Exception:  # whatever it is, readers must see it: they ask the store themselves
             self._disconnect()
             self._pause = min(1.0, 2 * self._pause)
+            self._note(None)
             for feed in foreign.values():
                 feed.head = None
                 feed.invalidate()

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.journal.events import ENDS, Event, RunState, StepState
-from orchestrator.journal.payloads import (
-    Payload,
+from msgspec.structs import replace
+
+from orchestrator.journal.audience import is_same_question
+from orchestrator.journal.payload import Payload, RunEndPayload, StepEndPayload
+from orchestrator.journal.run_payloads import (
     RunCancelledPayload,
+    RunCompensatedPayload,
+    RunCompensatingPayload,
     RunCreatedPayload,
-    RunEndPayload,
     RunFailedPayload,
+    RunNoticePayload,
+    RunNotifiedPayload,
     RunPausedPayload,
+    RunQueuedPayload,
     RunResumedPayload,
     RunRevisedPayload,
     RunStartedPayload,
     RunSucceededPayload,
     RunWarningPayload,
+)
+from orchestrator.journal.state.run_state import FAILURES, NOTICES, WARNINGS, ActiveState, RunFold
+from orchestrator.journal.state.status import NoticeState, NoticeStatus, QueuedRun
+from orchestrator.journal.step_payloads import (
     StepAnsweredPayload,
     StepCancelledPayload,
-    StepEndPayload,
     StepFailedPayload,
     StepModelPayload,
     StepProgressPayload,
@@ -28,26 +37,15 @@ from orchestrator.journal.payloads import (
     StepSkippedPayload,
     StepStartedPayload,
     StepSucceededPayload,
+    StepUndonePayload,
     StepWaitingPayload,
 )
-from orchestrator.journal.state.run_state import FAILURES, WARNINGS, ActiveState, RunFold
-from orchestrator.journal.state.status import ActiveStep, RunStatus, ended_steps
 from orchestrator.paths import is_at_or_below, is_in_end_block, is_in_handler, is_top_level, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-STEP_STATES: tuple[StepState, ...] = (
-    "pending",
-    "running",
-    "waiting",
-    "succeeded",
-    "failed",
-    "skipped",
-    "cancelled",
-)
-
-_WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its error handler", "judge": "its judge"}
+    from orchestrator.journal.events import Event
 
 
 def fold(state: RunFold, event: Event, payload: Payload | None = None) -> RunFold:
@@ -74,109 +72,6 @@ def fold_all(events: Iterable[Event], state: RunFold | None = None) -> RunFold:
     return state
 
 
-def status_of(
-    state: RunFold, now: float, *, interrupted: bool = False, moving: bool = False, owner: str | None = None
-) -> RunStatus:
-    """Return the status of the run at the time `now`.
-
-    Some facts are not in the events. `interrupted`: the owner's process has ended; `owner` names it. `moving`: a step
-    has just ended, and another may start in a moment, so the run is not reported as waiting.
-    """
-    stands = _run_state(state, interrupted=interrupted, moving=moving)
-    if stands == "interrupted":
-        now = state.last_at
-    ended = f"run.{stands}" in ENDS
-    active = () if ended else tuple(_active_step(path, step, now) for path, step in state.active.items())
-    counts = _counts(state, active)
-    fractions = sum(step.fraction or 0.0 for step in active if step.state == "running" and is_top_level(step.path))
-    if stands == "succeeded":
-        progress = 1.0
-    else:
-        progress = min(1.0, (ended_steps(counts) + fractions) / state.total) if state.total else 0.0
-    open_stretch = max(0.0, now - state.since) if state.since is not None else 0.0
-    return RunStatus(
-        run_id=state.run_id,
-        pipeline=state.pipeline,
-        state=stands,
-        progress=progress,
-        counts=counts,
-        active=active,
-        total=state.total,
-        created_at=state.created_at,
-        started_at=state.started_at,
-        ended_at=state.ended_at,
-        elapsed=state.spent + open_stretch,
-        error=state.error,
-        reason=state.reason,
-        failures=tuple(state.handled),
-        waiting_on=_waiting_on(state, stands),
-        owner=owner,
-        last_seq=state.last_seq,
-        name=state.name,
-        metadata=state.metadata,
-        spending=state.spending,
-        budget=state.budget,
-        warnings=tuple(state.warnings),
-    )
-
-
-def _run_state(state: RunFold, *, interrupted: bool, moving: bool) -> RunState:
-    if state.state != "running":
-        return state.state
-    if state.needs_person and (interrupted or not moving):
-        return "waiting"
-    return "interrupted" if interrupted else "running"
-
-
-def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int]:
-    """Count the top-level steps by their states."""
-    counts: dict[StepState, int] = dict.fromkeys(STEP_STATES, 0)
-    for step in active:
-        if is_top_level(step.path):
-            counts[step.state] += 1
-    counts["succeeded"] = state.succeeded
-    counts["skipped"] = state.skipped
-    counts["failed"] = len(state.failed) + state.continued
-    counts["cancelled"] = len(state.cancelled)
-    counts["pending"] = max(0, state.total - sum(counts.values()))
-    return counts
-
-
-def _active_step(path: str, step: ActiveState, now: float) -> ActiveStep:
-    return ActiveStep(
-        path=path,
-        state=step.state,
-        attempt=step.attempt,
-        started_at=step.since,
-        elapsed=max(0.0, now - step.since),
-        fraction=min(1.0, step.done / step.of) if step.of else step.fraction,
-        message=step.message,
-        waiting_on=step.waiting_on,
-        waiting_until=step.waiting_until,
-        kind=step.kind,
-        of=step.of,
-        done=step.done,
-        failed=step.failed,
-        question=step.question,
-        answered=step.answered,
-    )
-
-
-def _waiting_on(state: RunFold, stands: RunState) -> tuple[str, ...]:
-    if f"run.{stands}" in ENDS:
-        return ()
-    words = [
-        f"{path}: {'its owner to accept the answer' if step.answered else _WAITS.get(step.waiting_on, step.waiting_on)}"
-        for path, step in state.active.items()
-        if step.state == "waiting"
-    ]
-    if stands == "interrupted":
-        words.append("a resume: its process has ended")
-    elif stands == "paused":
-        words.append(f"a resume: paused by {state.paused_by}" if state.paused_by else "a resume")
-    return tuple(words)
-
-
 # --- the working time
 
 
@@ -185,7 +80,7 @@ def _set_clock(state: RunFold, at: float) -> None:
     if state.state == "paused":
         if not state.is_working:
             _stop_clock(state, at)
-    elif state.state == "running" and state.started_at is not None:
+    elif state.state == "running" and state.started_at is not None and state.queued is None:
         if state.needs_person:
             _stop_clock(state, at)
         elif state.since is None:
@@ -222,21 +117,15 @@ def _run_created(state: RunFold, event: Event, created: RunCreatedPayload) -> No
     state.name = created.name
     state.total = created.steps
     state.created_at = event.at
+    state.not_before = created.options.get("not_before")
     state.metadata = created.metadata
 
 
 @_on(RunRevisedPayload)
 def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> None:
-    forget = tuple(revised.forget)
-
-    def is_forgotten(path: str) -> bool:
-        return any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget)
-
-    for path in list(filter(is_forgotten, state.active)):
-        state.leave(path)
-    for paths in (state.failed, state.handled, state.cancelled):
-        for path in list(filter(is_forgotten, paths)):
-            del paths[path]
+    _forget(state, revised.forget, (state.failed, state.handled, state.cancelled))
+    if revised.reason == "retry":
+        state.compensating = 0
     state.state = "running"  # what is forgotten remains to be done, even if no owner gets to it
     state.error = None
     state.reason = ""
@@ -244,11 +133,55 @@ def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> No
     settled = revised.settled
     state.succeeded = settled.get("succeeded", 0)
     state.skipped = settled.get("skipped", 0)
+    state.left_out = 0
     state.continued = settled.get("failed", 0)
     if revised.steps is not None:
         state.total = revised.steps
     if revised.source is not None:
         state.revised = event.seq
+
+
+@_on(RunQueuedPayload)
+def _run_queued(state: RunFold, event: Event, queued: RunQueuedPayload) -> None:
+    state.state = "running"
+    state.error = None
+    state.reason = ""
+    state.ended_at = None
+    state.queued = QueuedRun(queued.key, queued.max, tuple(queued.runs), queued.ahead)
+    _stop_clock(state, state.last_at)
+
+
+@_on(StepUndonePayload)
+def _step_undone(state: RunFold, event: Event, undone: StepUndonePayload) -> None:
+    _forget(state, undone.forget, (state.handled,))
+    reopened = undone.reopened
+    state.succeeded = max(0, state.succeeded - reopened.get("succeeded", 0))
+    state.skipped = max(0, state.skipped - reopened.get("skipped", 0))
+    state.continued = max(0, state.continued - reopened.get("failed", 0))
+
+
+@_on(RunCompensatingPayload)
+def _run_compensating(state: RunFold, event: Event, _: RunCompensatingPayload) -> None:
+    state.compensating += 1
+
+
+@_on(RunCompensatedPayload)
+def _run_compensated(state: RunFold, event: Event, compensated: RunCompensatedPayload) -> None:
+    state.compensating = max(0, state.compensating - 1) if compensated.within else 0
+
+
+def _forget(state: RunFold, forget: Iterable[str], sets: Iterable[dict[str, None]]) -> None:
+    """Remove paths that are forgotten, what is below them and around them, from the active steps and from sets."""
+    forget = tuple(forget)
+
+    def is_forgotten(path: str) -> bool:
+        return any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget)
+
+    for path in list(filter(is_forgotten, state.active)):
+        state.leave(path)
+    for paths in sets:
+        for path in list(filter(is_forgotten, paths)):
+            del paths[path]
 
 
 @_on(RunStartedPayload)
@@ -257,6 +190,7 @@ def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> No
     state.error = None
     state.reason = ""
     state.ended_at = None
+    state.queued = None
     if state.started_at is None:
         state.started_at = event.at
     state.budget = started.budget
@@ -270,10 +204,14 @@ def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> No
                 state.leave(path)
         for unfinished in (state.failed, state.cancelled):
             unfinished.clear()
+        state.skipped -= state.left_out
+        state.left_out = 0
 
 
 @_on(RunPausedPayload)
 def _run_paused(state: RunFold, event: Event, paused: RunPausedPayload) -> None:
+    if paused.idle:
+        _stop_clock(state, state.last_at)
     state.state = "paused"
     state.paused_by = paused.by or ""
 
@@ -281,7 +219,7 @@ def _run_paused(state: RunFold, event: Event, paused: RunPausedPayload) -> None:
 @_on(RunResumedPayload)
 def _run_resumed(state: RunFold, event: Event, _: RunResumedPayload) -> None:
     state.state = "running"
-    if state.since is None:
+    if state.since is None and state.queued is None:
         state.since = event.at
 
 
@@ -290,12 +228,16 @@ def _run_ended(state: RunFold, event: Event, end: RunEndPayload) -> None:
     match end:
         case RunSucceededPayload():
             state.state = "succeeded"
+            state.compensating = 0
         case RunFailedPayload():
             state.state = "failed"
             state.error = end.error
         case RunCancelledPayload():
+            if end.idle:
+                _stop_clock(state, state.last_at)
             state.state = "cancelled"
             state.reason = end.reason or ""
+    state.queued = None
     state.ended_at = event.at
     _stop_clock(state, event.at)
     state.before = state.spent
@@ -306,6 +248,24 @@ def _run_warning(state: RunFold, event: Event, warning: RunWarningPayload) -> No
     message = warning.message
     if len(state.warnings) < WARNINGS and message not in state.warnings:
         state.warnings.append(message)
+
+
+@_on(RunNoticePayload)
+def _run_notice(state: RunFold, event: Event, notice: RunNoticePayload) -> None:
+    state.notices[notice.notice] = NoticeStatus(
+        notice.notice, notice.occasion, notice.to, title=notice.title, at=event.at
+    )
+    while len(state.notices) > NOTICES:
+        del state.notices[next(iter(state.notices))]
+
+
+@_on(RunNotifiedPayload)
+def _run_notified(state: RunFold, event: Event, notified: RunNotifiedPayload) -> None:
+    notice = state.notices.get(notified.notice)
+    if notice is not None:
+        error = str((notified.error or {}).get("message") or "")
+        ended: NoticeState = "failed" if notified.error else "sent"
+        state.notices[notice.id] = replace(notice, state=ended, error=error, ended_at=event.at)
 
 
 @_on(StepModelPayload)
@@ -323,6 +283,7 @@ def _step_started(state: RunFold, event: Event, started: StepStartedPayload) -> 
         step.of = started.of
         step.done = started.done
         step.failed = started.failed
+        step.message = f"run {started.run}" if started.run else ""
     elif path in state.below:
         _leave_below(state, path)
     state.enter(path, step)
@@ -351,8 +312,8 @@ def _step_waiting(state: RunFold, event: Event, waiting: StepWaitingPayload) -> 
         waiting_until=waiting.until,
         question=question,
     )
-    if before is not None and question is not None and question == before.question:
-        step.since, step.answered = before.since, before.answered  # the next owner asks the same question
+    if before is not None and question is not None and is_same_question(question, before.question):
+        step.since, step.answered = before.since, before.answered  # asked again, by the next owner or as a reminder
     state.enter(event.path, step)
 
 
@@ -364,7 +325,9 @@ def _step_running(state: RunFold, event: Event, _: StepRunningPayload) -> None:
 
 
 @_on(StepAnsweredPayload)
-def _step_answered(state: RunFold, event: Event, _: StepAnsweredPayload) -> None:
+def _step_answered(state: RunFold, event: Event, answered: StepAnsweredPayload) -> None:
+    if answered.idle:
+        _stop_clock(state, state.last_at)
     step = state.active.get(event.path)
     if step is not None and step.state == "waiting":
         state.leave(event.path)
@@ -390,6 +353,7 @@ def _step_ended(
             state.succeeded += 1
         elif isinstance(end, StepSkippedPayload):
             state.skipped += 1
+            state.left_out += end.reason == "end"
         elif isinstance(end, StepCancelledPayload):
             state.cancelled[path] = None
         elif continues:

@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.errors import StoreError
-from orchestrator.journal.payloads import (
-    Payload,
+from orchestrator.journal.run_payloads import (
+    RunCompensatedPayload,
+    RunCompensatingPayload,
     RunRevisedPayload,
     RunStartedPayload,
+)
+from orchestrator.journal.state.accumulators import RoundState
+from orchestrator.journal.state.notice_history import NoticeHistory
+from orchestrator.journal.state.step_history import StepRecord, apply
+from orchestrator.journal.step_payloads import (
     StepAnsweredPayload,
     StepCancelledPayload,
     StepFailedPayload,
@@ -22,16 +29,16 @@ from orchestrator.journal.payloads import (
     StepSkippedPayload,
     StepStartedPayload,
     StepSucceededPayload,
+    StepUndonePayload,
     StepWaitingPayload,
 )
-from orchestrator.journal.state.accumulators import RoundState
-from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import end_block_of, item_of, parent_of
+from orchestrator.paths import ancestors, end_block_of, is_at_or_below, item_of, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.journal.events import Event
+    from orchestrator.journal.payload import Payload
 
 ItemState = Literal["", "succeeded", "failed", "skipped"]
 
@@ -41,6 +48,7 @@ _ROUNDS = ("while", "until")
 _MOST_IN_FLIGHT = 1_000_000
 """How many items of a loop can be in flight: the others end in their order."""
 
+_OF_NOTICES = frozenset({"run.notice", "run.notified", "run.succeeded", "run.failed", "run.cancelled"})
 _BEYOND_ATTEMPT = ("retry", "human", "time", "handler")
 
 
@@ -115,6 +123,13 @@ class ItemEnds:
         return f"<{self._settled} items ended, {self.failed} failed>"
 
 
+class UndoableSuccess(Struct):
+    """A success that can be undone: the path of the step, and what the event recorded for its `undo`."""
+
+    path: str
+    undo: Mapping[str, Any]
+
+
 class ResumeState(Struct):
     """What a run has achieved, and which of its steps are in progress.
 
@@ -125,12 +140,27 @@ class ResumeState(Struct):
 
     `kept` has, by path, intermediate answers of models for steps that are not settled, by the digests of the requests.
     `rounds` has, by the path of a loop, what its last rounds recorded of the accumulators: `folded` gives the values.
+    `notices` are those that were recorded. `ends` has, by the path of a pipeline, the step that has ended it early.
+
+    `undoable` has the successes that were not undone, by the numbers of their events, in their order. `compensating`
+    has, by the path of a group, "" for the run, why its steps are being undone. `again` has the paths that were
+    forgotten because a step was undone, with the number of the last event that says so.
     """
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
     items: dict[str, ItemEnds] = field(default_factory=dict)
     kept: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     rounds: dict[str, list[RoundState]] = field(default_factory=dict)
+    notices: NoticeHistory = field(default_factory=NoticeHistory)
+    undoable: dict[int, UndoableSuccess] = field(default_factory=dict)
+    compensating: dict[str, RunCompensatingPayload] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
+
+    def early_end(self, pipeline: str) -> StepRecord | None:
+        """Return the step that has ended the pipeline at a path early, None if none has."""
+        record = self.steps.get(self.ends.get(pipeline, ""))
+        return record if record is not None and record.state == "succeeded" else None
 
     def keep(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
         """Keep an intermediate answer of a step: `{reply, cost}`."""
@@ -139,7 +169,8 @@ class ResumeState(Struct):
     def without(self, paths: Iterable[str]) -> ResumeState:
         """Return what remains without these paths, everything below them, and the ends of what contains them."""
         items = {loop: ends.copy() for loop, ends in self.items.items()}
-        tree = _Tree(ResumeState(dict(self.steps), items, dict(self.kept), dict(self.rounds)))
+        copies = {name: dict(getattr(self, name)) for name in ("steps", "kept", "rounds", "ends")}
+        tree = _Tree(replace(self, items=items, **copies))
         for path in paths:
             tree.forget(path)
         return tree.recorded
@@ -174,12 +205,19 @@ class _Tree:
     def take(self, event: Event) -> None:
         path = event.path
         payload = event.payload
+        if event.type in _OF_NOTICES or self.recorded.notices.asked:
+            self.recorded.notices.take(event)
         match payload:
             case RunStartedPayload():
                 self.drop_end_blocks()
             case RunRevisedPayload():
-                for forgotten in payload.forget:
-                    self.forget(forgotten)
+                self._revise(payload)
+            case RunCompensatingPayload():
+                self.recorded.compensating[payload.within] = payload
+            case RunCompensatedPayload():
+                self._compensated(payload.within)
+            case StepUndonePayload():
+                self._undone(event.seq, payload)
             case StepStartedPayload():
                 self._started(event, payload)
             case StepModelPayload() if payload.kept is not None:
@@ -217,6 +255,32 @@ class _Tree:
                 self.recorded.items[item[0]].set(item[1], "", 0)
             around = parent_of(around)
 
+    def _revise(self, revised: RunRevisedPayload) -> None:
+        """Forget what the revision says; the retry of a step gives up undoing what it is in.
+
+        The limits of an edited pipeline count.
+        """
+        for forgotten in revised.forget:
+            self.forget(forgotten)
+            if revised.reason == "retry":
+                for around in (*ancestors(forgotten), ""):
+                    self.recorded.compensating.pop(around, None)
+        if revised.source is not None:
+            for record in self.recorded.steps.values():
+                record.limits = None
+
+    def _compensated(self, within: str) -> None:
+        """Forget why the steps in a group, or in the run, are undone, and those in the groups inside it."""
+        found = self.recorded.compensating
+        for path in [path for path in found if not within or is_at_or_below(path, within)]:
+            del found[path]
+
+    def _undone(self, seq: int, undone: StepUndonePayload) -> None:
+        self.recorded.undoable.pop(undone.of, None)
+        for forgotten in undone.forget:
+            self.forget(forgotten)
+            self.recorded.again[forgotten] = seq
+
     def _started(self, event: Event, started: StepStartedPayload) -> None:
         path = event.path
         if started.kind:
@@ -228,11 +292,11 @@ class _Tree:
             self._ends(path).mark = started.mark
 
     def _stopped(self, path: str) -> None:
-        """Forget an attempt that was stopped, but keep the number of failed ones."""
+        """Forget an attempt that was stopped, but keep the number of failed ones, and the limits of the step."""
         record = self.recorded.steps.get(path)
         if record is None or (record.state == "waiting" and record.reason == "retry"):
             return  # it still waits for its next attempt
-        if record.failed_attempts:
+        if record.failed_attempts or record.limits:
             record.state = "cancelled"
         else:
             del self.recorded.steps[path]
@@ -255,6 +319,11 @@ class _Tree:
                 self._try_branches_again(path)
             return
         self.recorded.kept.pop(path, None)
+        self.recorded.ends.pop(path, None)
+        if isinstance(end, StepSucceededPayload) and end.undo is not None:
+            self.recorded.undoable[event.seq] = UndoableSuccess(path, end.undo)
+        if isinstance(end, StepSucceededPayload) and end.ends is not None:
+            self.recorded.ends[end.ends] = path
         self._drop(f"{path}.on_error")
         item = item_of(path)
         if item is None:
@@ -270,10 +339,10 @@ class _Tree:
             if before != index:
                 self._drop(f"{loop}[{before}]")
             self._rounds[loop] = index
-            if isinstance(end, StepSucceededPayload) and end.state is not None:
-                self._take_state(loop, RoundState(end.state, end.appended or {}))
         else:
             self._drop(path)
+        if isinstance(end, StepSucceededPayload) and end.state is not None:
+            self._take_state(loop, RoundState(end.state, end.appended or {}))
 
     def _take_state(self, loop: str, state: RoundState) -> None:
         """Keep what a round recorded of the accumulators: only what readers of the latest values need."""

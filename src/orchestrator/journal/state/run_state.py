@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from orchestrator.journal.events import RunState, StepState
 from orchestrator.journal.payload_types import END_OF_TIME, LARGEST
+from orchestrator.journal.state.status import NoticeStatus, QueuedRun
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import is_top_level, parent_of
 
@@ -22,6 +23,9 @@ FAILURES = 100
 
 WARNINGS = 20
 """How many warnings of the run as a whole are kept."""
+
+NOTICES = 20
+"""How many notices are kept, the latest ones."""
 
 Mode = Literal["composite", "running", "person", "time", "moment"]
 """What an active step does: it consists of other steps, works, or waits for a person, for a time, or for a moment."""
@@ -88,7 +92,10 @@ class RunFold(Struct):
     run; `handled` did not, at any depth, the first `FAILURES` of them; `continued` counts those of top-level steps.
     `revised` is the number of the event that last changed the source, 0 if none did. `spending` is the usage and cost
     of all model calls, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
-    `run.warning`.
+    `run.warning`, `notices` the latest ones by their ids.
+
+    Nothing starts before the time `not_before`, if there is one, and while the run is `queued`. `compensating` counts
+    what is being undone: the run, or groups.
 
     `spent` is the closed working time, `since` the start of the open one, `before` the time spent when the run last
     ended. Only `enter` and `leave` change `active`, because `modes`, `below` and `weight` are derived from it: the
@@ -101,6 +108,8 @@ class RunFold(Struct):
     state: RunState = "running"
     total: Count = 0
     created_at: Time = 0.0
+    not_before: Time | None = None
+    queued: QueuedRun | None = None
     started_at: Time | None = None
     ended_at: Time | None = None
     spent: Time = 0.0
@@ -113,8 +122,10 @@ class RunFold(Struct):
     reason: str = ""
     succeeded: Count = 0
     skipped: Count = 0
+    left_out: Count = 0
     continued: Count = 0
     revised: Count = 0
+    compensating: Count = 0
     active: dict[str, ActiveState] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
     handled: dict[str, None] = field(default_factory=dict)
@@ -124,6 +135,7 @@ class RunFold(Struct):
     budget: Mapping[str, float] | None = None
     allowed: Mapping[str, float] | None = None
     warnings: list[str] = field(default_factory=list)
+    notices: dict[str, NoticeStatus] = field(default_factory=dict)
     modes: dict[Mode, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
     below: dict[str, int] = field(default_factory=dict)
     weight: int = 0
@@ -132,7 +144,7 @@ class RunFold(Struct):
     def size(self) -> int:
         """The size of a snapshot, as a number of paths."""
         paths = len(self.failed) + len(self.handled) + len(self.cancelled)
-        return self.weight + paths + len(self.warnings)
+        return self.weight + paths + len(self.warnings) + len(self.notices)
 
     @property
     def is_working(self) -> bool:
@@ -193,6 +205,10 @@ class RunFold(Struct):
         for name in _PATHS:
             if paths := getattr(self, name):
                 data[name] = list(paths)
+        if self.notices:
+            data["notices"] = {id: notice.to_dict() for id, notice in self.notices.items()}
+        if self.queued is not None:
+            data["queued"] = self.queued.to_dict()
         if self.spending:
             data["spending"] = self.spending.to_dict()
         return data
@@ -218,7 +234,7 @@ class RunFold(Struct):
 
 _BEGINNING = RunFold()
 _PATHS = ("failed", "handled", "cancelled")
-_OF_STEPS = (*_PATHS, "active", "spending", "modes", "below", "weight")
+_OF_STEPS = (*_PATHS, "active", "notices", "queued", "spending", "modes", "below", "weight")
 _WRITTEN = tuple(name for name in RunFold.__struct_fields__ if name not in _OF_STEPS)
 
 _ALWAYS = ("state", "attempt", "since")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
+from orchestrator import codes
 from orchestrator.journal.events import RunState, StepState
 from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from orchestrator.models.messages import Usage
+
+
+NoticeState = Literal["pending", "sent", "failed"]
 
 
 def ended_steps(counts: Mapping[StepState, int]) -> int:
@@ -65,6 +71,53 @@ class ActiveStep(Struct, frozen=True):
         }
 
 
+class NoticeStatus(Struct, frozen=True):
+    """A notice of a run to one target: still to be sent (`pending`), `sent`, or `failed` for the reason in `error`.
+
+    `title` is the first line of what it says. It was recorded at the time `at`, and sent or given up at `ended_at`.
+    """
+
+    id: str
+    occasion: str
+    to: str
+    state: NoticeState = "pending"
+    error: str = ""
+    title: str = ""
+    at: float = 0.0
+    ended_at: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the notice as JSON data."""
+        return asdict(self)
+
+
+class QueuedRun(Struct, frozen=True):
+    """What a run waits for: until fewer than `max` others with its concurrency key are executed.
+
+    `runs` are those that come before it, the ones that are executed first, at most twenty; `ahead` counts all of them.
+    """
+
+    key: str
+    max: int
+    runs: tuple[str, ...] = ()
+    ahead: int = 0
+
+    @property
+    def in_words(self) -> str:
+        """What it waits for, for people."""
+        named = ", ".join(self.runs[:_MOST_NAMED])
+        more = self.ahead - len(self.runs[:_MOST_NAMED])
+        after = f", after {named}" + (f" and {more} more" if more > 0 else "") if named else ""
+        return f"its turn{after}: at most {plural(self.max, 'run')} with the concurrency key `{self.key}` at a time"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"key": self.key, "max": self.max, "runs": list(self.runs), "ahead": self.ahead}
+
+
+_MOST_NAMED: Final = 3
+
+
 class RunStatus(Struct, frozen=True):
     """The status of a run.
 
@@ -75,12 +128,14 @@ class RunStatus(Struct, frozen=True):
     ended the run: `{code, type, message, help, step, attempt}`; `reason` is the reason of a cancellation.
     `last_seq` is the number of the newest event in this status. A run is `waiting` when nothing can continue before a
     person answers, whether or not a process executes it; one that waits only for a time is `running`, or `interrupted`
-    if no process executes it. `waiting_on` describes what a paused or waiting run needs. `elapsed` is the working time:
-    without pauses (which start when the last running step has ended), waits for people only, and the time between a
-    crash or an end and the resume. `owner` holds the lease. `spending` is the usage and cost of all model calls, over
-    all owners, `budget` their limits: `{usd, tokens, requests}`, without unlimited ones. `warnings` are the first
-    twenty about the run as a whole. `damage` is why the store cannot read the run: in a list of runs, such a run has
-    only its `run_id`, `pipeline`, `created_at` and the `state` that was stored last.
+    if no process executes it; `not_before` is the time that a run waits for which has not begun, `queued` are the runs
+    that it waits for, with the same concurrency key. `waiting_on` describes what a paused or waiting run needs.
+    `elapsed` is the working time: without pauses (which start when the last running step has ended), waits for people
+    only, and the time between a crash or an end and the resume. `owner` holds the lease. `spending` is the usage and
+    cost of all model calls, over all owners, `budget` their limits: `{usd, tokens, requests}`, without unlimited ones.
+    `warnings` are the first twenty about the run as a whole, `notices` the latest twenty. `compensating`: steps that
+    had succeeded are being undone, or remain to be, since an undo failed. `damage` is why the store cannot read the
+    run: in a list of runs, it has only its `run_id`, `pipeline`, `created_at` and the `state` that was stored last.
     """
 
     run_id: str
@@ -91,6 +146,8 @@ class RunStatus(Struct, frozen=True):
     active: tuple[ActiveStep, ...] = ()
     total: int = 0
     created_at: float = 0.0
+    not_before: float | None = None
+    queued: QueuedRun | None = None
     started_at: float | None = None
     ended_at: float | None = None
     elapsed: float = 0.0
@@ -105,6 +162,8 @@ class RunStatus(Struct, frozen=True):
     spending: Spending = NOTHING
     budget: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
+    notices: tuple[NoticeStatus, ...] = ()
+    compensating: bool = False
     damage: str = ""
 
     @property
@@ -132,6 +191,22 @@ class RunStatus(Struct, frozen=True):
         """Whether nothing more will happen unless the run is resumed."""
         return self.state in ("succeeded", "failed", "cancelled")
 
+    @property
+    def failed_on_purpose(self) -> bool:
+        """Whether a step with `fail` has ended the run: resuming it would fail again."""
+        return self.state == "failed" and is_deliberate(self.error)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether resuming the run may achieve more: it has stopped, and not because a step failed it on purpose."""
+        stopped = self.state in ("paused", "failed", "cancelled", "interrupted")
+        return stopped and not self.failed_on_purpose and not self.damage
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person has been asked something and has not answered yet."""
+        return any(step.question is not None and not step.answered for step in self.active)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the status as JSON data."""
         active = [step.to_dict() for step in self.active]
@@ -146,6 +221,8 @@ class RunStatus(Struct, frozen=True):
             "active": active,
             "running": [step.to_dict() for step in self.running],
             "created_at": self.created_at,
+            "not_before": self.not_before,
+            "queued": self.queued.to_dict() if self.queued is not None else None,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
             "elapsed": self.elapsed,
@@ -154,10 +231,19 @@ class RunStatus(Struct, frozen=True):
             "failures": list(self.failures),
             "waiting_on": list(self.waiting_on),
             "owner": self.owner,
+            "failed_on_purpose": self.failed_on_purpose,
+            "resumable": self.resumable,
             "last_seq": self.last_seq,
             "metadata": dict(self.metadata),
             **self.spending.to_dict(),
             "budget": dict(self.budget) if self.budget is not None else None,
             "warnings": list(self.warnings),
+            "notices": [notice.to_dict() for notice in self.notices],
+            "compensating": self.compensating,
             "damage": self.damage,
         }
+
+
+def is_deliberate(error: Mapping[str, Any] | None) -> bool:
+    """Return whether a recorded error is that of a step with `fail`, so that nothing is to be repaired."""
+    return error is not None and error.get("code") == codes.FAILED_ON_PURPOSE

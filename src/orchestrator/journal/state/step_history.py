@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
+from orchestrator.journal.audience import is_same_question
 from orchestrator.journal.events import StepState
-from orchestrator.journal.payloads import (
-    RunRevisedPayload,
-    RunStartedPayload,
+from orchestrator.journal.run_payloads import RunRevisedPayload, RunStartedPayload
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.journal.step_payloads import (
     StepAnsweredPayload,
     StepCancelledPayload,
     StepFailedPayload,
@@ -20,16 +21,28 @@ from orchestrator.journal.payloads import (
     StepSkippedPayload,
     StepStartedPayload,
     StepSucceededPayload,
+    StepUndonePayload,
     StepWaitingPayload,
     StepWarningPayload,
 )
-from orchestrator.journal.state.usage import NOTHING, Spending
-from orchestrator.paths import ancestors, handled_step, is_at_or_below, is_in_end_block, is_in_handler, parent_of
+from orchestrator.paths import (
+    ancestors,
+    handled_step,
+    is_at_or_below,
+    is_in_end_block,
+    is_in_handler,
+    is_in_undo,
+    parent_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.journal.events import Event
+
+
+UNDONE: Final = "undone"
+"""The reason of a pending step that had succeeded and was undone."""
 
 
 class StepRecord(Struct):
@@ -42,8 +55,9 @@ class StepRecord(Struct):
     Of a composite step: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    its cache key, `cached` where its result was taken from. `spending` is the usage and cost of all model calls that it
-    and the steps inside it made in this run.
+    its cache key, `cached` where its result was taken from, `run` the run that it is about to start, `limits` the
+    numbers that were computed for it when it began. `spending` is the usage and cost of all model calls that it and the
+    steps inside it made in this run.
     """
 
     path: str
@@ -71,12 +85,19 @@ class StepRecord(Struct):
     answer: Any = None
     cache: Mapping[str, Any] | None = None
     cached: Mapping[str, Any] | None = None
+    run: str | None = None
+    limits: Mapping[str, Any] | None = None
     spending: Spending = NOTHING
 
     @property
     def settled(self) -> bool:
-        """Whether a resumed run keeps the step as it is: it succeeded, was skipped, or its failure was handled."""
-        return self.state in ("succeeded", "skipped") or (self.state == "failed" and self.handled not in ("", "fail"))
+        """Whether a resumed run keeps the step as it is: it succeeded, was skipped, or its failure was handled.
+
+        A step that was skipped because another one had ended the pipeline is not kept: that one decides again.
+        """
+        if self.state == "skipped":
+            return self.reason != "end"
+        return self.state == "succeeded" or (self.state == "failed" and self.handled not in ("", "fail"))
 
     @property
     def failed_attempts(self) -> int:
@@ -113,6 +134,7 @@ class StepHistory:
         self.records: dict[str, StepRecord] = {}
         self.spent: dict[str, Spending] = {}
         self._with_handlers: set[str] = set()
+        self._undone: set[str] = set()
 
     def take(self, event: Event) -> None:
         """Apply the next event."""
@@ -126,6 +148,9 @@ class StepHistory:
                 _begin_again(records)
         elif event.type == "run.revised":
             _revise(records, RunRevisedPayload.from_data(event.data).forget)
+        elif event.type == "step.undone":
+            _undo(records, event.path, StepUndonePayload.from_data(event.data).forget)
+            self._undone.add(event.path)
         elif event.path:
             record = records.get(event.path)
             if record is None:
@@ -133,7 +158,10 @@ class StepHistory:
                 if (owner := handled_step(event.path)) is not None:
                     self._with_handlers.add(owner)
             if event.type == "step.started" and event.path in self._with_handlers:
-                _forget_handlers(event.path, records)
+                _forget_below(f"{event.path}.on_error", records)
+            if event.path in self._undone:
+                self._undone.discard(event.path)
+                _forget_below(f"{event.path}.undo", records)
             apply(record, event)
 
 
@@ -151,7 +179,7 @@ def _begin_again(records: dict[str, StepRecord]) -> None:
     for path, last in list(records.items()):
         in_handler = is_in_handler(path)
         continues = in_handler or is_in_end_block(path) or not (last.settled or last.outlives_owner)
-        if not continues or _is_over(path, records):
+        if not continues or last.reason == UNDONE or _is_over(path, records):
             continue
         if in_handler:  # the step is attempted again, and may not fail again
             del records[path]
@@ -159,9 +187,18 @@ def _begin_again(records: dict[str, StepRecord]) -> None:
             records[path] = StepRecord(path, warnings=last.warnings)
 
 
-def _forget_handlers(path: str, records: dict[str, StepRecord]) -> None:
-    """Forget the steps of a step's error handlers, as it is attempted again."""
-    below = f"{path}.on_error"
+def _undo(records: dict[str, StepRecord], path: str, forget: Sequence[str]) -> None:
+    """Have a step that was undone be pending, and keep what its `undo` did, and those of what depends on it."""
+    kept = {inner: record for inner, record in records.items() if is_in_undo(inner) or record.reason == UNDONE}
+    last = records.get(path)
+    _revise(records, forget)
+    if last is not None:
+        records[path] = StepRecord(path, reason=UNDONE, warnings=last.warnings)
+    records.update(kept)
+
+
+def _forget_below(below: str, records: dict[str, StepRecord]) -> None:
+    """Forget the steps of a step's error handlers, or of its `undo`, as it is attempted again."""
     for inner in [other for other in records if is_at_or_below(other, below)]:
         del records[inner]
 
@@ -188,6 +225,8 @@ def apply(record: StepRecord, event: Event) -> None:
             record.reason = ""
             record.kind = payload.kind or ""
             record.case = payload.case
+            record.run = payload.run
+            record.limits = payload.limits
             record.until = record.question = record.answer = record.cached = None
             record.answered = False
         case StepWaitingPayload():
@@ -195,8 +234,9 @@ def apply(record: StepRecord, event: Event) -> None:
             record.reason = payload.reason or ""
             record.error = payload.error or record.error
             record.until = payload.until
-            if payload.question != record.question:
-                record.question, record.answered, record.answer = payload.question, False, None
+            if not is_same_question(payload.question, record.question):
+                record.answered, record.answer = False, None
+            record.question = payload.question
         case StepRunningPayload():
             record.state, record.reason, record.until = "running", "", None
         case StepAnsweredPayload():

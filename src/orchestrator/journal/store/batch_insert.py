@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal.records import Lease
+from orchestrator.journal.records import Lease, RunLimit
 from orchestrator.journal.store.blob_codec import Blob, encode, storable
 from orchestrator.journal.store.event_columns import event_id, last_id, number_of, seq_of
 from orchestrator.journal.store.event_data import Part, stored_form
@@ -79,6 +79,7 @@ class Appender:
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
         self._run += " RETURNING key"
         self._label = f"INSERT INTO labels VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
+        self._limited = f"INSERT INTO concurrency VALUES ({mark}, {mark}, 1, {mark}, {mark}) {ignore}"  # noqa: S608
         self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND owner={mark} AND fence=1"  # noqa: S608
         self._durations = f"SELECT seconds FROM durations WHERE pipeline={mark}"  # noqa: S608
         self._keep = f"INSERT INTO durations (pipeline, at, seconds) VALUES ({', '.join([mark] * 3)}) "  # noqa: S608
@@ -200,6 +201,9 @@ class Appender:
             creation.durations = None if found is None else found[0]
         content.events += [(event_id(key, seq), at, number_of(type), *rest) for seq, at, type, *rest in creation.events]
         content.labels += [(storable(label), key) for label in new.labels]
+        limit = RunLimit.of(new.options)
+        if limit is not None and new.options.get("not_before") is None:  # in line from the beginning
+            content.limited.append((key, limit.key, False, False))
         content.blobs.update(creation.blobs)
         content.uses.update((key, digest) for digest in (*creation.blobs, *creation.shared))
 
@@ -208,6 +212,8 @@ class Appender:
             self._dialect.insert_rows(cursor, "events", content.events)
         if content.labels:
             cursor.executemany(self._label, content.labels)
+        for limited in content.limited:
+            cursor.execute(self._limited, limited)
         if content.blobs:  # in one order everywhere, so that two processes cannot deadlock
             ordered = sorted(content.blobs.items())
             rows = [(blob.digest, blob.encoding, blob.reference.size, blob.content) for _, blob in ordered]
@@ -243,11 +249,12 @@ class Appender:
 class _Content:
     """What one transaction writes in addition to the rows of the runs."""
 
-    __slots__ = ("blobs", "events", "labels", "snapshots", "spending", "spent", "uses")
+    __slots__ = ("blobs", "events", "labels", "limited", "snapshots", "spending", "spent", "uses")
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.labels: list[tuple[str, int]] = []
+        self.limited: list[tuple[int, str, bool, bool]] = []
         self.blobs: dict[str, Blob] = {}
         self.uses: set[tuple[int, str]] = set()
         self.snapshots: dict[int, Snapshot] = {}

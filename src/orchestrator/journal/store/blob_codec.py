@@ -131,12 +131,17 @@ def looks_like_reference(text: str) -> bool:
     return text.startswith(_LOOKALIKES)
 
 
+def _is_reference(value: Mapping[str, Any]) -> bool:
+    """Return whether a recorded value is a reference, by its fields and their order; its hash may be damaged."""
+    return value.keys() == _REFERENCE and next(iter(value)) == "$blob"
+
+
 def blob_references(value: Any) -> Iterator[str]:
     """Yield the hashes of the blobs that a recorded value refers to."""
     if not isinstance(value, Mapping):
         return
-    if value.keys() == _REFERENCE and isinstance(value["$blob"], str):
-        yield value["$blob"]
+    if _is_reference(value):
+        yield str(value["$blob"])
     elif value.keys() == _PARTS and isinstance(value[PARTS], Mapping):
         for part in value[PARTS].values():
             yield from blob_references(part)
@@ -146,8 +151,8 @@ def with_blobs(value: Any, contents: Mapping[str, Any]) -> Any:
     """Return a recorded value with references replaced by the contents of the blobs, by their hashes."""
     if not isinstance(value, Mapping):
         return value
-    if value.keys() == _REFERENCE and isinstance(value["$blob"], str):
-        return contents[value["$blob"]]
+    if _is_reference(value):
+        return contents[str(value["$blob"])]
     if value.keys() == _PARTS and isinstance(value[PARTS], Mapping):
         return {key: with_blobs(part, contents) for key, part in value[PARTS].items()}
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
 
 _AT_ONCE = 100
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def resolve_blobs(database: Database, value: Any) -> Any:
@@ -45,6 +47,14 @@ def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -
     return [{key: with_blobs(value, found) for key, value in data.items()} for data in many]
 
 
+def find_value(database: Database, hash: str) -> Any:
+    """Return the large value with a hash; None if there is none."""
+    query = sa.select(blobs.c.encoding, blobs.c.content).where(blobs.c.hash == bytes.fromhex(hash))
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else stored_blob(database.url, bytes.fromhex(hash), row.encoding, row.content)
+
+
 def keep_blobs(connection: Connection, large: Iterable[Blob]) -> None:
     """Write the blobs that are not stored yet."""
     rows = [
@@ -66,7 +76,8 @@ def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
     with database.read() as connection:
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
-            for row in connection.execute(query.where(blobs.c.hash.in_([bytes.fromhex(digest) for digest in some]))):
+            hashes = [bytes.fromhex(digest) for digest in some if _HASH.fullmatch(digest)]
+            for row in connection.execute(query.where(blobs.c.hash.in_(hashes))):
                 found[row.hash.hex()] = stored_blob(database.url, row.hash, row.encoding, row.content)
     missing = [digest for digest in digests if digest not in found]
     if missing:

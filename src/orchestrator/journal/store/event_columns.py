@@ -54,6 +54,11 @@ NUMBERS: Final[Mapping[EventType, int]] = {
     "run.failed": 7,
     "run.cancelled": 8,
     "run.warning": 9,
+    "run.notice": 10,
+    "run.notified": 11,
+    "run.compensating": 12,
+    "run.compensated": 13,
+    "run.queued": 14,
     "step.started": 20,
     "step.progress": 21,
     "step.log": 22,
@@ -67,6 +72,8 @@ NUMBERS: Final[Mapping[EventType, int]] = {
     "step.skipped": 30,
     "step.cancelled": 31,
     "step.requeued": 32,
+    "step.file": 33,
+    "step.undone": 34,
 }
 """The numbers of the types that are recorded. A number is never used for another type."""
 

@@ -22,6 +22,7 @@ from orchestrator.journal.store.tables import (
     blobs,
     cache,
     commands,
+    concurrency,
     durations,
     events,
     labels,
@@ -85,12 +86,28 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
     return Pruned(removed, entries, gone, int(size or 0))
 
 
-def store_stats(database: Database) -> StoreStats:
-    """Return the content and the size of the store."""
-    last_id = sa.select(sa.func.max(events.c.id)).where(of_run(runs.c.key)).scalar_subquery()
+def run_counts(database: Database) -> dict[str, int]:
+    """Count the runs by their states."""
     with database.read() as connection:
         by_state = sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)
         counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+    counts.pop(REMOVED, None)
+    if counts.pop("running", 0):
+        counts |= running_states(database)
+    return counts
+
+
+def store_size(database: Database) -> int:
+    """Return the bytes that the database takes."""
+    with database.read() as connection:
+        return database.dialect.sizes(connection)[0]
+
+
+def store_stats(database: Database) -> StoreStats:
+    """Return the content and the size of the store."""
+    last_id = sa.select(sa.func.max(events.c.id)).where(of_run(runs.c.key)).scalar_subquery()
+    counts = run_counts(database)
+    with database.read() as connection:
         recorded = connection.execute(
             sa.select(sa.func.sum(last_id - event_id(runs.c.key, 0))).select_from(runs)
         ).scalar()
@@ -101,9 +118,6 @@ def store_stats(database: Database) -> StoreStats:
         oldest = connection.execute(sa.select(runs.c.created_at).order_by(runs.c.key).limit(1)).scalar()
         newest = connection.execute(sa.select(runs.c.created_at).order_by(runs.c.key.desc()).limit(1)).scalar()
         size, free = database.dialect.sizes(connection)
-    counts.pop(REMOVED, None)
-    if counts.pop("running", 0):
-        counts |= running_states(database)
     return StoreStats(counts, int(recorded or 0), large, int(stored or 0), entries, size, free, oldest, newest)
 
 
@@ -203,7 +217,7 @@ def _forget(connection: Connection, keys: Sequence[int]) -> None:
     """Remove what lists runs, or would be sent to them. What they spent is kept by day."""
     in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(keys), runs.c.batch.is_not(None)).distinct()
     batch_ids = connection.execute(in_batches).scalars().all()
-    for table in (labels, commands):
+    for table in (labels, commands, concurrency):
         connection.execute(table.delete().where(table.c.run.in_(keys)))
     if batch_ids:
         batches.remove_empty_batches(connection, batch_ids, without=keys)

@@ -14,20 +14,22 @@ from orchestrator.journal.dialects.registry import store_may_exist
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.feeds.feeds import Feeds
 from orchestrator.journal.feeds.run_reader import RunReader
-from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
+from orchestrator.journal.records import LEASE_SECONDS, BatchProgress, Command, RunFilter, unknown_batch
 from orchestrator.journal.retry import patient
 from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.store import blob_store, leases, result_cache, retention
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.concurrency_store import ConcurrencyStore
 from orchestrator.journal.store.credential_store import CredentialStore
 from orchestrator.journal.store.database import Database
-from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
+from orchestrator.journal.store.queries import batches, event_pages, listed_runs, lookup, statuses, usage
 from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.start_keys import StartKeys
 from orchestrator.journal.store.stored_data import stored_object
 from orchestrator.journal.store.tables import commands, durations, runs
+from orchestrator.journal.store.trigger_store import TriggerStore
 
 if TYPE_CHECKING:
     import builtins
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.state.run_state import RunFold
     from orchestrator.journal.state.status import RunStatus
+    from orchestrator.journal.store.queries.listed_runs import ListedRun
     from orchestrator.models.budget import Spent
 
 _KEYS = 10_000  # run numbers that are cached
@@ -54,15 +57,16 @@ class Store:
         self._keys: dict[str, int] = {}
         self.feeds = Feeds(database, self._feed_page)
         self.credentials = CredentialStore(database)
+        self.concurrency = ConcurrencyStore(database)
         self.start_keys = StartKeys(database)
+        self.triggers = TriggerStore(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
         """Open the store at `url`: `sqlite:///path`, `sqlite://` (temporary), or `postgresql://...`.
 
         A relative path starts at the working directory; missing directories are created. With `create=False` a missing
-        SQLite file is an error. `?timeout=` is how many seconds to wait for another program's lock; PostgreSQL takes
-        `?schema=`, by default `orchestrator`.
+        SQLite file is an error. `?timeout=` is how many seconds to wait for a lock, `?schema=` PostgreSQL's schema.
 
         Raises:
             StoreUnavailable: with the code of the cause (ORC811, ORC812, ORC813, ORC814, ORC816).
@@ -177,18 +181,54 @@ class Store:
         """Return the newest runs, newest first; only those in `state`, or that match `wanted`."""
         return statuses.newest_runs(self.database, wanted or RunFilter(state), limit)
 
+    @patient()
+    def listed(self, keys: Sequence[int]) -> builtins.list[ListedRun]:
+        """Return the runs with these keys, as a list shows them; those that were removed are left out."""
+        return [*listed_runs.listed_runs(self.database, keys)]
+
+    @patient(locks=True)
+    def check_writable(self) -> None:
+        """Raise StoreError if nothing can be written now. Nothing is."""
+        with self.database.write() as connection:
+            connection.execute(runs.delete().where(sa.false()))
+
+    @patient()
+    def run_counts(self) -> dict[str, int]:
+        """Count the runs by their states."""
+        return retention.run_counts(self.database)
+
+    @patient()
+    def size(self) -> int:
+        """Return the bytes that the database takes."""
+        return retention.store_size(self.database)
+
+    @patient()
+    def labels(self, run_ids: Iterable[str]) -> dict[str, builtins.list[str]]:
+        """Return the labels of those of the runs that have any."""
+        return statuses.labels_of(self.database, run_ids)
+
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
         return batches.newest_batches(self.database, limit)
+
+    def batch_status(self, batch_id: str) -> BatchStatus:
+        """Return the status of a batch.
+
+        Raises:
+            RunError: ORC817, there is no such batch.
+        """
+        for found in batches.newest_batches(self.database, 1, only=batch_id):
+            return found
+        raise unknown_batch(batch_id, self.url)
 
     def has_batch(self, batch_id: str) -> bool:
         """Return whether a batch was started."""
         return batches.batch_exists(self.database, batch_id)
 
     @patient(locks=True)
-    def put_batch(self, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
+    def put_batch(self, batch_id: str, pipeline: str, progress: BatchProgress) -> None:
         """Record how many rows of a batch have been read, how many of them are invalid, and whether there are more."""
-        batches.put_batch(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
+        batches.put_batch(self.database, batch_id, pipeline, progress)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and its state."""
@@ -236,6 +276,11 @@ class Store:
     def count_items(self, run_id: str, loop: str) -> dict[str, int]:
         """Count the items of a loop that have ended, by the types of their events."""
         return event_pages.count_items(self.database, self._key(run_id), loop)
+
+    @patient()
+    def item_ends(self, run_id: str, loop: str) -> builtins.list[tuple[float, str]]:
+        """Return when the items of a loop ended, in seconds since the epoch, and the types of their events."""
+        return event_pages.item_ends(self.database, self._key(run_id), loop)
 
     @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
@@ -315,6 +360,11 @@ class Store:
         Resolve a value only once: the result may contain anything, including what looks like a reference.
         """
         return blob_store.resolve_blobs(self.database, value)
+
+    @patient()
+    def value(self, hash: str) -> Any:
+        """Return the large value with a hash, to which events refer; None if there is none."""
+        return blob_store.find_value(self.database, hash)
 
     # --- spending on models
 

@@ -11,13 +11,14 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from msgspec import MsgspecError
+from msgspec import MsgspecError, convert
 
 from orchestrator.journal.dialects.problems import unusable
 from orchestrator.journal.events import Event
 from orchestrator.journal.payload_types import END_OF_TIME, payload_problem
 from orchestrator.journal.payloads import PAYLOADS
 from orchestrator.journal.process_identity import Owner
+from orchestrator.journal.records import RowProblem
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.event_columns import seq_of
@@ -49,6 +50,15 @@ def stored_object(url: str, text: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise damaged(url, f"{what} is not an object")
     return value
+
+
+def stored_problems(url: str, batch_id: str, text: str) -> tuple[RowProblem, ...]:
+    """Return the problems of the invalid rows of a batch."""
+    what = f"the problems of batch `{batch_id}`"
+    try:
+        return convert(stored_value(url, text, what), tuple[RowProblem, ...])
+    except MsgspecError as error:
+        raise damaged(url, f"{what} cannot be read") from error
 
 
 def stored_blob(url: str, hash: bytes, encoding: str, content: bytes) -> Any:

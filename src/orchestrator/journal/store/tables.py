@@ -20,7 +20,7 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0004", "0005", "0006")
+REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"
@@ -71,6 +71,17 @@ labels = Table(
     PrimaryKeyConstraint("label", "run"),
 )
 Index(None, labels.c.run)
+
+concurrency = Table(
+    "concurrency",
+    metadata,
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # of the lease under which the run asks: a later owner asks again
+    Column("admitted", Boolean, nullable=False),  # it may be executed
+    Column("cancelled", Boolean, nullable=False),  # a newer run has sent it a command to end
+)
+Index(None, concurrency.c.key)
 
 events = Table(
     "events",
@@ -138,6 +149,7 @@ batches = Table(
     Column("rows", BigInteger, nullable=False),  # read from the input so far
     Column("complete", Boolean, nullable=False),  # the end of the input was reached
     Column("invalid", BigInteger, nullable=False),  # rows with invalid inputs, which have no run
+    Column("problems", Text, nullable=False, server_default="[]"),  # of the first of them: what is wrong
 )
 
 durations = Table(
@@ -188,3 +200,36 @@ start_keys = Table(
     Column("at", Double, nullable=False),
 )
 Index(None, start_keys.c.at)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("trigger", Text, primary_key=True),  # the pipeline and the name: `reports/daily/nightly`
+    Column("definition", Text, nullable=False),  # of its schedule: a changed one does not count from before the change
+    Column("handled_until", Double, nullable=False),  # the instants of the schedule up to this one have been handled
+    Column("paused_at", Double),
+    Column("paused_by", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("owner", Text),  # the server that is firing it now
+    Column("lease_until", Double),
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("trigger", Text, nullable=False),
+    Column("cause", Text, nullable=False),  # what it fires for, once: an instant, a delivery, or a command
+    Column("instant", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),  # of the delivery's body
+    Column("run_id", Text, nullable=False),  # which its run has, or will get
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("inputs", Text),  # JSON; null: evaluated when its run starts
+    sqlite_autoincrement=True,
+)
+Index(None, firings.c.trigger, firings.c.cause, unique=True)
+Index(None, firings.c.state, firings.c.key)
+Index(None, firings.c.created_at)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, text_at
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -49,7 +49,7 @@ def renamed_key(key: Scalar, name: str) -> Scalar:
     """Return the key with its canonical name, in the same place."""
     if key.text == name:
         return key
-    return Spelled(name, name, "synthetic", key.start, key.end, key.layout, key.text)
+    return Spelled(name, name, "synthetic", key.start, key.end, key.layout, written_key(key))
 
 
 class Spelled(Scalar):
@@ -82,6 +82,13 @@ def change_value(entries: dict[str, Entry], name: str, by: Callable[[Node], Node
         value = by(entry.value)
         if value is not entry.value:
             entries[name] = Entry(entry.key, value)
+
+
+def listed(value: Node) -> Node:
+    """Return a list from one text, which may contain commas; null is an empty list."""
+    if isinstance(value, Scalar) and (value.value is None or isinstance(value.value, str)):
+        return Sequence([] if value.value is None else [value], value.start, value.end, value.layout)
+    return value
 
 
 def word_meaning(value: Node, words: dict[str, Any]) -> Node:

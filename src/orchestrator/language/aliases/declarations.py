@@ -10,6 +10,7 @@ from orchestrator.language.aliases.canonical import (
     Canonical,
     Clash,
     change_value,
+    listed,
     mapping_at,
     numbers_as_text,
     rename_keys,
@@ -31,7 +32,10 @@ def canonical_pipeline(node: Mapping) -> Canonical:
     if entry is not None and isinstance(entry.value, Mapping) and entry.value.table.keys() == {"strategy"}:
         entries = {**renamed.node.table, "selection": Entry(entry.key, entry.value.table["strategy"].value)}
         renamed = Canonical(Mapping(entries, node.start, node.end, node.layout), renamed.clashes)
-    return Canonical(numbers_as_text(renamed.node, ("version", "name", "description", "id")), renamed.clashes)
+    entries = dict(renamed.node.table)
+    change_value(entries, "labels", listed)
+    node = Mapping(entries, node.start, node.end, node.layout)
+    return Canonical(numbers_as_text(node, ("version", "name", "description", "id")), renamed.clashes)
 
 
 def canonical_input(value: Node) -> Canonical:
@@ -74,6 +78,9 @@ def canonical_question(node: Mapping) -> Canonical:
     change_value(entries, "type", lambda value: word_meaning(value, TYPE_WORDS))
     change_value(entries, "items", lambda value: _part_spec(value, clashes))
     change_value(entries, "properties", lambda value: _part_specs(value, clashes))
+    if "questions" in entries and "prompt" not in entries:
+        key = entries["questions"].key
+        entries["prompt"] = Entry(text_at(key, "prompt"), text_at(key, ""))
     return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 

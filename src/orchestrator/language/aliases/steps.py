@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.language.aliases.canonical import (
     Canonical,
     Clash,
     change_value,
+    listed,
     mapping_at,
     numbers_as_text,
     put_entry,
@@ -30,6 +31,7 @@ from orchestrator.language.aliases.tables import (
 )
 from orchestrator.language.spec import kinds, step_keys
 from orchestrator.language.values.auto_markup import AUTO
+from orchestrator.language.values.templates import is_template
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
             put_entry(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
         else:
             entries["continue_on_error"] = entry  # reported later: not true or false
-    if (entry := entries.get("on_error")) and _is_outcome(entry.value):
+    if (entry := entries.get("on_error")) and is_outcome(entry.value):
         del entries["on_error"]
         put_entry(entries, "on_failure", entry, entry.value, clashes)
     if "pipeline" in entries and (entry := entries.pop("parameters", None)):
@@ -68,6 +70,7 @@ def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     change_value(entries, "cache", _cache)
     change_value(entries, "on_item_failure", canonical_on_failure)
     change_value(entries, "dependencies", canonical_names)
+    change_value(entries, "produces", listed)
     change_value(entries, "retry", canonical_retry)
     change_value(entries, "on_failure", lambda value: canonical_on_failure(value, ids))
     result = Mapping(entries, node.start, node.end, node.layout)
@@ -80,7 +83,9 @@ def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
     if name != "parallel" or not isinstance(value, Scalar) or not isinstance(value.value, bool):
         return False
     action = entries["action"].value if "action" in entries else None
-    return "tools" in entries or (isinstance(action, Scalar) and action.value in ("agent", "model.agent"))
+    return bool(_OF_AGENTS & entries.keys()) or (
+        isinstance(action, Scalar) and action.value in ("agent", "model.agent")
+    )
 
 
 def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
@@ -94,7 +99,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
             return
         inner = entries["parameters"].value if "parameters" in entries else None
         said = entries.keys() | (inner.table.keys() if isinstance(inner, Mapping) else set())
-        action = "agent" if "tools" in said else "generate" if _STRUCTURED & said else "generate_text"
+        action = "agent" if _OF_AGENTS & said else "generate" if _STRUCTURED & said else "generate_text"
         key = entries["prompt"].key
         entries["tool"] = Entry(text_at(key, "tool"), text_at(key, "model"))
         entries["action"] = Entry(text_at(key, "action"), text_at(key, action))
@@ -116,6 +121,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
 
 
 _STRUCTURED = frozenset({"schema", "vars"})
+_OF_AGENTS = frozenset({"tools", "hand_over"})
 
 # The keys whose values have only one form; a step with only these keys is already canonical.
 _PLAIN_STEP = frozenset(
@@ -170,7 +176,7 @@ def canonical_retry(value: Node) -> Node:
         return value
     entries = dict(rename_keys(value, RETRY_KEYS).node.table)
     for name in RETRY_COUNTS:
-        if (entry := entries.pop(name, None)) and "max_attempts" not in entries:
+        if (entry := _pop_count(entries, name)) and "max_attempts" not in entries:
             entries["max_attempts"] = Entry(renamed_key(entry.key, "max_attempts"), _attempts(entry.value))
     change_value(entries, "backoff", lambda node: word_meaning(node, BACKOFF_WORDS))
     change_value(entries, "jitter", _jitter)
@@ -183,8 +189,16 @@ def _retry_counts(entries: dict[str, Entry], clashes: list[Clash]) -> None:
     if entry := entries.pop(ATTEMPTS, None):
         put_entry(entries, "retry", entry, entry.value, clashes)
     for name in RETRY_COUNTS:
-        if entry := entries.pop(name, None):
+        if entry := _pop_count(entries, name):
             put_entry(entries, "retry", entry, _attempts(entry.value), clashes)
+
+
+def _pop_count(entries: dict[str, Entry], name: str) -> Entry | None:
+    """Take a number of retries out. A template stays: one cannot be added to it."""
+    entry = entries.get(name)
+    if entry is None or (isinstance(entry.value, Scalar) and is_template(entry.value.value)):
+        return None
+    return entries.pop(name)
 
 
 def _jitter(value: Node) -> Node:
@@ -241,7 +255,7 @@ def steps_by_id(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
     return Sequence(items, value.start, value.end, value.layout), tuple(clashes)
 
 
-def _is_outcome(value: Node) -> bool:
+def is_outcome(value: Node) -> bool:
     """Whether the value of `on_error` is a value of `on_failure`: a word, a step id, or `{value: ...}`."""
     if isinstance(value, Mapping):
         return len(value.table) == 1 and not _OUTCOMES.isdisjoint(value.table)
@@ -262,9 +276,13 @@ def _cache(value: Node) -> Node:
     return value
 
 
+ITEM_SOURCES: Final = ("range", "file", "matrix", "zip")
+"""The keys of a mapping that says where the items of a loop come from. Other mappings are the items themselves."""
+
+
 def canonical_items(value: Node) -> Node:
-    """Return the canonical items of a loop: `{range: ...}`, `{file: ...}` or `{value: ...}`."""
-    if isinstance(value, Mapping) and ("range" in value.table or "file" in value.table):
+    """Return the canonical items of a loop: `{range: ...}`, `{matrix: ...}`, ... or `{value: ...}`."""
+    if isinstance(value, Mapping) and not value.table.keys().isdisjoint(ITEM_SOURCES):
         entries = dict(value.table)
         change_value(entries, "range", _range)
         return Mapping(entries, value.start, value.end, value.layout)
@@ -297,6 +315,13 @@ def canonical_approve(value: Node) -> Canonical | None:
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return Canonical(mapping_at(value, title=value))
     return rename_keys(value, APPROVE_KEYS) if isinstance(value, Mapping) else None
+
+
+def canonical_fail(value: Node) -> Canonical | None:
+    """Return a canonical failure from a message or a mapping; None for other values."""
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        return Canonical(mapping_at(value, message=value))
+    return Canonical(value) if isinstance(value, Mapping) else None
 
 
 def canonical_budget(value: Node) -> Node:

@@ -48,9 +48,18 @@ ASK_KEYS = {
     "maxLength": "max_length",
     "minItems": "min_length",
     "maxItems": "max_length",
+    "assignees": "assignee",
 }
 
-APPROVE_KEYS = {"prompt": "title", "question": "title", "message": "title", "editable": "allow_editing"}
+CONCURRENCY_KEYS = {"group": "key", "limit": "max", "max_runs": "max"}
+
+APPROVE_KEYS = {
+    "prompt": "title",
+    "question": "title",
+    "message": "title",
+    "editable": "allow_editing",
+    "assignees": "assignee",
+}
 
 HANDLER_KEYS = {
     "error_type": "error_types",

@@ -20,7 +20,7 @@ from orchestrator.text.words import quoted_list, shorten
 if TYPE_CHECKING:
     from orchestrator.language.loader.validation import Validation
     from orchestrator.language.spec.kinds import Kind
-    from orchestrator.language.yaml.nodes import Mapping
+    from orchestrator.language.yaml.nodes import Entry, Mapping
 
 
 def without_approval_flag(checks: Validation, node: Mapping) -> Mapping:
@@ -61,7 +61,16 @@ def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
         owners = OWNERS.get(key)
         if owners is not None and of.isdisjoint(owners) and (of or "tool" not in owners):
             refused.append(key)
-            _without_effect(checks, entry.key, key, kind, what)
+            _without_effect(checks, entry, key, kind, what)
+    if kind == "for_each" and "in_order" in node.table and "steps" not in node.table and "tool" in of:
+        refused.append("in_order")
+        checks.add(
+            codes.KEY_WITHOUT_EFFECT,
+            node.table["in_order"].key,
+            f"`in_order` does not apply to {what}, which has no `steps`",
+            label="only for `steps`",
+            help="to call the action for one item after another, write `max_parallel: 1`",
+        )
     if len(heads) == 1:
         _lacking(checks, whole, kind, what)
     return node.without(refused) if refused else node
@@ -118,20 +127,26 @@ _HELP: Final[dict[str, str]] = {
     "collect": "it is the value of each item or round of a loop; other steps have the value of their last step",
     "max_iterations": "it limits the rounds of a `while` or `until`; a `for_each` ends with its items",
     "on_limit": "it applies when a `while` or `until` reaches `max_iterations`",
-    "initial": "it sets the initial values that a `while` or `until` carries from round to round",
-    "update": "it updates the values that a `while` or `until` carries from round to round",
+    "initial": "it sets the initial values that a loop carries from round to round, or from item to item",
+    "update": "it updates the values that a loop carries from round to round, or from item to item",
+    "in_order": "it applies to the steps of a group, a branch or the body of a loop",
+    "compensate": "it undoes the steps of a group: put these steps into a step with `steps:`, and write it there",
     "cases": "add `switch:` with the value that selects a case",
     "default": "it is the branch of a `switch` that runs when no case matches",
-    "wait_for": "it is the number of steps of a `parallel` that must succeed",
+    "profile": "it names settings of model calls; write it in the steps that call a model",
+    "wait_for": "it is the number of steps of a `parallel`, or of items of a `for_each`, that must succeed",
     "inputs": "they are the inputs of another pipeline: `pipeline: ./other.yaml`; a tool takes `parameters`",
     "max_depth": "it limits how deep a `pipeline` can call itself",
+    "detach": "it makes the `pipeline` that a step names a run of its own",
+    "produces": "it names the files that an action or inner steps write; this step writes none",
     "timeout": "a waiting step takes as long as it waits; change the time or duration",
 }
 
 _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "switch", "parallel", "steps"})
 
 
-def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
+def _without_effect(checks: Validation, entry: Entry, key: str, kind: Kind | None, what: str) -> None:
+    place, value = entry.key, entry.value
     name, does = shorten(written_key(place)), f"which {KINDS[kind].does if kind else 'does nothing'}"
     if kind in ("ask", "approve") and key in PARAMETERS:
         first = "prompt" if kind == "ask" else "title"
@@ -161,6 +176,10 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
         help = "did you mean `parallel` instead of `steps`? `wait_for` applies only to steps that run in parallel"
     elif key in ("default", "parameters") and kind in ("ask", "approve"):
         help = f"write it below `{kind}:`: `{kind}: {{{'prompt' if kind == 'ask' else 'title'}: ..., default: ...}}`"
+    elif key == "timeout" and kind in ("value", "fail", "end"):
+        help = "remove it: the step ends as soon as it begins"
+    elif key == "compensate" and not isinstance(value, Scalar):
+        help = "did you mean `undo`? it has the steps that undo this one; `compensate: true` is for a group"
     elif key == "as" and kind in ("while", "until"):
         help = "it is the name of the item in a `for_each`; rounds are numbered by `iteration`"
     elif key == "max_parallel" and kind in ("while", "until"):
@@ -180,7 +199,11 @@ def _listed(key: str) -> str:
     owners = OWNERS[key]
     if owners == ("tool",):
         return "tool calls"
-    return quoted_list(owners, last="and") if len(owners) < 4 else "steps that do not wait"
+    if len(owners) < 4:
+        return quoted_list(owners, last="and")
+    if key == "produces":
+        return "steps with an action or inner steps"
+    return "steps with inner steps" if key == "in_order" else "steps that take time and do not wait"
 
 
 _LACKS: Final[dict[str, tuple[str, str, str]]] = {

@@ -16,6 +16,7 @@ from orchestrator.language.loader.expected_values import (
     KEPT_SPELLINGS,
 )
 from orchestrator.language.loader.key_diagnostics import first_line_of, missing_key, unknown_key
+from orchestrator.language.spec.concurrency import ConcurrencySpec
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.language.spec.model_options import BudgetSpec
 from orchestrator.language.spec.pipeline import CacheSpec, DefaultsSpec, OnFailureSpec, RetrySpec
@@ -89,27 +90,34 @@ class ModelErrors:
             self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
             return
         name = written_key(key) if key is not None else str(path[-1] if path else "")
-        if isinstance(path[-1] if path else None, int):
-            name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
         if type(key) is Scalar and key.style == "synthetic" and len(path) > 1:  # inside a short form: `retry: 0`
             name = str(path[-2])
-        if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner is BudgetSpec:
-            name = "budget"
+        if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner in _SHORT_FORMS:
+            name = _SHORT_FORMS[owner]
         span = value.span if value is not None else node.span
         code, expected, help = _expectation(kind, entry, path, owner)
         given = plain_data(value) if value is not None else entry["input"]
         if help is None and "true" in expected and str(given).lower() in BOOLEAN_WORDS:
             help = f"write `{BOOLEAN_WORDS[str(given).lower()]}`: in YAML 1.2, `{given}` is text"
-        name = shorten(name)
-        message = f"`{name}` must be {expected}, not {describe_value(given)}"
+        if help is None and path == ("pipeline",) and isinstance(value, Mapping):
+            help = "write the inner pipeline into a file, and here its path: `pipeline: ./part.yaml`"
+        subject = f"`{shorten(name)}`"
+        item = path[-1] if path and isinstance(path[-1], int) else None
+        if item is not None:
+            subject = f"item {item + 1} of {subject}"
+        message = f"{subject} must be {expected}, not {describe_value(given)}"
         if given is None:
-            message = f"`{name}` has no value; it must be {expected}"
-            span = key.span if key is not None else span
+            message = f"{subject} has no value; it must be {expected}"
+            span = key.span if key is not None and item is None else span
         elif code == codes.INVALID_DURATION:
-            message = f"`{name}` is not a duration: {_reason(given)}"
+            message = f"{subject} is not a duration: {_reason(given)}"
         self.diagnostics.append(
             Diagnostic(code, message, self.source, first_line_of(span), label=f"expected {expected}", help=help)
         )
+
+
+_SHORT_FORMS: dict[type[Spec], str] = {BudgetSpec: "budget", ConcurrencySpec: "concurrency"}
+"""The keys whose short forms stand for one of the keys below them."""
 
 
 def _expectation(kind: str, entry: Any, path: tuple[int | str, ...], owner: type[Spec]) -> tuple[str, str, str | None]:
@@ -137,7 +145,11 @@ def _expectation(kind: str, entry: Any, path: tuple[int | str, ...], owner: type
         number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
         return codes.VALUE_NOT_ALLOWED, f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
-        help = {"min_success": "0.9 is 90 percent", "min_score": "scores are from 0 to 1, such as 0.8"}.get(field)
+        help = {
+            "min_success": "0.9 is 90 percent",
+            "min_score": "scores are from 0 to 1, such as 0.8",
+            "at": "80 percent is `80%` or 0.8",
+        }.get(field)
         return codes.VALUE_NOT_ALLOWED, f"a number of at most {context.get('le'):g}", help
     if kind == "too_short":
         return codes.VALUE_NOT_ALLOWED, "a list with at least one item", None

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.language.aliases.declarations import canonical_pipeline
 from orchestrator.language.aliases.steps import canonical_defaults
+from orchestrator.language.loader.concurrency import read_concurrency_spec
 from orchestrator.language.loader.declarations import read_input_specs, read_output_specs
 from orchestrator.language.loader.key_diagnostics import meant_key
 from orchestrator.language.loader.model_parts import read_budget_spec
+from orchestrator.language.loader.notices import read_notify_spec
+from orchestrator.language.loader.profiles import read_profiles, report_unused_profiles
 from orchestrator.language.loader.steps import read_body, read_handler_specs, read_step_list, steps_from_mapping
+from orchestrator.language.loader.triggers import read_trigger_specs
 from orchestrator.language.loader.validation import Validation, complete, is_null, place
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.pipeline import PipelineSpec
-from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Sequence
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
 
-_FINALLY, _HANDLERS = "finally", "error_handlers"
+_FINALLY, _HANDLERS, _TRIGGERS, _NOTIFY = "finally", "error_handlers", "triggers", "notify"
+_PROFILES, _CONCURRENCY = "profiles", "concurrency"
 _ABOUT_MODELS = ("model", "experts", "selection", "judge_model", "budget")
 
 
@@ -27,7 +32,11 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
     """Read the root mapping of a file."""
     node = checks.canonical(canonical_pipeline(root), "the pipeline")
     entries = dict(node.table)
+    prose = node.get("prose_actions")
+    checks.prose_actions = isinstance(prose, Scalar) and prose.value is True
+    profiles = {_PROFILES: read_profiles(checks, entries[_PROFILES])} if _PROFILES in entries else {}
     parts: dict[str, tuple[Any, Node]] = {
+        **profiles,
         "inputs": read_input_specs(checks, node.get("inputs"), root),
         "outputs": read_output_specs(checks, node.get("outputs"), root),
         "steps": _steps(checks, entries, root),
@@ -36,6 +45,13 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
         parts[_FINALLY] = read_body(checks, entries[_FINALLY], "the pipeline")
     if _HANDLERS in entries:
         parts[_HANDLERS] = read_handler_specs(checks, entries[_HANDLERS], "the pipeline")
+    if _TRIGGERS in entries:
+        parts[_TRIGGERS] = read_trigger_specs(checks, entries[_TRIGGERS])
+    if _NOTIFY in entries:
+        parts[_NOTIFY] = read_notify_spec(checks, entries[_NOTIFY])
+    if _CONCURRENCY in entries:
+        parts[_CONCURRENCY] = read_concurrency_spec(checks, entries[_CONCURRENCY])
+    report_unused_profiles(checks)
     for name in ("variables", "metadata", "defaults", *_ABOUT_MODELS):
         if name in entries and is_null(entries[name].value):
             del entries[name]

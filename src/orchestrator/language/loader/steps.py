@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.diagnostics import Related
 from orchestrator.language.aliases import tables
-from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.aliases.canonical import Canonical, written_key
+from orchestrator.language.aliases.older_calls import OlderStep, older_step
 from orchestrator.language.aliases.steps import canonical_handler, canonical_step, steps_by_id
 from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.key_diagnostics import conflicting_keys, name_as_id
 from orchestrator.language.loader.kind_rules import check_work, without_approval_flag
 from orchestrator.language.loader.model_parts import read_budget_spec, read_check_spec
-from orchestrator.language.loader.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
+from orchestrator.language.loader.profiles import with_profile
+from orchestrator.language.loader.questions import read_approve, read_ask
+from orchestrator.language.loader.step_parts import (
+    check_details,
+    check_patterns,
+    read_end,
+    read_fail,
+    read_items,
+)
 from orchestrator.language.loader.validation import as_name, complete, is_null
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.kinds import HEADS, PARAMETERS
@@ -118,6 +127,10 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
         item = without_approval_flag(checks, item)
     canonical = canonical_step(item, ids)
     node = canonical.node if not canonical.clashes else checks.canonical(canonical, what)
+    older = older_step(node, checks.is_known, prose=checks.prose_actions)
+    if older is not None:
+        node = _meaning(checks, older, what)
+    node = with_profile(checks, node)
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
     if step.id:
         checks.name(step.node.get("id") or step.node, step.id, "a step's id")
@@ -126,7 +139,21 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
         read_from = step.node
         step = step.model_copy(update={"id": meant})
         step.at(read_from)
+    if older is not None:
+        step.rename_results(older.results)
     return step
+
+
+def _meaning(checks: Validation, older: OlderStep, what: str) -> Mapping:
+    """Report the parameters of a tool of the older dialect that have no equivalent, and return the step without."""
+    checks.older.append(older.use)
+    for key, instead in older.refused:
+        message = f"`{shorten(key.text)}` of the older `{shorten(older.name)}` has no equivalent"
+        checks.add(codes.UNKNOWN_PARAMETER, key, message, label="no equivalent", help=instead)
+    for key, instead in older.without_effect:
+        message = f"`{shorten(key.text)}` of the older `{shorten(older.name)}` has no effect here: {instead}"
+        checks.add(codes.KEY_WITHOUT_EFFECT, key, message, label="no effect", help="remove it", severity="warning")
+    return checks.canonical(Canonical(older.node, older.clashes), what)
 
 
 def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
@@ -183,8 +210,12 @@ def _default(checks: Validation, entry: Entry, what: str) -> ReadPart:
     return read_body(checks, Entry(entry.key, _one_or_many(entry.value, entry.key)), what)
 
 
+def _undo(checks: Validation, entry: Entry, what: str) -> ReadPart:
+    return read_body(checks, Entry(entry.key, _one_or_many(entry.value, entry.key, "revert")), what)
+
+
 def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
-    """Return the steps of a case or handler as a list: `{steps: [...]}` and a single step become one.
+    """Return the steps of a case, a handler or an `undo` as a list: `{steps: [...]}` and a single step become one.
 
     The `id` of the single step defaults to `id`, else to the text of `key`.
     """
@@ -193,9 +224,8 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
     names = {tables.STEP_KEYS.get(name, name) for name in value.table}
     if names == {"steps"}:
         return value.entries[0].value
-    if names.isdisjoint(_STEP_WORDS - _ALSO_IDS) and all(
-        isinstance(entry.value, Mapping | Sequence) for entry in value.entries
-    ):
+    by_id = all(isinstance(entry.value, Mapping | Sequence) for entry in value.entries)
+    if by_id and names.isdisjoint(_STEP_WORDS - _ALSO_IDS) and not _ends_pipeline(value):
         return value
     if "id" not in value.table:
         name = id or as_name(key.text) or "case"
@@ -205,13 +235,19 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
     return Sequence([value], value.start, value.end, value.layout)
 
 
+def _ends_pipeline(value: Mapping) -> bool:
+    """Whether a mapping is a step with `end` and outputs, and not steps by id of which one is called `end`."""
+    outputs = value.get("end")
+    return isinstance(outputs, Mapping) and len(value.table) == 1 and outputs.table.keys().isdisjoint(_STEP_WORDS)
+
+
 _STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
 _STEP_WORDS: Final = frozenset(
     {*key_fields(StepSpec), *PARAMETERS, *tables.RETRY_COUNTS, tables.ATTEMPTS, "continue_on_error"}
 )
 
-_ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
+_ALSO_IDS: Final = frozenset({"check", "budget", "value", "fail", "end", "compensate", *PARAMETERS})
 """Keys that are also likely step ids, and that need a kind of work to have a meaning."""
 
 
@@ -311,11 +347,14 @@ _PARTS: Final[dict[str, Callable[[Validation, Entry, str], ReadPart]]] = {
     "for_each": read_items,
     "ask": read_ask,
     "approve": read_approve,
+    "fail": read_fail,
+    "end": read_end,
     "steps": read_body,
     "parallel": read_body,
     "cases": _cases,
     "default": _default,
     "on_error": read_handler_specs,
+    "undo": _undo,
     "budget": read_budget_spec,
     "check": read_check_spec,
 }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from orchestrator import codes
-from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
+from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Severity, Source, Span
 from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.aliases.older_calls import IsKnown, OlderUse, nothing_known
 from orchestrator.language.loader.key_diagnostics import conflicting_keys
 from orchestrator.language.loader.model_errors import translate_errors
 from orchestrator.language.spec.base import Spec, key_fields
@@ -29,14 +30,22 @@ _S = TypeVar("_S", bound=Spec)
 class Validation:
     """The diagnostics of one file, and the number of its steps read so far.
 
-    `partial` means that a part of the file could not be read, so that keys may seem missing.
+    `profiles` is the section of that name, `used_profiles` are those that steps use.
+    `partial` means that a part of the file could not be read, so that keys may seem missing. `is_known` finds the tools
+    of the project. `prose_actions`: actions in plain English are questions to a model.
+    `older` are the steps that use older names of tools.
     """
 
-    def __init__(self, source: Source, *, partial: bool) -> None:
+    def __init__(self, source: Source, *, partial: bool, is_known: IsKnown = nothing_known) -> None:
         self.source = source
+        self.is_known = is_known
+        self.prose_actions = False
+        self.older: list[OlderUse] = []
         self.partial = partial
         self.diagnostics: list[Diagnostic] = []
         self.steps = 0
+        self.profiles: Mapping | None = None
+        self.used_profiles: set[str] = set()
 
     def report(self, *diagnostics: Diagnostic) -> None:
         """Add diagnostics up to the limit, and then one that reports the limit."""
@@ -55,14 +64,17 @@ class Validation:
         help: str | None,
         related: tuple[Related, ...] = (),
         fix: str | None = None,
+        severity: Severity = "error",
     ) -> None:
-        """Report one error; `fix` is a safe replacement for the text at `place`."""
+        """Report one problem; `fix` is a safe replacement for the text at `place`."""
         span = place.span
         if span.end.line > span.start.line and not isinstance(place, Scalar):
             span = Span.at(span.start.line, span.start.column)
         replacement = Fix(span, fix) if fix is not None else None
         self.report(
-            Diagnostic(code, message, self.source, span, label=label, help=help, related=related, fix=replacement)
+            Diagnostic(
+                code, message, self.source, span, severity, label=label, help=help, related=related, fix=replacement
+            )
         )
 
     def wrong_type(self, node: Node, message: str, help: str | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from orchestrator.language.spec.base import Spec, key_fields
+from orchestrator.language.spec.failures import FailSpec
 from orchestrator.language.spec.kinds import OWNERS, Kind
 from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec
 from orchestrator.language.spec.pipeline import CacheSpec, HandlerSpec, StepSpec
@@ -76,11 +77,14 @@ steps:
         "The items come from a list; a mapping, each as `{key, value}`; a range, `{range: 10}`, "
         "`{range: [1, 10]}` or `{range: [1, 10, 2]}`, the last number not included; or the rows of a file, "
         "`{file: rows.csv, format: csv, delimiter: ';', encoding: windows-1252, types: {zip: string}}`, read one after "
-        "another. Instead of `steps` a loop may have a `tool` or "
+        "another; or several lists by name, `{matrix: {size: [1, 2], color: [red, blue]}, exclude: [{size: 2, color: "
+        "red}], include: [{size: 3, color: red}]}` for their combinations, `{zip: {name: [a, b], age: [3, 4]}}` for "
+        "their first items together, then their second ones. Instead of `steps` a loop may have a `tool` or "
         "`action` itself, with all keys of a call. The body reads the item as `item`, or by the name in `as`, "
         "and `index` (from 0), `is_first` and `is_last`. The value is the list of the values of the items, in "
         "order: the value of the last step of the body, or `collect`; null for a failed item. `count`, `succeeded` "
-        "and `failed` are fields of the loop.",
+        "and `failed` are fields of the loop. With `initial` and `update`, the items run one after another and carry "
+        "values: the body and `update` read them by their names, and the last ones are fields of the loop.",
     ),
     Work(
         "`while` and `until`: repeat steps",
@@ -176,7 +180,8 @@ steps:
       text: "{{ text }}"
 """,
         "The other pipeline runs as part of this run, and reads only its inputs. It is checked together with "
-        "this file. The value is an object of its outputs.",
+        "this file. The value is an object of its outputs. With `detach: true` it becomes a run of its own, which is "
+        "started once and outlives this one; the value is then the id of that run.",
     ),
     Work(
         "`ask`: a question to a person",
@@ -225,6 +230,61 @@ steps:
   - {id: pause, sleep: 5m, dependencies: [monday]}
 """,
         "A wait survives the end of the process. The value is null.",
+    ),
+    Work(
+        "`value`: a computed value",
+        ("value",),
+        """\
+inputs:
+  paid: 30
+  total: 40
+steps:
+  - {id: ratio, value: "{{ paid / total }}"}
+  - id: report
+    value:
+      ratio: "{{ ratio }}"
+      complete: "{{ ratio >= 1 }}"
+""",
+        "Computes a value without a tool: from steps, inputs and variables. `variables` of the file can read only "
+        "inputs. It makes no attempt, takes no slot and does not wait for the disk.",
+    ),
+    Work(
+        "`fail`: a failure on purpose",
+        ("fail",),
+        """\
+inputs:
+  state: open
+steps:
+  - id: abort
+    condition: state not in ['open', 'draft']
+    fail: "The state {{ state }} is unsafe"
+  - {id: publish, tool: log, parameters: {message: published}, dependencies: [abort]}
+""",
+        "Ends the run, the group or the item of a loop as failed, with a message. It is not retried, and the run is "
+        "not offered to be resumed. `on_failure` and `on_error` apply as to any other failure; with a `code`, "
+        "`error_types` of handlers can list it.",
+        FailSpec,
+    ),
+    Work(
+        "`end`: an early end",
+        ("end",),
+        """\
+inputs:
+  found: []
+outputs:
+  count: "{{ found | length }}"
+  report: "{{ write }}"
+steps:
+  - id: nothing_new
+    condition: found == []
+    end: {report: Nothing new}
+  - {id: write, tool: log, parameters: {message: "{{ found | join }}"}, dependencies: [nothing_new]}
+""",
+        "Ends the pipeline that contains it as succeeded: the run, or the call of the pipeline. It gives values "
+        "to some or all of the pipeline's `outputs`; the others are computed as usual, and a step that has not run is "
+        "null there. `end: true` names none. Steps that have not started are skipped, those in flight are cancelled, "
+        "and `finally` runs. A step that must not start before the decision lists the step with `end` in its "
+        "`dependencies`. It cannot be used in `finally` or in the `error_handlers` of the pipeline.",
     ),
 )
 
@@ -296,6 +356,29 @@ error_handlers:
 ```
 """
 
+_UNDO: Final = """\
+## `undo` and `compensate`
+
+`undo:` of a step has one step, or a list of steps, that undo what it did. They run when the run fails or is cancelled,
+or when a group with `compensate: true` around the step does: for every step that had succeeded, one after another, in
+the reverse order of their ends. They read what the step could read, the step itself by its id, and its result as
+`output`; in a loop with its own action, `output` is the result of the item. What was undone counts as not done: when
+the run is resumed, the step runs again.
+
+```yaml
+steps:
+  - id: trip
+    compensate: true
+    on_failure: continue
+    steps:
+      - id: car
+        tool: log
+        parameters: {message: "book a car"}
+        undo: {tool: log, parameters: {message: "cancel: {{ car }}"}}
+      - {id: flight, fail: "no flight is free", dependencies: [car]}
+```
+"""
+
 
 def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator[str]:
     """Yield the sections about steps. `table` returns the table of some keys of a model."""
@@ -326,6 +409,7 @@ def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator
     yield table(BudgetSpec, key_fields(BudgetSpec))
     yield _HANDLERS
     yield table(HandlerSpec, key_fields(HandlerSpec))
+    yield _UNDO
 
 
 def _keys(work: Work) -> list[str]:

@@ -9,8 +9,12 @@ from orchestrator.language.aliases import tables
 from orchestrator.language.limits import MAX_CHARACTERS
 from orchestrator.language.reference.kinds_page import work_markdown
 from orchestrator.language.spec.base import Duration, Spec, key_fields
+from orchestrator.language.spec.concurrency import ConcurrencySpec
 from orchestrator.language.spec.inputs import InputSpec, OutputSpec
+from orchestrator.language.spec.notices import BudgetNoticeSpec, NoticeSpec, NotifySpec
 from orchestrator.language.spec.pipeline import DefaultsSpec, OnFailureSpec, PipelineSpec, RetrySpec, StepSpec
+from orchestrator.language.spec.questions import AskSpec, EscalateSpec, Names
+from orchestrator.language.spec.triggers import TriggerSpec, WebhookSpec
 from orchestrator.language.yaml.tree import MAX_DEPTH, MAX_NODES
 from orchestrator.text.durations import format_duration
 from orchestrator.text.json_text import MAX_DIGITS
@@ -85,6 +89,32 @@ _AFTER: tuple[_Page, ...] = (
         "`fail` (the default) ends the run; `continue` continues with null; the id of a later step jumps there; "
         "`{value: ...}` continues with this value. `on_item_failure` is the same for items, without the jump.",
     ),
+    (
+        "A trigger",
+        TriggerSpec,
+        "Below `triggers:`, by name; see [Triggers](../guide/triggers.md). It has a `schedule` or a `webhook`, and "
+        "fires while a [server](../guide/server.md) offers the pipeline.",
+    ),
+    ("`webhook`", WebhookSpec, "Short form: `webhook: HOOK_SECRET` names the variable that contains the secret."),
+    (
+        "`concurrency`",
+        ConcurrencySpec,
+        "Short forms: `concurrency: 1` is the number of runs, `concurrency: deploy` the key; see "
+        "[Limit how many runs are executed at once](../guide/running.md#limit-how-many-runs-are-executed-at-once).",
+    ),
+    (
+        "`notify`",
+        NotifySpec,
+        "Short form: `notify: oncall` is for all of them; see [Notices](../guide/notices.md). Each has the targets, or "
+        "a mapping:",
+    ),
+    ("A notice", BudgetNoticeSpec, "`at` is only for `budget`."),
+    (
+        "`escalate`",
+        EscalateSpec,
+        "Below `ask:` and `approve:`; both keys are required. See [Who answers, and when they are "
+        "reminded](../guide/people.md#who-answers-and-when-they-are-reminded).",
+    ),
     ("An output", OutputSpec, "Below `outputs:`, by name. Short form: the template alone."),
     ("`defaults`", DefaultsSpec, "Defaults for every step."),
 )
@@ -115,23 +145,30 @@ def _table(model: type[Spec], names: Iterable[str]) -> str:
 
 
 def _type(name: str, field: FieldInfo) -> str:
-    if name in _FORMS and field.annotation is not None:
+    if name in _FORMS and field.annotation != Names and BudgetNoticeSpec not in get_args(field.annotation):
         return _FORMS[name]
-    if any("parse_duration" in repr(item) for item in field.metadata):
-        return "duration"
-    return _type_words(field.annotation)
+    types = f"{field.annotation!r}{field.metadata!r}"
+    words = "duration" if "parse_duration" in types else _type_words(field.annotation)
+    return f"{words} or template" if "_number_or_template" in types else words
 
 
 _FORMS = {
-    "for_each": "template, list, mapping, `{range: ...}` or `{file: ...}`",
+    "webhook": "text or mapping",
+    "to": "target, or list of targets",
+    "at": "percentage, or number from 0 to 1",
+    "for_each": "template, list, mapping, `{range: ...}`, `{file: ...}`, `{matrix: ...}` or `{zip: ...}`",
     "sleep": "duration or template",
     "ask": "text or mapping",
     "approve": "text or mapping",
+    "fail": "text or mapping",
+    "end": "true or mapping",
     "cache": "true/false or mapping",
     "on_error": "handler or list of handlers",
+    "undo": "step or steps",
     "check": "expression, list of them, or mapping",
     "budget": "number or mapping",
     "judge": "text or mapping",
+    "concurrency": "number, text, or mapping",
     "error_handlers": "handler or list of handlers",
     "on_item_failure": "`fail`, `continue` or `{value: ...}`",
 }
@@ -156,6 +193,9 @@ def _type_words(annotation: Any) -> str:
         return _type_words(arguments[0])
     words = {str: "text", int: "integer", float: "number", bool: "true/false"}
     specs = {InputSpec: "input", OutputSpec: "output", StepSpec: "step", RetrySpec: "`retry`"}
+    specs |= {TriggerSpec: "trigger", WebhookSpec: "`webhook`"}
+    specs |= dict.fromkeys((NotifySpec, NoticeSpec, BudgetNoticeSpec), "target, list of targets, or mapping")
+    specs |= {AskSpec: "question", EscalateSpec: "mapping"}
     specs |= {OnFailureSpec: "`on_failure`", DefaultsSpec: "`defaults`"}
     return words.get(annotation) or specs.get(annotation) or "any value"
 
@@ -166,13 +206,17 @@ def _default(name: str, field: FieldInfo) -> str:
     if name == "required":
         return ""
     default = field.default
-    if default is None or default == () or field.default_factory is not None:
+    if default is None or default == () or name == "after" or field.default_factory is not None:
         return "required" if name == "steps" else ""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, str):
         return f"`{default}`"
-    return f"`{format_duration(default)}`" if name in ("delay", "max_delay") else f"`{default:g}`"
+    return (
+        f"`{format_duration(default)}`"
+        if name in ("delay", "max_delay", "catch_up", "jitter", "tolerance")
+        else f"`{default:g}`"
+    )
 
 
 def _spellings() -> str:
@@ -186,6 +230,7 @@ def _spellings() -> str:
         ("`ask`", tables.ASK_KEYS),
         ("`approve`", tables.APPROVE_KEYS),
         ("a handler", tables.HANDLER_KEYS),
+        ("`concurrency`", tables.CONCURRENCY_KEYS),
     )
     counts = ", ".join(f"`{name}: 2`" for name in tables.RETRY_COUNTS)
     lines = [

@@ -31,6 +31,8 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("StepSpec", "tool"): ["filesystem", "http"],
     ("StepSpec", "action"): ["read", "get"],
     ("StepSpec", "parameters"): [{"path": "data/{{ topic }}.csv"}],
+    ("StepSpec", "detach"): [True],
+    ("StepSpec", "produces"): ["report.pdf", ["figures/{{ month }}.csv"]],
     ("StepSpec", "dependencies"): [["fetch", "clean"]],
     ("StepSpec", "condition"): ["topic | length > 10", "fetch.success"],
     ("StepSpec", "retry"): [3, {"max_attempts": 5, "delay": "2s", "backoff": 2}],
@@ -53,8 +55,15 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("StepSpec", "inputs"): [{"topic": "{{ topic }}"}],
     ("StepSpec", "ask"): ["How many pages?", {"prompt": "Which one?", "choices": ["first", "second"]}],
     ("StepSpec", "approve"): ["Publish?", {"title": "Publish?", "content": "{{ draft }}", "allow_editing": True}],
+    ("AskSpec", "questions"): [{"count": {"prompt": "How many?", "type": "integer"}, "name": "For whom?"}],
     ("StepSpec", "wait_until"): ["2030-12-01T09:00", "{{ start }}"],
     ("StepSpec", "sleep"): ["5m", "{{ pause }}"],
+    ("StepSpec", "value"): ["{{ paid / total }}", {"paid": "{{ paid }}", "total": "{{ total }}"}],
+    ("StepSpec", "fail"): ["The state {{ state }} is unsafe", {"message": "Sold out", "code": "OutOfStock"}],
+    ("StepSpec", "end"): [True, {"report": "Nothing new"}],
+    ("StepSpec", "in_order"): [True],
+    ("StepSpec", "compensate"): [True],
+    ("StepSpec", "undo"): [{"action": "http.delete", "parameters": {"url": "https://example.com/cars/{{ car.id }}"}}],
     ("StepSpec", "check"): [
         "output | length > 100",
         {"that": ["output.score > 0"], "judge": {"rubric": "It is polite.", "min_score": 0.8}},
@@ -79,6 +88,26 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("PipelineSpec", "model"): ["openai:gpt-5-mini", ["openai:gpt-5-mini", "ollama:llama3.2"]],
     ("PipelineSpec", "experts"): [{"summarize": "openai:gpt-5-mini"}],
     ("PipelineSpec", "budget"): [2, {"usd": 2, "requests": 100}],
+    ("PipelineSpec", "labels"): [["nightly", "customer:{{ customer }}"]],
+    ("PipelineSpec", "concurrency"): [1, {"key": "{{ customer }}", "max": 3, "on_full": "queue"}],
+    ("ConcurrencySpec", "key"): ["{{ customer }}", "deploy"],
+    ("ConcurrencySpec", "max"): [3],
+    ("PipelineSpec", "triggers"): [
+        {"nightly": {"schedule": "15 3 * * *", "timezone": "Europe/Berlin"}},
+        {"pushed": {"webhook": "HOOK_SECRET", "inputs": {"branch": "{{ body.ref }}"}}},
+    ],
+    ("PipelineSpec", "notify"): ["oncall", {"failed": "oncall", "budget": {"at": "80%", "to": ["team"]}}],
+    ("NotifySpec", "failed"): ["oncall", {"to": ["oncall", "team"], "message": "{{ notice.text }}"}],
+    ("NotifySpec", "waiting"): ["team"],
+    ("NotifySpec", "budget"): ["team", {"at": "80%", "to": "team"}],
+    ("BudgetNoticeSpec", "at"): ["80%", 0.8],
+    ("TriggerSpec", "schedule"): ["15 3 * * 1-5", "@daily"],
+    ("TriggerSpec", "timezone"): ["Europe/Berlin"],
+    ("TriggerSpec", "catch_up"): ["1d"],
+    ("TriggerSpec", "jitter"): ["5m"],
+    ("TriggerSpec", "webhook"): ["HOOK_SECRET", {"secret": "HOOK_SECRET", "signature": "github"}],
+    ("TriggerSpec", "inputs"): [{"day": "{{ trigger.instant | date('%Y-%m-%d') }}"}],
+    ("WebhookSpec", "secret"): ["HOOK_SECRET"],
 }
 
 _KEYS = {
@@ -91,6 +120,7 @@ _KEYS = {
     "CheckSpec": tables.CHECK_KEYS,
     "AskSpec": tables.ASK_KEYS,
     "ApproveSpec": tables.APPROVE_KEYS,
+    "ConcurrencySpec": tables.CONCURRENCY_KEYS,
     "HandlerSpec": {**tables.STEP_KEYS, **tables.HANDLER_KEYS},
 }
 
@@ -118,6 +148,9 @@ def _schema() -> dict[str, Any]:
     _steps(pipeline)
     _named(pipeline["properties"], "inputs", "InputSpec")
     _named(pipeline["properties"], "outputs", "OutputSpec")
+    _triggers(pipeline["properties"], definitions)
+    _notices(pipeline["properties"], definitions)
+    _concurrency(pipeline["properties"], definitions)
     write_retry_counts(definitions["DefaultsSpec"]["properties"])
     for name in ("AskSpec", "ApproveSpec"):
         _question(definitions[name])
@@ -131,9 +164,14 @@ def _schema() -> dict[str, Any]:
         properties["items"] = {**describe_field(properties["items"]), **part}
         parts = {"type": "object", "additionalProperties": part}
         properties["properties"] = {**describe_field(properties["properties"]), **parts}
+    asked = definitions["AskSpec"]["properties"]
+    one = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/AskSpec"}]}
+    several = {"type": "object", "minProperties": 1, "additionalProperties": one}
+    asked["questions"] = {**describe_field(asked["questions"]), **several}
     for name, definition in [*definitions.items(), ("PipelineSpec", pipeline)]:
         if name != "StepSpec":
             _other_spellings(name, definition)
+    definitions["AskSpec"]["anyOf"].append({"required": ["questions"]})
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -186,6 +224,9 @@ def _steps(pipeline: dict[str, Any]) -> None:
         pipeline["properties"][name]["type"] = ["string", "number"]
     for name in ("variables", "metadata", "experts"):
         pipeline["properties"][name]["type"] = ["object", "null"]
+    labels = pipeline["properties"]["labels"]
+    forms = [{"type": "array", "items": {"type": "string"}}, {"type": "string"}, NULL]
+    pipeline["properties"]["labels"] = {**describe_field(labels), "anyOf": forms}
     write_budget(pipeline["properties"])
     pipeline["properties"]["timeout"] = duration_schema(pipeline["properties"]["timeout"])
     selection = pipeline["properties"]["selection"]
@@ -194,6 +235,48 @@ def _steps(pipeline: dict[str, Any]) -> None:
     pipeline["properties"]["selection"] = {**describe_field(selection), "anyOf": [words, strategy]}
     for name in ("model", "judge_model", "selection", "budget"):
         pipeline["properties"][name]["anyOf"].append(NULL)
+
+
+def _triggers(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
+    by_name = {
+        "type": "object",
+        "propertyNames": {"pattern": _NAME_PATTERN},
+        "additionalProperties": {"$ref": "#/$defs/TriggerSpec"},
+    }
+    properties["triggers"] = {**describe_field(properties["triggers"]), "anyOf": [by_name, NULL]}
+    trigger, webhook = definitions["TriggerSpec"], definitions["WebhookSpec"]
+    for name in ("catch_up", "jitter"):
+        trigger["properties"][name] = duration_schema(trigger["properties"][name])
+    webhook["properties"]["tolerance"] = duration_schema(webhook["properties"]["tolerance"])
+    forms = [{"$ref": "#/$defs/WebhookSpec"}, {"type": "string"}]
+    trigger["properties"]["webhook"] = {**describe_field(trigger["properties"]["webhook"]), "anyOf": forms}
+    trigger["oneOf"] = [{"required": ["schedule"]}, {"required": ["webhook"]}]
+
+
+def _concurrency(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """Allow the number of runs alone, and the key alone, which may be a number."""
+    forms = [{"type": "integer", "minimum": 1}, {"type": "string"}, {"$ref": "#/$defs/ConcurrencySpec"}, NULL]
+    properties["concurrency"] = {**describe_field(properties["concurrency"]), "anyOf": forms}
+    definitions["ConcurrencySpec"]["properties"]["key"]["type"] = ["string", "number"]
+
+
+def _notices(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """Allow the targets alone, for all occasions and for each."""
+    targets = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+    field = properties["notify"]
+    forms = [*targets, {"$ref": "#/$defs/NotifySpec"}, NULL]
+    properties["notify"] = {**describe_field(field), "anyOf": copy.deepcopy(forms)}
+    for name, model in (("failed", "NoticeSpec"), ("waiting", "NoticeSpec"), ("budget", "BudgetNoticeSpec")):
+        field = definitions["NotifySpec"]["properties"][name]
+        forms = [*targets, {"$ref": f"#/$defs/{model}"}]
+        definitions["NotifySpec"]["properties"][name] = {**describe_field(field), "anyOf": copy.deepcopy(forms)}
+    for model in ("NoticeSpec", "BudgetNoticeSpec"):
+        to = definitions[model]["properties"]["to"]
+        definitions[model]["properties"]["to"] = {**describe_field(to), "anyOf": copy.deepcopy(targets)}
+    at = definitions["BudgetNoticeSpec"]["properties"]["at"]
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    percent = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$"}
+    definitions["BudgetNoticeSpec"]["properties"]["at"] = {**describe_field(at), "anyOf": [share, percent]}
 
 
 def _question(definition: dict[str, Any]) -> None:

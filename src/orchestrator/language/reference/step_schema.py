@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 from orchestrator.language.aliases import tables
-from orchestrator.language.spec.model_options import Selection
+from orchestrator.language.aliases.steps import ITEM_SOURCES
+from orchestrator.language.spec.model_options import Effort, Selection
 from orchestrator.text.durations import PATTERN
 
 Schema = dict[str, Any]
 
 _TEMPLATE: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO>"}
 _TEXT: Final[Schema] = {"type": "string"}
+_PROMPT_FILE: Final[Schema] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "description": "The path of a prompt, relative to this file."}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
 NULL: Final[Schema] = {"type": "null"}
 
 
@@ -48,9 +55,28 @@ _BLOCK: Final = [_LISTED, _BY_ID]
 
 
 _PARALLEL: Final = "Whether an agent makes the calls of one turn in parallel."
+_AGENT_TOOL: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "tool": {"type": "string", "description": "A tool, an action such as `http.get`, or `mcp:server.tool`."},
+        "pipeline": {"type": "string", "description": "The file of a pipeline; its inputs are the parameters."},
+        "name": {"type": "string", "description": "The name that the model requests."},
+        "description": {"type": "string", "description": "What it does, in words for the model."},
+        "approve": {
+            "anyOf": [{"type": "boolean"}, _TEXT],
+            "description": "Whether a person approves each call, or a condition that reads its `arguments`.",
+        },
+        "max_calls": {"type": "integer", "minimum": 1, "description": "How often the model can request it."},
+        "timeout": duration_schema({"description": "The time limit of one call."}),
+    },
+    "oneOf": [{"required": ["tool"]}, {"required": ["pipeline"]}],
+    "additionalProperties": False,
+}
+_AGENT_TOOLS: Final[Schema] = {"type": "array", "items": {"anyOf": [_TEXT, _AGENT_TOOL]}}
 _AGENT: Final[Schema] = {
     "anyOf": [
         {"required": ["tools"]},
+        {"required": ["hand_over"]},
         {"required": ["action"], "properties": {"action": {"enum": ["agent", "model.agent"]}}},
     ]
 }
@@ -66,11 +92,14 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     _policies(body["properties"])
     _work(body["properties"])
     body["properties"].update(definitions.pop("CallSpec")["properties"])
-    selection = body["properties"]["selection"]
-    body["properties"]["selection"] = {
-        **describe_field(selection),
-        "anyOf": [{"enum": [*get_args(Selection)]}, _TEMPLATE],
+    body["properties"]["tools"] = {**describe_field(body["properties"]["tools"]), **_AGENT_TOOLS}
+    body["properties"]["hand_over"] = {
+        **describe_field(body["properties"]["hand_over"]),
+        "type": "object",
+        "additionalProperties": _role(definitions["ProfileSpec"]),
     }
+    for settings in (body["properties"], definitions["ProfileSpec"]["properties"]):
+        _settings(settings)
     body["if"] = {"required": ["parallel"], "properties": {"parallel": {"type": "boolean"}}}
     body["then"] = _AGENT
     _check(definitions["CheckSpec"])
@@ -88,8 +117,35 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     }
 
 
-def write_retry_counts(properties: dict[str, Schema]) -> None:
-    """Write the forms of `retry` and `timeout`, for steps and defaults."""
+def _role(profile: Schema) -> Schema:
+    """Return the schema of an agent that another one can hand over to."""
+    described = {"type": "string", "description": "When to hand over to it."}
+    return {
+        "type": "object",
+        "properties": {"description": described, "tools": _AGENT_TOOLS, **profile["properties"]},
+        "required": ["description"],
+        "additionalProperties": False,
+    }
+
+
+def _settings(properties: dict[str, Schema]) -> None:
+    """Write the forms of the settings and prompts of model calls."""
+    for name, words in (("selection", get_args(Selection)), ("effort", get_args(Effort))):
+        properties[name] = {**describe_field(properties[name]), "anyOf": [{"enum": [*words]}, _TEMPLATE]}
+    for name in ("prompt", "system", "instruction"):
+        if name in properties:
+            properties[name] = {**describe_field(properties[name]), "anyOf": [_TEXT, _PROMPT_FILE]}
+
+
+def or_template(field: Schema) -> Schema:
+    """Return the schema of a field that can also be a template."""
+    kept: Schema = {key: field[key] for key in ("description", "examples", "default", "deprecated") if key in field}
+    form = {key: value for key, value in field.items() if key not in kept}
+    return {**kept, "anyOf": [*form.get("anyOf", [form]), _TEMPLATE]}
+
+
+def write_retry_counts(properties: dict[str, Schema], *, computed: bool = False) -> None:
+    """Write the forms of `retry` and `timeout`, for steps, where they can be `computed`, and for defaults."""
     attempts = {
         "type": "integer",
         "minimum": 1,
@@ -97,10 +153,11 @@ def write_retry_counts(properties: dict[str, Schema]) -> None:
     }
     properties["retry"] = {
         **describe_field(properties["retry"]),
-        "anyOf": [attempts, definition_reference("RetrySpec")],
+        "anyOf": [attempts, *([_TEMPLATE] if computed else []), definition_reference("RetrySpec")],
     }
     if "timeout" in properties:
-        properties["timeout"] = duration_schema(properties["timeout"])
+        timeout = duration_schema(properties["timeout"])
+        properties["timeout"] = or_template(timeout) if computed else timeout
 
 
 def write_budget(properties: dict[str, Schema]) -> None:
@@ -119,7 +176,9 @@ def handlers_schema(field: Schema) -> Schema:
 
 
 def _policies(properties: dict[str, Schema]) -> None:
-    write_retry_counts(properties)
+    write_retry_counts(properties, computed=True)
+    for name in ("max_iterations", "max_parallel", "min_success"):
+        properties[name] = or_template(properties[name])
     words: Schema = {"enum": ["fail", "continue"]}
     target = {"type": "string", "description": "The id of a later step to jump to."}
     value = definition_reference("OnFailureSpec")
@@ -134,6 +193,8 @@ def _policies(properties: dict[str, Schema]) -> None:
     names = {"type": "array", "items": {"type": "string"}}
     one = {"type": "string", "deprecated": True}
     properties["dependencies"] = {**describe_field(properties["dependencies"]), "anyOf": [names, one, NULL]}
+    written = {"anyOf": [names, {"type": "string"}, NULL]}
+    properties["produces"] = {**describe_field(properties["produces"]), **written}
     properties["cache"] = {
         **describe_field(properties["cache"]),
         "anyOf": [{"type": "boolean"}, definition_reference("CacheSpec")],
@@ -155,14 +216,17 @@ def _work(properties: dict[str, Schema]) -> None:
     properties["parallel"]["anyOf"].append({"type": "boolean", "description": _PARALLEL})
     case = {"anyOf": [*_BLOCK, definition_reference("StepBody")]}
     properties["default"] = {**describe_field(properties["default"]), **case}
+    properties["undo"] = {**describe_field(properties["undo"]), **case}
     properties["cases"] = {
         **describe_field(properties["cases"]),
         "type": "object",
         "minProperties": 1,
         "additionalProperties": case,
     }
-    for name, form in (("ask", "AskSpec"), ("approve", "ApproveSpec")):
+    for name, form in (("ask", "AskSpec"), ("approve", "ApproveSpec"), ("fail", "FailSpec")):
         properties[name] = {**describe_field(properties[name]), "anyOf": [_TEXT, definition_reference(form)]}
+    outputs: Schema = {"type": "object", "additionalProperties": True}
+    properties["end"] = {**describe_field(properties["end"]), "anyOf": [{"const": True}, outputs]}
     pause = duration_schema(properties["sleep"])
     properties["sleep"] = {**pause, "anyOf": [*pause["anyOf"], _TEMPLATE]}
 
@@ -193,13 +257,23 @@ def _items() -> list[Schema]:
             "description": "The types of CSV columns, by name; default: detected.",
         },
     }
+    one: Schema = {"anyOf": [{"type": "array"}, _TEMPLATE]}
+    lists: Schema = {
+        "description": "Lists by name; an item is an object with these names.",
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": one,
+    }
+    objects: Schema = {"anyOf": [{"type": "array", "items": {"type": "object"}}, _TEMPLATE]}
     form = {"type": "object", "additionalProperties": False}
     return [
         _TEMPLATE,
         {"type": "array"},
         {**form, "properties": {"range": bounds}, "required": ["range"]},
         {**form, "properties": rows, "required": ["file"]},
-        {"type": "object", "not": {"anyOf": [{"required": ["range"]}, {"required": ["file"]}]}},
+        {**form, "properties": {"matrix": lists, "exclude": objects, "include": objects}, "required": ["matrix"]},
+        {**form, "properties": {"zip": lists}, "required": ["zip"]},
+        {"type": "object", "not": {"anyOf": [{"required": [key]} for key in ITEM_SOURCES]}},
     ]
 
 
@@ -207,6 +281,8 @@ def _retry(definition: Schema) -> None:
     properties = definition["properties"]
     for name in ("delay", "max_delay"):
         properties[name] = duration_schema(properties[name])
+    for name in ("delay", "max_attempts"):
+        properties[name] = or_template(properties[name])
     backoff = properties["backoff"]
     properties["backoff"] = {
         **describe_field(backoff),

@@ -5,9 +5,18 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from orchestrator.language.values.auto_markup import AUTO
+from orchestrator.language.values.templates import is_template
 from orchestrator.text.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -15,6 +24,25 @@ if TYPE_CHECKING:
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds; written as a number or as a text such as `30s`."""
+
+
+def _number_or_template(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
+    return value if is_template(value) else validate(value)
+
+
+if TYPE_CHECKING:
+    Count = int | str
+    Share = float | str
+    Span = float | str
+else:
+    Count = Annotated[int, Field(ge=1), WrapValidator(_number_or_template)]
+    """An integer of at least 1, or a template for one."""
+
+    Share = Annotated[float, Field(ge=0, le=1), WrapValidator(_number_or_template)]
+    """A number from 0 to 1, or a template for one."""
+
+    Span = Annotated[Duration, WrapValidator(_number_or_template)]
+    """Seconds, or a template for a duration."""
 
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 

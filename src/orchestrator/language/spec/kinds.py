@@ -22,6 +22,9 @@ Kind = Literal[
     "approve",
     "wait_until",
     "sleep",
+    "value",
+    "fail",
+    "end",
 ]
 """The kind of a step, named after the key that starts it."""
 
@@ -43,24 +46,30 @@ class StepKind(Struct, frozen=True):
     heads: tuple[str, ...] = ()
 
 
-_LOOP_KEYS: Final = ("steps", "collect", "timeout")
-_ITERATION_KEYS: Final = ("max_iterations", "on_limit", "initial", "update")
+_LOOP_KEYS: Final = ("steps", "in_order", "collect", "timeout", "produces")
+_CARRIED: Final = ("initial", "update")
+_ITERATION_KEYS: Final = ("max_iterations", "on_limit", *_CARRIED)
 
 KINDS: Final[dict[Kind, StepKind]] = {
-    "for_each": StepKind("loops over items", (*_LOOP_KEYS, "as", "max_parallel", "on_item_failure", "min_success")),
+    "for_each": StepKind(
+        "loops over items", (*_LOOP_KEYS, *_CARRIED, "as", "max_parallel", "on_item_failure", "min_success", "wait_for")
+    ),
     "while": StepKind("loops", (*_LOOP_KEYS, *_ITERATION_KEYS)),
     "until": StepKind("loops", (*_LOOP_KEYS, *_ITERATION_KEYS)),
-    "switch": StepKind("chooses between cases", ("cases", "default", "timeout")),
-    "parallel": StepKind("runs steps in parallel", ("wait_for", "timeout")),
-    "pipeline": StepKind("runs another pipeline", ("inputs", "max_depth", "timeout")),
+    "switch": StepKind("chooses between cases", ("cases", "default", "in_order", "timeout", "produces")),
+    "parallel": StepKind("runs steps in parallel", ("wait_for", "compensate", "timeout", "produces")),
+    "pipeline": StepKind("runs another pipeline", ("inputs", "max_depth", "detach", "timeout", "produces")),
     "ask": StepKind("asks a question", ("timeout",)),
     "approve": StepKind("asks for approval", ("timeout",)),
     "wait_until": StepKind("waits"),
     "sleep": StepKind("waits"),
-    "steps": StepKind("groups steps", ("timeout",)),
+    "value": StepKind("computes a value"),
+    "fail": StepKind("fails on purpose"),
+    "end": StepKind("ends the pipeline"),
+    "steps": StepKind("groups steps", ("in_order", "compensate", "timeout", "produces")),
     "tool": StepKind(
         "calls a tool",
-        ("parameters", "retry", "timeout", "cache", "on_resume", *key_fields(CallSpec)),
+        ("parameters", "profile", "retry", "timeout", "cache", "on_resume", "produces", *key_fields(CallSpec)),
         heads=("tool", "action"),
     ),
 }

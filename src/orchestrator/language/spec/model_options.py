@@ -48,32 +48,74 @@ class CheckSpec(Spec):
     )
 
 
+Effort = Literal["minimal", "low", "medium", "high"]
+"""How much a model should reason."""
+
+
+# The settings of model calls, which profiles and steps have alike. (Pydantic loses the descriptions of inherited fields
+# whose default is an attribute of the class.)
+_MODEL: Any = Field(
+    default=None,
+    description="The model; of a list, the first that answers. Default: the model of the file, else `auto`.",
+)
+_REQUIRES_MODEL: Any = Field(
+    default=None, description="Requirements of the model if it is not named: `{capabilities: [vision]}`."
+)
+_SELECTION: Any = Field(
+    default=None, description="The priority among the models that qualify: `balanced`, `cost`, `speed`, `quality`."
+)
+_SYSTEM: Any = Field(default=None, description="The system prompt: a text, or `{file: ...}`.")
+_PERSONALITY: Any = Field(
+    default=None, description="The personality of the model: a text, or a file that ends in `.md` or `.txt`."
+)
+_EFFORT: Any = Field(
+    default=None, description="How much the model should reason: `minimal`, `low`, `medium` or `high`."
+)
+_TEMPERATURE: Any = Field(default=None, description="The randomness of the answer, from 0.")
+_MAX_TOKENS: Any = Field(default=None, description="The maximum number of tokens of the answer.")
+_SEED: Any = Field(default=None, description="Makes answers repeatable if the provider supports it.")
+_STOP: Any = Field(default=None, description="Texts that end the answer.")
+
+
+class ProfileSpec(Spec):
+    """Settings of model calls, which steps share by name."""
+
+    model: Models | None = _MODEL
+    requires_model: dict[str, Any] | None = _REQUIRES_MODEL
+    selection: str | None = _SELECTION
+    system: Any = _SYSTEM
+    personality: str | None = _PERSONALITY
+    effort: str | None = _EFFORT
+    temperature: float | str | None = _TEMPERATURE
+    max_tokens: int | str | None = _MAX_TOKENS
+    seed: int | str | None = _SEED
+    stop: Models | None = _STOP
+
+
 class CallSpec(Spec):
     """Parameters of a model call that can be written in the step itself; the reader moves them below `parameters`.
 
     A test checks that it has every parameter of the actions of the tool `model`.
     """
 
-    prompt: str | None = Field(default=None, description="The prompt; a step with only a prompt is a model call.")
-    messages: Any = Field(default=None, description="A conversation: a list of `{role: user, content: ...}`.")
-    system: str | None = Field(default=None, description="The system prompt.")
-    personality: str | None = Field(
-        default=None, description="The personality of the model: a text, or a file that ends in `.md` or `.txt`."
-    )
-    model: Models | None = Field(
+    prompt: Any = Field(
         default=None,
-        description="The model; of a list, the first that answers. Default: the model of the file, else `auto`.",
+        description="The prompt: a text, or `{file: prompts/critic.md}`; a step with only a prompt is a model call.",
     )
-    requires_model: dict[str, Any] | None = Field(
-        default=None, description="Requirements of the model if it is not named: `{capabilities: [vision]}`."
+    messages: Any = Field(
+        default=None,
+        description="A conversation: a list of `{role: user, content: ...}`; a content can be `{file: ...}`.",
     )
-    selection: str | None = Field(
-        default=None, description="The priority among the models that qualify: `balanced`, `cost`, `speed`, `quality`."
-    )
-    temperature: float | str | None = Field(default=None, description="The randomness of the answer, from 0.")
-    max_tokens: int | str | None = Field(default=None, description="The maximum number of tokens of the answer.")
-    seed: int | str | None = Field(default=None, description="Makes answers repeatable if the provider supports it.")
-    stop: Models | None = Field(default=None, description="Texts that end the answer.")
+    model: Models | None = _MODEL
+    requires_model: dict[str, Any] | None = _REQUIRES_MODEL
+    selection: str | None = _SELECTION
+    system: Any = _SYSTEM
+    personality: str | None = _PERSONALITY
+    effort: str | None = _EFFORT
+    temperature: float | str | None = _TEMPERATURE
+    max_tokens: int | str | None = _MAX_TOKENS
+    seed: int | str | None = _SEED
+    stop: Models | None = _STOP
     response_format: Any = Field(default=None, description="`text`, `json`, or a schema.")
     vars: Any = Field(
         default=None, description="The fields of the answer, each with its description or type: a structured answer."
@@ -84,7 +126,9 @@ class CallSpec(Spec):
     text: str | None = Field(default=None, description="The text to process, for example to classify or summarize.")
     texts: Any = Field(default=None, description="Several texts to embed.")
     file: str | None = Field(default=None, description="The file to process instead of a text.")
-    instruction: str | None = Field(default=None, description="Additional instructions for the text.")
+    instruction: Any = Field(
+        default=None, description="Additional instructions for the text: a text, or `{file: ...}`."
+    )
     analysis_type: str | None = Field(default=None, description="The kind of analysis, such as `sentiment`.")
     labels: Any = Field(default=None, description="The labels to choose from.")
     multiple: bool | str | None = Field(default=None, description="Whether a text can have several labels, or none.")
@@ -98,5 +142,11 @@ class CallSpec(Spec):
     )
     images: Any = Field(default=None, description="Image files for the model.")
     files: Any = Field(default=None, description="Other files for the model.")
-    tools: Any = Field(default=None, description="The tools of an agent.")
+    tools: Any = Field(
+        default=None,
+        description="The tools of an agent: names, or mappings with a pipeline or a policy such as `approve`.",
+    )
+    hand_over: Any = Field(
+        default=None, description="The agents that an agent can hand over to, with the conversation, by name."
+    )
     max_turns: int | str | None = Field(default=None, description="The maximum number of turns of an agent.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PLAIN_KEYS: Final = frozenset(
     key
     for key in key_fields(StepSpec)
-    if "tool" in OWNERS.get(key, ("tool",)) and key not in ("on_error", "check", "budget")
+    if "tool" in OWNERS.get(key, ("tool",)) and key not in ("on_error", "undo", "check", "budget", "profile")
 )
 """The keys of a tool call without parts that are read separately; such a step needs no further checks."""
 

@@ -7,6 +7,11 @@ from typing import Any
 from orchestrator.language.values.auto_markup import AUTO
 
 
+def is_template(value: Any) -> bool:
+    """Whether a value is a text with a template."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
 def has_template(value: Any) -> bool:
     """Whether a value contains a template, at any depth."""
     if isinstance(value, str):

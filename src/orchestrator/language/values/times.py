@@ -46,7 +46,7 @@ def parse_time(text: str) -> datetime:
     named = _ZONE.match(text)
     if named is None:
         return _parse_plain(text)
-    moment, zone = _parse_plain(named[1]), _zone(named[2] or named[3])
+    moment, zone = _parse_plain(named[1]), zone_named(named[2] or named[3])
     if moment.tzinfo is None:
         return moment.replace(tzinfo=zone)
     try:
@@ -86,7 +86,7 @@ def in_zone(moment: datetime, name: str) -> datetime:
     Raises:
         ValueError: The zone is unknown, or the time is too close to an end of the calendar.
     """
-    zone = _zone(name)
+    zone = zone_named(name)
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone)
     except OverflowError:
@@ -146,7 +146,12 @@ def _parse_plain(text: str) -> datetime:
         raise ValueError("it is not ISO 8601") from None
 
 
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """Return the time zone with this name.
+
+    Raises:
+        ValueError: There is none; the message has the reason.
+    """
     if name.upper() in ("UTC", "Z"):
         return UTC
     found = _named(name)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from orchestrator.diagnostics import Position, Span
+from msgspec.structs import replace
+
 from orchestrator.language.yaml.positions import source_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Sequence as ABCSequence
 
+    from orchestrator.diagnostics import Position, Span
     from orchestrator.language.yaml.layout import TextLayout
 
 
@@ -89,7 +91,7 @@ class Scalar(_Placed):
             return self.span
         if start == end:
             place = self.position(start)
-            return Span(place, place)
+            return replace(self.span, start=place, end=place)  # in the file of the scalar
         first = self._source(start)
         if not self._offsets:
             return self.span
@@ -116,7 +118,7 @@ class Scalar(_Placed):
     def made_of(self, parts: Iterable[tuple[str, int, int]]) -> Scalar:
         """Return a scalar whose text consists of parts, each with the start and end of its place in this scalar.
 
-        A part of another length than its place is located at the start of the place.
+        A part of another length than its place stands for the whole place: it begins and ends as that does.
         """
         own = self._known_offsets()
         text = ""
@@ -124,7 +126,8 @@ class Scalar(_Placed):
         for part, start, end in parts:
             text += part
             if own:
-                offsets += own[start:end] if len(part) == end - start else [own[start]] * len(part)
+                exact = len(part) == end - start
+                offsets += own[start:end] if exact else [*[own[start]] * (len(part) - 1), own[end - 1]][-len(part) :]
         scalar = Scalar(text, text, self.style, self.start, self.end, self.layout)
         scalar._offsets = offsets
         return scalar
@@ -142,6 +145,13 @@ class Sequence(_Placed):
 
     def __repr__(self) -> str:
         return f"Sequence({self.items!r})"
+
+    def replaced(self, items: Iterable[Node]) -> Sequence:
+        """Return a list at the same place with other items; itself if they are the same nodes."""
+        new = list(items)
+        if len(new) == len(self.items) and all(one is other for one, other in zip(new, self.items, strict=True)):
+            return self
+        return Sequence(new, self.start, self.end, self.layout)
 
 
 class Entry:

@@ -13,7 +13,7 @@ from orchestrator.language.limits import MAX_CHARACTERS
 from orchestrator.language.syntax.explanation import explain_error, explain_templates
 from orchestrator.language.syntax.problems import MAX_EDITS, MAX_PROBLEMS, ReadingStopped, SyntaxProblem, to_diagnostic
 from orchestrator.language.yaml.layout import Edit, TextLayout
-from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.nodes import Mapping, Scalar, Sequence
 from orchestrator.language.yaml.tree import Tree, build_tree
 from orchestrator.remedies import WriteExample
 
@@ -29,12 +29,14 @@ class Reading(Struct, frozen=True):
 
     `partial` means that a syntax error hid a part of the text, so that keys may seem missing.
     `moved` are the lines that were moved by a guess; errors in them may be a consequence of the guess.
+    `keys` are the keys of all mappings.
     """
 
     root: Mapping | None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     partial: bool = False
     moved: frozenset[int] = frozenset()
+    keys: frozenset[str] = frozenset()
 
 
 def read_tree(source: Source) -> Reading:
@@ -79,11 +81,11 @@ def read_tree(source: Source) -> Reading:
                 moved |= {layout.position(edit.start).line for edit in problem.edits}
         if not problems:
             diagnostics += [to_diagnostic(problem, source, layout) for problem in tree.problems]
-            return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
+            return _finished(source, tree, diagnostics, partial=partial, moved=moved)
         if stopped and problems == [error]:
             diagnostics += [to_diagnostic(problem, source, layout) for problem in tree.problems]
             if tree.root is not None:  # a second document; the first is whole
-                return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
+                return _finished(source, tree, diagnostics, partial=partial, moved=moved)
             return Reading(None, diagnostics, partial=True)
         read += len(text)
         repairs = _in_original(layout, edits, problems)
@@ -132,11 +134,10 @@ def _merged(first: Edit, second: Edit, *, new: bool, old_is_new: bool) -> Edit |
     return None
 
 
-def _finished(
-    source: Source, root: Node | None, diagnostics: list[Diagnostic], *, partial: bool, moved: set[int]
-) -> Reading:
+def _finished(source: Source, tree: Tree, diagnostics: list[Diagnostic], *, partial: bool, moved: set[int]) -> Reading:
+    root = tree.root
     if isinstance(root, Mapping):
-        return Reading(root, diagnostics, partial, frozenset(moved))
+        return Reading(root, diagnostics, partial, frozenset(moved), frozenset(tree.keys))
     if partial and (root is None or (isinstance(root, Scalar) and not root.text)):
         return Reading(None, diagnostics, partial=True)
     if root is None or (isinstance(root, Scalar) and not root.text and not root.style):

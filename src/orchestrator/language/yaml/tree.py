@@ -49,6 +49,8 @@ class Tree(Struct):
     """Whether reading stopped in brackets."""
     columns: list[tuple[int, bool]] = field(default_factory=list)
     """Columns of the open blocks where reading stopped, and whether each is a list."""
+    keys: set[str] = field(default_factory=set)
+    """The keys of all mappings."""
 
 
 class _Frame:
@@ -100,6 +102,7 @@ class _Builder:
         self.count = 0
         self.documents = 0
         self.stand_ins = NONE
+        self.note_key = tree.keys.add
 
     def run(self) -> None:
         """Read all events."""
@@ -243,6 +246,7 @@ class _Builder:
                 self.report(_duplicate(key, table[key.text].key))
             elif key.style != "unusable":
                 table[key.text] = Entry(key, node)
+                self.note_key(key.text)
 
     def as_key(self, node: Node) -> Scalar:
         """Return the node as a key. Keys are texts, also those that look like numbers or words, as in JSON."""

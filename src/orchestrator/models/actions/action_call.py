@@ -16,7 +16,7 @@ from orchestrator.errors import BudgetExceeded
 from orchestrator.models.actions.attachments import read_text
 from orchestrator.models.actions.parameters import at_least, invalid_parameter, is_personality_file
 from orchestrator.models.calls.gateway import ModelAnswer, ModelChoice, ModelGateway, Selection
-from orchestrator.models.messages import Message, ModelReply, ModelRequest, Usage
+from orchestrator.models.messages import Effort, Message, ModelReply, ModelRequest, Usage
 from orchestrator.models.output.schemas import Structure, accepted
 from orchestrator.models.selection.requirements import Required, choice_of
 from orchestrator.tools.contract import ToolContext
@@ -63,6 +63,7 @@ class ActionCall(Struct, frozen=True):
     context: ToolContext
     choice: ModelChoice
     system: str = ""
+    effort: Effort | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
@@ -94,6 +95,7 @@ async def action_call(
     personality: Annotated[
         str | None, "The personality of the model: a text, or a file that ends in `.md` or `.txt`."
     ] = None,
+    effort: Annotated[Effort | None, "How much the model should reason before it answers."] = None,
     temperature: Annotated[float | None, "The randomness of the answer: from 0 (low) to 1 (high)."] = None,
     max_tokens: Annotated[int | None, "The maximum number of tokens of an answer."] = None,
     seed: Annotated[int | None, "Makes answers repeatable, if the provider supports it."] = None,
@@ -105,6 +107,7 @@ async def action_call(
         context,
         chosen(model, requires_model, selection),
         system="\n\n".join(part.strip() for part in parts if part and part.strip()),
+        effort=effort,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -165,6 +168,7 @@ async def ask(
         typing.cast("tuple[Message, ...]", messages),
         system="\n\n".join(part for part in (system, call.system) if part),
         schema=structure.schema if structure else None,
+        effort=call.effort,
         temperature=call.temperature,
         max_tokens=max_tokens or call.max_tokens,
         seed=call.seed,
@@ -176,7 +180,14 @@ async def ask(
 
     answer = await call.gateway.ask(call.choice, request, accept=accept, final=final)
     call.answers.append(answer)
+    warn_of_ignored(call, answer)
     return answer
+
+
+def warn_of_ignored(call: ActionCall, answer: ModelAnswer) -> None:
+    """Log the settings of a call that the model does not have."""
+    for setting in answer.reply.ignored:
+        call.context.log(f"`{answer.model}` has no setting `{setting}`, so it was ignored", "warning")
 
 
 async def run_together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

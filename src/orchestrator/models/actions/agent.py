@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from orchestrator.errors import StepError
 from orchestrator.expressions.types.schema import to_json_schema
-from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Type, array_of, object_of
-from orchestrator.models.actions.action_call import DETAILS, ActionCall, is_cut, model_action
+from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, OBJECT, STRING, Type, array_of, object_of
+from orchestrator.models.actions.action_call import DETAILS, ActionCall, is_cut, model_action, warn_of_ignored
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_media
 from orchestrator.models.actions.generate import (
     Files,
@@ -89,6 +89,7 @@ async def turn(
         system=call.system,
         schema=structure.schema if structure else None,
         tools=tuple(ToolOffer(each["name"], each["description"], each["parameters"]) for each in tools),
+        effort=call.effort,
         temperature=call.temperature,
         max_tokens=call.max_tokens,
         seed=call.seed,
@@ -103,6 +104,8 @@ async def turn(
 
     answer = await call.gateway.ask(call.choice, request, accept=accept)
     call.answers.append(answer)
+    if not history:
+        warn_of_ignored(call, answer)
     if not answer.reply.requests:
         is_cut(call, answer)
     requests: list[Requested] = [
@@ -133,7 +136,19 @@ TURN: Final = model_action(
 )
 
 _OWN: Final = (
-    Parameter("tools", array_of(ANY), "The tools that it may use: `[http.get, json, mcp:files]`.", False),
+    Parameter(
+        "tools",
+        array_of(ANY),
+        "The tools that it may use: `[http.get, json, mcp:files, {pipeline: refund.yaml, approve: true}]`.",
+        False,
+    ),
+    Parameter(
+        "hand_over",
+        OBJECT,
+        "The agents that it can hand over to, with the conversation, by name: "
+        "`{refunds: {description: ..., system: ..., tools: [...]}}`.",
+        False,
+    ),
     Parameter("max_turns", INTEGER, "The maximum number of turns.", False, MAX_TURNS),
     Parameter("parallel", BOOLEAN, "Whether the calls of one turn run in parallel.", False, True),
 )

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from orchestrator.errors import ModelError, ModelMissing, ModelRejected, ModelUnavailable
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients.endpoints import missing_extra
@@ -161,13 +163,19 @@ class LocalClient:
 
 def _reply(generated: GeneratedTokens, name: ModelName, request: ModelRequest, latency: float) -> ModelReply:
     usage = Usage(input=generated.read, output=generated.written, requests=1)
+    ignored = () if request.effort is None else ("effort",)
     reply = ModelReply(
-        generated.text, usage=usage, finish=generated.finish, model=Path(name.model).name, latency=latency
+        generated.text,
+        usage=usage,
+        finish=generated.finish,
+        model=Path(name.model).name,
+        latency=latency,
+        ignored=ignored,
     )
     if request.schema is None:
         return reply
     data = json_in(generated.text, name, reply, request)
-    return ModelReply(reply.text, data, (), usage, reply.finish, reply.model, latency)
+    return replace(reply, data=data)
 
 
 def _missing(name: ModelName, reason: str) -> ModelMissing:

@@ -62,7 +62,7 @@ class ProviderClient:
                 response = await _streamed(model, call, listener, exchange)
             _refuse_too_large(response, exchange)
             reply = reply_of(response, call, name, request, latency=time.perf_counter() - began)
-        return replace(reply, limits=exchange.limits)
+        return replace(reply, limits=exchange.limits, ignored=call.ignored)
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""

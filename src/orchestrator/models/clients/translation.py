@@ -51,13 +51,17 @@ Mode = Literal["text", "native", "tool", "prompted"]
 
 
 class ProviderCall(Struct, frozen=True):
-    """A request for Pydantic AI. `wrapped`: the value of the answer is in a field of an object."""
+    """A request for Pydantic AI. `wrapped`: the value of the answer is in a field of an object.
+
+    `ignored` are the settings of the request that the model does not have.
+    """
 
     messages: list[ModelMessage]
     settings: ModelSettings
     parameters: ModelRequestParameters
     mode: Mode
     wrapped: bool
+    ignored: tuple[str, ...] = ()
 
 
 def call_of(request: ModelRequest, model: Model[Any], kind: str) -> ProviderCall:
@@ -82,7 +86,8 @@ def call_of(request: ModelRequest, model: Model[Any], kind: str) -> ProviderCall
             parameters = ModelRequestParameters(
                 function_tools=tools, output_mode=mode, output_object=form, allow_text_output=True
             )
-    return ProviderCall(_messages(request), _settings(request, model), parameters, mode, wrapped)
+    ignored = ("effort",) if request.effort is not None and not _can_reason(model) else ()
+    return ProviderCall(_messages(request), _settings(request, model, kind), parameters, mode, wrapped, ignored)
 
 
 def _mode(request: ModelRequest, model: Model[Any], kind: str) -> Mode:
@@ -107,9 +112,13 @@ def _object_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     return outer | ({"$defs": definitions} if definitions else {}), True
 
 
-def _settings(request: ModelRequest, model: Model[Any]) -> ModelSettings:
+def _settings(request: ModelRequest, model: Model[Any], kind: str) -> ModelSettings:
     settings = ModelSettings()
-    if request.temperature is not None and not _always_reasons(model):
+    reasons = request.effort is not None and _can_reason(model)
+    if reasons:
+        settings["thinking"] = cast("Any", request.effort)
+    # Claude rejects a temperature while it reasons.
+    if request.temperature is not None and not _always_reasons(model) and not (reasons and kind == "anthropic"):
         settings["temperature"] = request.temperature
     if request.max_tokens is not None:
         settings["max_tokens"] = request.max_tokens
@@ -120,6 +129,12 @@ def _settings(request: ModelRequest, model: Model[Any]) -> ModelSettings:
     if request.timeout is not None:
         settings["request_timeout"] = request.timeout
     return settings
+
+
+def _can_reason(model: Model[Any]) -> bool:
+    """Whether the effort of a model can be set."""
+    profile = cast("Mapping[str, object]", model.profile)
+    return bool(profile.get("supports_thinking", False) or profile.get("thinking_always_enabled", False))
 
 
 def _always_reasons(model: Model[Any]) -> bool:

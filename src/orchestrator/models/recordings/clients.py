@@ -18,6 +18,7 @@ from orchestrator.models.recordings.format import (
     Outcome,
     Recording,
     Scrub,
+    SearchResults,
     embedding_request_data,
     file_name,
     is_file_name,
@@ -25,18 +26,19 @@ from orchestrator.models.recordings.format import (
     make_room,
     read_all,
     request_data,
+    search_request_data,
     unchanged,
     write,
 )
 from orchestrator.remedies import StartRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from orchestrator.models.messages import ModelClient, ModelRequest
     from orchestrator.remedies import Remedy
 
-_T = TypeVar("_T", ModelReply, Embeddings)
+_T = TypeVar("_T", ModelReply, Embeddings, SearchResults)
 
 
 class RecordingClient:
@@ -86,6 +88,20 @@ class RecordingClient:
             raise
         entry.write(vectors)
         return vectors
+
+    async def search(
+        self, request: Mapping[str, Any], search: Callable[[], Awaitable[list[dict[str, Any]]]], *, step: str
+    ) -> list[dict[str, Any]]:
+        """Return the results of a search of the web by a step, recorded."""
+        current_step.set(step)
+        entry = _RecordingEntry(self, search_request_data(request, self._scrub))
+        try:
+            results = await search()
+        except BaseException as error:
+            entry.failed(error)
+            raise
+        entry.write(SearchResults(tuple(results)))
+        return results
 
     async def aclose(self) -> None:
         """Close the client."""
@@ -176,13 +192,13 @@ class ReplayClient:
     @property
     def auto(self) -> ModelName | None:
         """What answers for `auto`: the model that has most of the recordings."""
-        counts = Counter(_model_of(recording) for recording in self._recordings)
+        counts = Counter(_model_of(each) for each in self._recordings if "model" in each.request)
         return max(counts, key=lambda name: (counts[name], str(name)), default=None)
 
     @property
     def models(self) -> frozenset[ModelName]:
         """The models that were recorded: those that a step can choose among where it names none."""
-        return frozenset(map(_model_of, self._recordings))
+        return frozenset(_model_of(each) for each in self._recordings if "model" in each.request)
 
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
@@ -210,6 +226,19 @@ class ReplayClient:
         await asyncio.sleep(0)
         return self._outcome(embedding_request_data(name, texts, self._scrub), Embeddings)
 
+    async def search(
+        self, request: Mapping[str, Any], search: Callable[[], Awaitable[list[dict[str, Any]]]], *, step: str
+    ) -> list[dict[str, Any]]:
+        """Return the recorded results of a search of the web by a step.
+
+        Raises:
+            RecordingMissing: There are none.
+        """
+        current_step.set(step)
+        await asyncio.sleep(0)
+        found = self._outcome(search_request_data(request, self._scrub), SearchResults)
+        return [dict(each) for each in found.results]
+
     async def aclose(self) -> None:
         """Do nothing: no connection is open."""
 
@@ -233,7 +262,8 @@ class ReplayClient:
 
         step = current_step.get()
         who = f"step `{step}`" if step else "the program"
-        message = f"no recording in `{self.directory}` matches the request of {who} to `{request['model']}`"
+        asked = request["model"] if "model" in request else request["search"]["provider"]
+        message = f"no recording in `{self.directory}` matches the request of {who} to `{asked}`"
         near = nearest(request, step, self._recordings)
         help, remedies = "an intended change needs new recordings", (self._again,)
         if near is None:

@@ -25,8 +25,8 @@ _WORD: Final = re.compile(r"\s+|\w+|[^\w\s]")
 
 def nearest(request: Mapping[str, Any], step: str, recordings: Sequence[Recording]) -> Recording | None:
     """Return the recording whose request is most like this one; one of the same step is nearer than others."""
-    kind = "embed" in request
-    candidates = [each for each in recordings if ("embed" in each.request) == kind]
+    kind = _kind(request)
+    candidates = [each for each in recordings if _kind(each.request) == kind]
     candidates.sort(key=lambda each: each.step != step)
     wanted = _text(request)
     best: Recording | None = None
@@ -37,6 +37,10 @@ def nearest(request: Mapping[str, Any], step: str, recordings: Sequence[Recordin
         if likeness > likest:
             best, likest = each, likeness
     return best
+
+
+def _kind(request: Mapping[str, Any]) -> str:
+    return next((name for name in ("embed", "search") if name in request), "messages")
 
 
 def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -70,6 +74,8 @@ def _parts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif name == "embed":
             for number, text in enumerate(value, start=1):
                 yield f"text {number}", str(text)
+        elif name == "search":
+            yield from ((part, _shown(text)) for part, text in value.items())
         elif name == "tools":
             for tool in value:
                 yield f"tool {tool.get('name', '?')}", json.dumps(tool, ensure_ascii=False, sort_keys=True)

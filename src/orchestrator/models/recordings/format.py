@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 Scrub: TypeAlias = Callable[[Any], Any]
 """Takes the secrets out of JSON data."""
 
-Outcome: TypeAlias = ModelReply | Embeddings | ModelError
+
+class SearchResults(Struct, frozen=True):
+    """What a search of the web found."""
+
+    results: tuple[Mapping[str, Any], ...]
+
+
+Outcome: TypeAlias = ModelReply | Embeddings | SearchResults | ModelError
 
 _ERRORS: Final = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ModelError)
@@ -70,6 +77,7 @@ def request_data(name: ModelName, request: ModelRequest, scrub: Scrub = unchange
         "messages": [_message(message) for message in request.messages],
         "schema": request.schema,
         "tools": tools or None,
+        "effort": request.effort,
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
         "seed": request.seed,
@@ -81,6 +89,11 @@ def request_data(name: ModelName, request: ModelRequest, scrub: Scrub = unchange
 def embedding_request_data(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
     """Return a request for vectors as it is written and compared."""
     return {"model": str(name), "embed": _written(scrub(list(texts)))}
+
+
+def search_request_data(request: Mapping[str, Any], scrub: Scrub = unchanged) -> dict[str, Any]:
+    """Return a search of the web as it is written and compared."""
+    return {"search": _written(scrub(dict(request)))}
 
 
 def key_of(request: Mapping[str, Any]) -> str:
@@ -179,7 +192,7 @@ def _read(name: str, content: bytes) -> Recording:
     number = name.removesuffix(".json").partition("-")[2]
     try:
         data = json.loads(content.decode("utf-8", "surrogatepass"))
-        (kind,) = {"reply", "vectors", "error"} & data.keys()
+        (kind,) = _RESTORED.keys() & data.keys()
         outcome = _RESTORED[kind](plain_json(data[kind]))
         _require_sound(data["request"], outcome)
         return Recording(name, str(data.get("step", "")), dict(data["request"]), int(number or 1), outcome)
@@ -193,6 +206,11 @@ def _read(name: str, content: bytes) -> Recording:
 
 def _require_sound(request: Mapping[str, Any], outcome: Outcome) -> None:
     """Reject content that is never recorded, instead of failing in the middle of a run."""
+    if isinstance(outcome, SearchResults):
+        _require(request["search"], dict, "its search")
+        for result in outcome.results:
+            _require(result, dict, "a result")
+        return
     _require(request["model"], str, "its model")
     messages = _require(request.get("messages", []), list, "its `messages`")
     if not all(isinstance(each, dict) for each in messages):
@@ -298,6 +316,8 @@ def restored(data: Mapping[str, Any]) -> Outcome:
 def _outcome(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     if isinstance(outcome, ModelReply):
         return "reply", _reply(outcome)
+    if isinstance(outcome, SearchResults):
+        return "results", {"results": [dict(each) for each in outcome.results]}
     if isinstance(outcome, Embeddings):
         vectors = [" ".join(map(repr, vector)) for vector in outcome.vectors]
         return "vectors", {"vectors": vectors, **_told(outcome)}
@@ -356,6 +376,10 @@ def _restored_vectors(told: Mapping[str, Any]) -> Embeddings:
     return Embeddings(vectors, Usage(**told.get("usage", {})), told.get("model", ""), told.get("latency", 0.0))
 
 
+def _restored_results(told: Mapping[str, Any]) -> SearchResults:
+    return SearchResults(tuple(told["results"]))
+
+
 def _restored_error(told: Mapping[str, Any]) -> ModelError:
     given = dict(told)
     kind: type[ModelError] = _ERRORS.get(given.pop("type", ""), ModelError)
@@ -366,5 +390,6 @@ def _restored_error(told: Mapping[str, Any]) -> ModelError:
 _RESTORED: Final[Mapping[str, Callable[[Mapping[str, Any]], Outcome]]] = {
     "reply": _restored_reply,
     "vectors": _restored_vectors,
+    "results": _restored_results,
     "error": _restored_error,
 }

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 EdgeKind = Literal["data", "on_success", "on_false", "on_failure"]
 SectionKind = Literal["body", "case", "handler"]
 
-_KINDS: Final[Mapping[ChildrenRole, SectionKind]] = {"case": "case", "default": "case", "handler": "handler"}
+_KINDS: Final[Mapping[ChildrenRole, SectionKind]] = {
+    "case": "case",
+    "default": "case",
+    "handler": "handler",
+    "undo": "handler",
+}
 """How blocks are drawn; all others are bodies."""
 
 LABELS: Final = {"data": "", "on_success": "on success", "on_false": "if false", "on_failure": "on failure"}
@@ -42,7 +47,7 @@ class GraphEdge(Struct, frozen=True):
 
 
 class GraphSection(Struct, frozen=True):
-    """A block inside a step: its body, one of its cases, an error handler. `edges` connect the keys of nodes."""
+    """A block inside a step: its body, a case, an error handler, its `undo`. `edges` connect the keys of nodes."""
 
     label: str
     kind: SectionKind

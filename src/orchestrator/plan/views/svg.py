@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.plan.views.graph import LABELS, GraphEdge, GraphNode, GraphSection, States, graph_of
 from orchestrator.plan.views.layout import GraphLayout, lay_out
+from orchestrator.text.lines import display_width
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -252,11 +253,7 @@ def _cut(text: str) -> str:
 def _columns(text: str) -> int:
     """Return the width of a text in characters; ideographs count as two."""
     shown = _cut(text)
-    if shown.isascii():
-        return len(shown)
-    from wcwidth import wcswidth
-
-    return max(len(shown), wcswidth(shown))
+    return max(len(shown), display_width(shown))
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from orchestrator.errors import RunNotResumable
+from orchestrator.errors import InputError, RunNotResumable
 from orchestrator.history.invalidation import read_resume_state
 from orchestrator.journal import NewRun, ResumeState
-from orchestrator.journal.records import label_key
+from orchestrator.journal.records import CONCURRENCY, RunLimit, label_key
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.model import Plan
@@ -23,7 +24,9 @@ from orchestrator.plan.steps import ToolCall
 from orchestrator.remedies import Resume
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
+from orchestrator.runtime.values.concurrency import run_limit
 from orchestrator.runtime.values.inputs import Bound, rebind
+from orchestrator.runtime.values.labels import labels_of
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
@@ -47,6 +50,8 @@ class Assignment(Struct, frozen=True):
 
     `budget` limits what the run may spend on models, with priority over its plan and earlier owners; `ledgers` are
     those of its batch, `earlier` what its steps with budgets have spent, by path. `by` is who started or resumed it.
+    Nothing starts before the time `not_before` (seconds since the epoch), and while as many runs as `limit` allows are
+    executed.
 
     Without `use_cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps
     whose results are computed again.
@@ -68,6 +73,9 @@ class Assignment(Struct, frozen=True):
     earlier: Mapping[str, Spent] = field(default_factory=dict)
     sizes: ResultSizes = USUAL
     by: str = ""
+    priority: int = 0
+    not_before: float | None = None
+    limit: RunLimit | None = None
 
     @property
     def may_wait(self) -> bool:
@@ -85,19 +93,38 @@ def new_run(
     now: float,
     run_id: str | None = None,
 ) -> NewRun:
-    """Return the record of a new run; `origin` is what its process has that another one would lack."""
+    """Return the record of a new run; `origin` is what its process has that another one would lack.
+
+    Raises:
+        InputError: A label or the concurrency key of the pipeline cannot be evaluated with these inputs.
+    """
     recorded: dict[str, Any] = {
         "max_parallel": options.max_parallel,
         "timeout": options.timeout,
         "redaction": redactor.nonce,
     }
-    recorded |= {label_key(label): True for label in options.labels}
+    run_id = run_id or new_run_id()
+    moment = datetime.fromtimestamp(now, UTC)
+    labels = labels_of(plan, run_id, moment, inputs.values) if plan.labels else []
+    recorded |= {label_key(label): True for label in (*options.labels, *map(redactor.text, labels))}
+    limit = run_limit(plan, run_id, moment, inputs.values)
+    if limit is not None:
+        if redactor.text(limit.key) != limit.key:
+            raise InputError(
+                "the concurrency key of the run contains a secret, and everyone who lists runs can see keys",
+                help="read an input that is not secret, such as the name of an account",
+            )
+        recorded[CONCURRENCY] = limit.to_dict()
     if not options.cache:
         recorded["cache"] = False
+    if options.priority:
+        recorded["priority"] = options.priority
+    if options.not_before is not None:
+        recorded["not_before"] = options.not_before
     if origin:
         recorded["origin"] = dict(origin)
     return NewRun(
-        run_id=run_id or new_run_id(),
+        run_id=run_id,
         pipeline=plan.id,
         name=plan.name,
         source_name=plan.source_name,
@@ -128,8 +155,11 @@ def new_assignment(
     """Return the record and the assignment of a new run, by default with a new id."""
     require_shared(plan, options.refresh)
     redactor = Redactor(inputs.secrets, secrets.token_hex(3))
-    new = new_run(plan, inputs, redactor, options, origin, time.time(), run_id)
-    return new, assign(plan, inputs, redactor, new.now, options, permissions=permissions, ledgers=ledgers, by=by)
+    now = max(time.time(), options.not_before or 0.0)
+    new = new_run(plan, inputs, redactor, options, origin, now, run_id)
+    limit = RunLimit.of(new.options)
+    others: dict[str, Any] = {"permissions": permissions, "ledgers": ledgers, "by": by, "limit": limit}
+    return new, assign(plan, inputs, redactor, new.now, options, **others)
 
 
 def assign(plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, **others: Any) -> Assignment:
@@ -145,6 +175,8 @@ def assign(plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: O
         refresh=options.refresh,
         budget=options.budget,
         sizes=options.sizes,
+        priority=options.priority,
+        not_before=options.not_before,
         **others,
     )
 
@@ -179,6 +211,7 @@ def resumed_assignment(
         earlier=spent_by_step(events, data),
         ledgers=ledgers,
         by=by,
+        limit=RunLimit.of(record.options),
     )
 
 
@@ -223,6 +256,8 @@ def effective_options(options: Options, record: RunRecord) -> Options:
         max_parallel=options.max_parallel or record.options.get("max_parallel"),
         timeout=options.timeout or record.options.get("timeout"),
         cache=options.cache and bool(record.options.get("cache", True)),
+        priority=options.priority or int(record.options.get("priority", 0)),
+        not_before=options.not_before or record.options.get("not_before"),
     )
 
 

@@ -18,14 +18,16 @@ from msgspec import Struct, field
 from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable, StoreError
 from orchestrator.journal.events import RunState
+from orchestrator.journal.records import BatchProgress, RowProblem, unknown_batch
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.language.spec.input_values import fill_defaults, input_problems
 from orchestrator.models.budget import Ledger
-from orchestrator.runtime.host.follow import Follower
+from orchestrator.runtime.host.follow import Follower, recorded_end
 from orchestrator.runtime.host.options import MAX_ROWS
 from orchestrator.runtime.host.threads import in_thread
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.values.inputs import bind, plain
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus
@@ -40,6 +42,12 @@ Row = Mapping[str, Any] | OrchestratorError
 
 RECORD_SECONDS = 1.0
 """How often the number of rows that were read is recorded."""
+
+MOST_PROBLEMS = 100
+"""Of how many invalid rows the batch keeps what is wrong."""
+
+LONGEST_PROBLEM = 500
+"""How many characters are kept of it."""
 
 
 class RowResult(Struct, frozen=True):
@@ -84,11 +92,12 @@ class Batch:
         options: Options,
         *,
         batch: str | None = None,
+        may_be_new: bool = False,
         max_parallel: int = MAX_ROWS,
         budget: Budget | None = None,
         by: str = "",
     ) -> None:
-        """With `batch`, resume the batch of that id; without it, start a new one.
+        """With `batch`, resume the batch of that id, or start it if it `may_be_new`; without it, start a new one.
 
         `budget` is what all its runs may spend together, with those of before; `by` is who starts or resumes them.
         """
@@ -98,12 +107,14 @@ class Batch:
         self._options = options
         self._by = by
         self._goes_on = batch is not None
+        self._may_be_new = may_be_new
         self._max_parallel = max_parallel
         self._ledgers = () if budget is None else (Ledger(budget, f"batch {self.id}"),)
         self._known: dict[int, tuple[str, RunState]] = {}
         self._rows: Iterator[tuple[int, Row]] = iter(())
         self._read = 0
         self._invalid = 0
+        self._problems: list[RowProblem] = []
         self._complete = False
         self._recorded_at = 0.0
         self._reading = asyncio.Lock()
@@ -114,7 +125,7 @@ class Batch:
         self._used_up: Mapping[str, Any] | None = None
         """The error of the first run that the batch had no budget left for."""
 
-    async def results(self, rows: Iterable[Row]) -> AsyncGenerator[RowResult, None]:
+    def results(self, rows: Iterable[Row]) -> AsyncGenerator[RowResult, None]:
         """Run all rows, and yield the results in the order in which the runs end.
 
         Closing the iterator interrupts the runs in flight, so that the batch can be resumed later.
@@ -123,12 +134,16 @@ class Batch:
             RunError: ORC817, the batch is unknown, or a row has changed since the batch started.
             StoreError: What happens cannot be recorded.
         """
+        return self.numbered_results(enumerate(rows, 1))
+
+    async def numbered_results(self, rows: Iterable[tuple[int, Row]]) -> AsyncGenerator[RowResult, None]:
+        """As `results`, of rows with their numbers: those of a batch that is resumed may be only some of them."""
         if self._goes_on:
             self._known = await in_thread(self._begun)
             for ledger in self._ledgers:
                 ledger.know(await in_thread(partial(self._engine.store.spent_by_batch, self.id)))
         await in_thread(self._record)
-        self._rows = enumerate(rows, 1)
+        self._rows = iter(rows)
         loop = asyncio.get_running_loop()
         workers = [loop.create_task(self._work()) for _ in range(self._max_parallel)]
         working = len(workers)
@@ -164,12 +179,8 @@ class Batch:
     def _begun(self) -> dict[int, tuple[str, RunState]]:
         """The newest run of each row, and how it stands."""
         begun = {row: (run_id, state) for row, run_id, state in self._engine.store.batch(self.id)}
-        if not begun and not self._engine.store.has_batch(self.id):
-            raise RunError(
-                f"unknown batch `{self.id}` in {self._engine.store.url}",
-                code=codes.BATCH_NOT_FOUND,
-                help="use the id that was printed when the batch started, or omit it to start a new batch",
-            )
+        if not begun and not self._may_be_new and not self._engine.store.has_batch(self.id):
+            raise unknown_batch(self.id, self._engine.store.url)
         return begun
 
     async def _work(self) -> None:
@@ -200,7 +211,7 @@ class Batch:
         entry = next(self._rows, None)
         self._complete = entry is None
         if entry is not None:
-            self._read = entry[0]
+            self._read = max(self._read, entry[0])
             if time.monotonic() - self._recorded_at > RECORD_SECONDS:
                 self._record()
         return entry
@@ -208,9 +219,8 @@ class Batch:
     def _record(self) -> None:
         """Record how many rows have been read."""
         self._recorded_at = time.monotonic()
-        self._engine.store.put_batch(
-            self.id, self._plan.id, rows=self._read, invalid=self._invalid, complete=self._complete
-        )
+        progress = BatchProgress(self._read, self._invalid, self._complete, tuple(self._problems))
+        self._engine.store.put_batch(self.id, self._plan.id, progress)
 
     async def _interrupted_by_stop(self, waiting: Any) -> Any:
         """Wait for something that need not be waited for when the batch is stopped."""
@@ -241,12 +251,14 @@ class Batch:
                 if result is not None:
                     return result
             bound = bind(self._plan.inputs, inputs, permissions=self._engine.permissions)
+            execution = await self._engine.start(
+                self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers, by=self._by
+            )
         except InputError as error:
             self._invalid += 1
+            if len(self._problems) < MOST_PROBLEMS:
+                self._problems.append(RowProblem(row, error.code, shorten(error.message, LONGEST_PROBLEM)))
             return RowResult(row, None, "invalid", error=error.to_dict())
-        execution = await self._engine.start(
-            self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers, by=self._by
-        )
         return await self._ended(row, execution)
 
     async def _again(self, row: int, inputs: Mapping[str, Any], run_id: str, state: str) -> RowResult | None:
@@ -316,8 +328,7 @@ class Batch:
         """Wait for a run that ends elsewhere, or rests; most often it has done so already."""
         status, end = await Follower(self._engine, run_id).arest(None)
         if status.state == "succeeded" and end is None:
-            read = partial(self._engine.store.events, run_id, after=status.last_seq - 1, limit=1, resolve=True)
-            (end,) = await in_thread(read)
+            status, end = await in_thread(partial(recorded_end, self._engine.store, status))
         return _result(row, status, end)
 
 

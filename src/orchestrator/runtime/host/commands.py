@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, RunOwned
-from orchestrator.journal import Command
-from orchestrator.journal.payloads import RunCancelledPayload, RunPausedPayload, StepAnsweredPayload
+from orchestrator.journal import Command, Owner
+from orchestrator.journal.run_payloads import RunCancelledPayload, RunCompensatingPayload, RunPausedPayload
+from orchestrator.journal.step_payloads import StepAnsweredPayload
 from orchestrator.remedies import Answer, Remedy, Resume, ShowRun, ShowStatus
-from orchestrator.runtime.values.answers import accepted
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.journal import ActiveStep, Journal, Lease, Owner, RunStatus, Store
-    from orchestrator.journal.payloads import Payload
+    from orchestrator.journal import ActiveStep, Lease, RunStatus, Store
+    from orchestrator.journal.payload import Payload
 
 ENDED: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "been cancelled"}
 
 
 class RunCommands:
-    """Carries out commands by the journal alone."""
+    """Carries out commands by the store alone: nothing that executes runs is loaded for them."""
 
-    def __init__(self, store: Store, journal: Journal, owner: Owner) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._journal = journal
-        self._owner = owner
+        self._owner = Owner.current()
 
     def answer(self, run_id: str, path: str, value: Any, by: str) -> None:
         """Record the answer to an open question, or send it to the run's owner.
@@ -45,11 +44,11 @@ class RunCommands:
             return
         try:  # another process may have answered before this one had the lease
             step, question = open_question(self._store.status(run_id), path)
-            answer = accepted(question, value)
+            answer = _accepted(question, value)
         except OrchestratorError:
             self._store.release(lease)
             raise
-        self._record(lease, StepAnsweredPayload(value=answer, by=by), path, step.attempt)
+        self._record(lease, StepAnsweredPayload(value=answer, by=by, idle=True), path, step.attempt)
 
     def send(self, run_id: str, command: Command) -> None:
         """Pause, resume or cancel a run, or answer a question of it.
@@ -82,30 +81,57 @@ class RunCommands:
             self._store.release(lease)
             self.send(run_id, command)
         elif command.kind == "pause":
-            self._record(lease, RunPausedPayload(by=command.by))
+            self._record(lease, RunPausedPayload(by=command.by, idle=True))
         else:
-            self._record(lease, RunCancelledPayload(reason=command.data.get("reason", ""), by=command.by))
+            self._record(lease, self._cancellation(run_id, str(command.data.get("reason") or ""), command.by))
 
-    def discard(self, run_id: str) -> None:
-        """Drop the commands for an earlier owner: they must not cancel a run that was resumed after them."""
-        stale = [number for number, _, _ in self._store.commands([run_id])]
-        if stale:
-            self._store.acknowledge(stale)
+    def _cancellation(self, run_id: str, reason: str, by: str) -> Payload:
+        """Return the end of a run; of one that has done what is to be undone, that its next owner undoes it."""
+        if _may_undo(self._store.record(run_id).plan):
+            from orchestrator.runtime.host.assignment import read_recorded
+
+            recorded = read_recorded(self._store, run_id)
+            if recorded.undoable or recorded.compensating:
+                return RunCompensatingPayload(state="cancelled", reason=reason, by=by)
+        return RunCancelledPayload(reason=reason, by=by, idle=True)
 
     def _record(self, lease: Lease, payload: Payload, path: str = "", attempt: int = 0) -> None:
         """Record one event of a run that no process executes, and release it."""
-        journal = self._journal.attach(lease)
-        try:
-            journal.record_payload(payload, path, attempt)
-            journal.flush()
-        finally:
-            journal.detach()
-            self._store.release(lease)
+        from orchestrator.journal import Journal
+
+        with Journal(self._store) as journals:
+            journal = journals.attach(lease)
+            try:
+                journal.record_payload(payload, path, attempt)
+                journal.flush()
+            finally:
+                journal.detach()
+                self._store.release(lease)
+
+
+def _may_undo(plan: Any) -> bool:
+    """Whether something in a plan as data may have an `undo`."""
+    if isinstance(plan, dict):
+        return "undo" in plan or any(map(_may_undo, plan.values()))
+    return isinstance(plan, list) and any(map(_may_undo, plan))
+
+
+def discard_commands(store: Store, run_id: str) -> None:
+    """Drop the commands for an earlier owner: they must not cancel a run that was resumed after them."""
+    stale = [number for number, _, _ in store.commands([run_id])]
+    if stale:
+        store.acknowledge(stale)
 
 
 def valid_answer(status: RunStatus, path: str, value: Any) -> Any:
     """Return an answer as its question takes it; raises as `RunCommands.answer`."""
-    return accepted(open_question(status, path)[1], value)
+    return _accepted(open_question(status, path)[1], value)
+
+
+def _accepted(question: Mapping[str, Any], value: Any) -> Any:
+    from orchestrator.runtime.values.answers import accepted  # loads the specification of inputs
+
+    return accepted(question, value)
 
 
 def open_question(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str, Any]]:

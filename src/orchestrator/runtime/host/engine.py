@@ -6,14 +6,19 @@ import asyncio
 import random
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from orchestrator.errors import OrchestratorError, RunNotResumable
+from orchestrator import codes
+from orchestrator.errors import OrchestratorError, RunError, RunNotResumable
 from orchestrator.history.invalidation import paths_to_forget, shared_events
-from orchestrator.journal import Command, Owner
-from orchestrator.journal.payloads import RunCancelledPayload, RunWarningPayload
+from orchestrator.journal import Owner
+from orchestrator.journal.records import RunLimit
+from orchestrator.journal.run_payloads import RunCancelledPayload, RunWarningPayload
+from orchestrator.paths import is_at_or_below, item_of
+from orchestrator.plan.labels import OF_HOSTS, OF_PARENT
 from orchestrator.plan.lookup import require_shared
 from orchestrator.remedies import ShowRun
 from orchestrator.runtime.host import garbage
@@ -29,11 +34,12 @@ from orchestrator.runtime.host.assignment import (
     recorded_redactor,
     resumed_assignment,
 )
-from orchestrator.runtime.host.commands import RunCommands, valid_answer
+from orchestrator.runtime.host.commands import discard_commands
 from orchestrator.runtime.host.execution import Execution
 from orchestrator.runtime.host.lease_keeper import LeaseKeeper
-from orchestrator.runtime.host.revised_run import plan_changes, revision_of, stale_steps
-from orchestrator.runtime.host.threads import acquire_in_thread
+from orchestrator.runtime.host.options import Options
+from orchestrator.runtime.host.revised_run import decisions_to_repeat, plan_changes, revision_of, stale_steps
+from orchestrator.runtime.host.threads import acquire_in_thread, in_thread
 from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.tools import LocalExecutor
 from orchestrator.tools.functions.task_guard import create_guarded_task, guard_stop
@@ -42,11 +48,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.history.revision import Changes
-    from orchestrator.journal import RunJournal, RunStatus, Store
+    from orchestrator.journal import ResumeState, RunJournal, RunStatus, Store
     from orchestrator.models.budget import Ledger
+    from orchestrator.notices.delivery import NoticeSender
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.host.assignment import Assignment, Compile
-    from orchestrator.runtime.host.options import Options
+    from orchestrator.runtime.queue.shared_slots import SharedSlots
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.tools import Permissions, ToolExecutor
 
@@ -55,7 +62,7 @@ class Engine:
     """The runs of one store that this process executes, each on the event loop that started it.
 
     `chance` decides the jitter of retries; give a seeded one to repeat a run exactly. `origin` is recorded with each
-    new run: what this process has that another one would lack.
+    new run: what this process has that another one would lack. `notices` sends notices; without it, none are sent.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Engine:
         permissions: Permissions,
         services: ModelServices,
         executor: ToolExecutor | None = None,
+        notices: NoticeSender | None = None,
         chance: random.Random | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
@@ -76,11 +84,13 @@ class Engine:
         self._journal = Journal(store)
         self._leases = LeaseKeeper(store)
         self._owner = Owner.current()
-        self._commands = RunCommands(store, self._journal, self._owner)
         self._executor = executor or LocalExecutor()
+        self._notices = notices
         self._origin = dict(origin or {})
         self._chance = chance or random.Random()  # noqa: S311 - the jitter of retries is no secret
         self._live: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
+        self.shared_slots: SharedSlots | None = None
+        """The slots that all runs share, if there are such; set before the first run."""
 
     def execution(self, run_id: str) -> Execution | None:
         """The run's execution, if it is executed here and now."""
@@ -92,10 +102,26 @@ class Engine:
         """How many runs are executed here now."""
         return len(self._live)
 
-    def obeys(self, run_id: str) -> bool:
-        """Whether the run is executed here, and not past everything that a command could change."""
-        execution = self.execution(run_id)
-        return execution is not None and not execution.ending
+    @property
+    def run_ids(self) -> list[str]:
+        """The ids of the runs that are executed here now."""
+        return list(self._live)
+
+    @property
+    def commits(self) -> int:
+        """How many transactions have recorded events of the runs that are executed here."""
+        return self._journal.commits
+
+    @property
+    def held_runs(self) -> int:
+        """How many of them have not begun: their time has not come, or they wait for their turn."""
+        return sum(execution.held for execution, _ in list(self._live.values()))
+
+    @property
+    def queued_runs(self) -> int:
+        """How many of them wait for their turn, because enough others with their concurrency keys are executed."""
+        holds = [execution.hold for execution, _ in list(self._live.values())]
+        return sum(hold is not None and hold.waits_for_turn for hold in holds)
 
     def status(self, run_id: str) -> RunStatus:
         """Return the status of a run, in whichever process it is executed."""
@@ -135,6 +161,25 @@ class Engine:
                 new = replace(new, batch=batch[0], row=batch[1])
             journal = await self._journal.begin(new, self._owner, durations=assignment.may_wait)
             return self._execute(assignment, journal)
+
+    async def _start_detached(self, parent: Assignment, parent_id: str, plan: Plan, inputs: Bound, run_id: str) -> None:
+        """Start a run that a step of another one detaches, unless it has been started.
+
+        It is hosted as that run is, and found by its id; everything else is that of its own pipeline.
+        """
+        recorded = await in_thread(lambda: self.store.labels([parent_id]))
+        labels = [label for label in recorded.get(parent_id, ()) if label.startswith(OF_HOSTS)]
+        options = Options(
+            cache=parent.use_cache,
+            labels=(f"{OF_PARENT}{parent_id}", *labels),
+            sizes=parent.sizes,
+            priority=parent.priority,
+        )
+        try:
+            await self.start(plan, inputs, options, by=parent.by, run_id=run_id)
+        except RunError as error:
+            if error.code != codes.RUN_ID_TAKEN:
+                raise
 
     async def resume(
         self,
@@ -187,7 +232,7 @@ class Engine:
                     refresh = assignment.refresh | ({again} if again is not None else set())
                     assignment = replace(assignment, recorded=read_recorded(self.store, run_id), refresh=refresh)
                 journal.read_durations(assignment.plan.id)
-                self._commands.discard(run_id)
+                discard_commands(self.store, run_id)
                 return assignment, journal
             except BaseException:
                 if journal is not None:
@@ -210,6 +255,7 @@ class Engine:
         options: Options,
         *,
         by: str = "",
+        new_id: str | None = None,
     ) -> Execution:
         """Start a new run with the results of another one, except for the step at `path` and its consequences.
 
@@ -229,11 +275,13 @@ class Engine:
             redactor = recorded_redactor(record, bound)  # its marks are in what is shared
             inputs = Bound(redactor.restore(bound.values), bound.secrets)
             effective = effective_options(options, record)
-            forget = paths_to_forget(run_id, record.plan, read_recorded(self.store, run_id), path)
             new = replace(
-                new_run(plan, inputs, redactor, effective, self._origin, time.time()),
+                new_run(plan, inputs, redactor, effective, self._origin, time.time(), new_id),
                 forked_from={"run_id": run_id, "step": path},
             )
+            kept = read_recorded(self.store, run_id)
+            forget = paths_to_forget(run_id, record.plan, kept, path)
+            forget = tuple(dict.fromkeys((*forget, *decisions_to_repeat(record, new, kept))))
             events = shared_events(lambda: read_events(self.store, run_id), new.run_id, forget)
             lease, state = self.store.begin_run(new, self._owner, copied=events)
             journal = self._journal.attach(lease, state)
@@ -251,6 +299,7 @@ class Engine:
                 resumed=True,
                 recorded=found,
                 by=by,
+                limit=RunLimit.of(new.options),
             )
             return assignment, journal
 
@@ -273,21 +322,15 @@ class Engine:
         """Return what a run would keep if it were resumed with the edited plan. Nothing is changed."""
         return plan_changes(self.store, run_id, edited, given, permissions=self.permissions)
 
-    def answer(self, run_id: str, path: str, value: Any, by: str) -> Command | None:
-        """Answer a question of a run. If the run is executed here, return the command for its execution.
+    def dropped_by_retry(self, run_id: str, path: str) -> tuple[str, ...]:
+        """Return the paths whose results a retry of a step would drop: what runs again itself is the first.
 
         Raises:
-            RunError: ORC606, it asks no such question.
-            InputError: ORC605, the answer does not fit it.
+            RunError: ORC809, the run has no such step.
         """
-        if self.execution(run_id) is not None:
-            return Command("answer", {"path": path, "value": valid_answer(self.status(run_id), path, value)}, by)
-        self._commands.answer(run_id, path, value, by)
-        return None
-
-    def control(self, run_id: str, command: Command) -> None:
-        """Pause, resume or cancel a run that is not executed here; see `RunCommands.send`."""
-        self._commands.send(run_id, command)
+        found = read_recorded(self.store, run_id)
+        paths = paths_to_forget(run_id, self.store.record(run_id).plan, found, path)
+        return tuple(each for each in paths if item_of(each) is None or _has_begun(found, each))
 
     def interrupt(self, reason: str) -> None:
         """Ask every run that is executed here to stop where it is, so that it can be resumed."""
@@ -315,8 +358,12 @@ class Engine:
             journal,
             services=self.services,
             executor=self._executor,
+            notices=self._notices,
             chance=self._chance,
             give_back=self._leases.give_back,
+            ask_for_turn=self._leases.hurry,
+            start_run=partial(self._start_detached, assignment, journal.lease.run_id),
+            shared_slots=self.shared_slots,
         )
         loop = asyncio.get_running_loop()
         guard_stop(loop)
@@ -355,3 +402,10 @@ def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
+
+
+def _has_begun(found: ResumeState, item: str) -> bool:
+    """Whether something is recorded of an item of a loop."""
+    loop, index = item_of(item) or ("", 0)
+    ends = found.items.get(loop)
+    return (ends is not None and bool(ends.state(index))) or any(is_at_or_below(path, item) for path in found.steps)

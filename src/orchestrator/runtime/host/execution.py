@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from orchestrator.errors import ConfigurationError, OrchestratorError, StepError, StoreError, StoreUnavailable
-from orchestrator.journal.payloads import (
+from orchestrator.errors import OrchestratorError, StepError, StoreError, StoreUnavailable
+from orchestrator.history.tracebacks import RecordedTraceback
+from orchestrator.journal.run_payloads import (
     RunCancelledPayload,
     RunFailedPayload,
     RunPausedPayload,
@@ -23,16 +25,20 @@ from orchestrator.journal.payloads import (
     RunSucceededPayload,
 )
 from orchestrator.models.budget import Budget, Ledger
+from orchestrator.runtime.host.loop_runs import executed_here, executed_no_more
+from orchestrator.runtime.host.threads import in_thread
+from orchestrator.runtime.notices.run_notices import RunNotices
 from orchestrator.runtime.queue.slots import Slots
 from orchestrator.runtime.queue.step_times import StepTimes
 from orchestrator.runtime.run.answer_stream import AnswerPublisher
-from orchestrator.runtime.run.failures import RecordedTraceback, error_data
+from orchestrator.runtime.run.failures import error_data
 from orchestrator.runtime.run.model_access import THE_RUN, ModelAccess, merged
 from orchestrator.runtime.run.result_cache import ResultCache
 from orchestrator.runtime.run.run_context import RunContext
 from orchestrator.runtime.run.run_graph import Ending
 from orchestrator.runtime.run.run_loop import RunLoop
 from orchestrator.runtime.run.scheduler import Scheduler
+from orchestrator.runtime.run.start_hold import StartHold
 from orchestrator.runtime.run.timeouts import run_timeout
 from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun
@@ -47,27 +53,16 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import Command, Event, RunJournal, RunStatus, Store
     from orchestrator.journal.store.event_data import EncodedData
+    from orchestrator.notices.delivery import NoticeSender
     from orchestrator.runtime.host.assignment import Assignment
+    from orchestrator.runtime.queue.shared_slots import SharedSlots
     from orchestrator.runtime.run.model_services import ModelServices
+    from orchestrator.runtime.run.run_context import RunLauncher
     from orchestrator.tools import ToolExecutor
 
 _PATIENCE = 0.1  # seconds
 _PAUSED_LOOK = 1.0  # seconds between two looks at the time that a paused run has left
 _log = logging.getLogger(__name__)
-_here = threading.local()
-
-
-def refuse_blocking(run_id: str, method: str, twin: str) -> None:
-    """Refuse a call that waits for a run on the thread whose event loop executes it: both would stand still.
-
-    Raises:
-        ConfigurationError: This is that thread.
-    """
-    if run_id in getattr(_here, "runs", ()):
-        raise ConfigurationError(
-            f"`{method}` would wait for run `{run_id}` and block the event loop that executes it",
-            help=f"use its async twin: `await {twin}`" if not twin.startswith("async ") else f"use `{twin}`",
-        )
 
 
 class Execution:
@@ -81,10 +76,20 @@ class Execution:
         *,
         services: ModelServices,
         executor: ToolExecutor,
+        notices: NoticeSender | None,
         chance: random.Random,
         give_back: Callable[[RunJournal], None],
+        start_run: RunLauncher,
+        ask_for_turn: Callable[[], None],
+        shared_slots: SharedSlots | None = None,
     ) -> None:
-        """`give_back` takes the journal of a run that had to be given up while the store could not be written."""
+        """`notices` sends those of all runs; without it, none are sent. `start_run` starts the runs that steps detach.
+
+        `give_back` takes the journal of a run that had to be given up while the store could not be written.
+        `ask_for_turn` has the run admitted soon if that is possible.
+
+        `shared_slots` are those that all runs of the process share.
+        """
         self.lease = journal.lease
         self.run_id = self.lease.run_id
         self.journal = journal
@@ -96,11 +101,28 @@ class Execution:
         self._store = store
         self._services = services
         self._executor = executor
+        self._notices = RunNotices(
+            assignment.plan,
+            self.run_id,
+            journal,
+            self.redactor,
+            notices,
+            assignment.recorded.notices,
+            budget=self._budgets()[1],
+            spent=lambda: journal.spent,
+        )
         self._chance = chance
         self._give_back = give_back
+        self._start_run = start_run
+        self._ask_for_turn = ask_for_turn
+        self._shared_slots = shared_slots
+        self._slots: Slots
+        self.held = assignment.limit is not None or (assignment.not_before or 0.0) > time.time()
+        """Whether the run has not begun: its time has not come, or it waits for its turn."""
+        self.hold: StartHold | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        _here.runs = {*getattr(_here, "runs", ()), self.run_id}
+        executed_here(self.run_id)
         self._scheduler: Scheduler | None = None
         self._early: list[Callable[[Scheduler], None]] = []
         self._lost: StoreError | None = None
@@ -139,12 +161,29 @@ class Execution:
         """Where the run stands. Counted on the run's own thread, so that no event is seen half."""
         if self.is_on_this_thread:
             return self.journal.status()
-        answer: Future[RunStatus] = Future()
-        self._call(lambda: answer.set_result(self.journal.status()))
         try:
-            return answer.result(_PATIENCE)
+            return self._counted().result(_PATIENCE)
         except TimeoutError:  # a tool blocks the loop, or the loop was closed; the store is hardly behind
             return self._store.status(self.run_id)
+
+    async def astatus(self) -> RunStatus:
+        """As `status`. It takes no thread while it waits."""
+        if self.is_on_this_thread:
+            return self.journal.status()
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._counted()), _PATIENCE)
+        except TimeoutError:
+            return await in_thread(lambda: self._store.status(self.run_id))
+
+    def _counted(self) -> Future[RunStatus]:
+        answer: Future[RunStatus] = Future()
+
+        def count() -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(self.journal.status())
+
+        self._call(count)
+        return answer
 
     async def run(self) -> None:
         """Execute the run until it ends, or can only be resumed elsewhere.
@@ -166,7 +205,7 @@ class Execution:
     def abandon(self) -> None:
         """Give the run back without having executed anything of it, so that it can be resumed."""
         self._give_back(self.journal)
-        _here.runs.discard(self.run_id)
+        executed_no_more(self.run_id)
         self._store.feeds.disown(self.lease.key)
         self.left.set_result(None)
         self._store.feeds.announce(self.lease.key)
@@ -181,6 +220,7 @@ class Execution:
     def interrupt(self, reason: str) -> None:
         """Stop, and leave the run so that it can be resumed."""
         self._call(self._act, lambda scheduler: scheduler.interrupt(reason))
+        self._call(self._notices.hurry)
 
     def lose(self, error: StoreError) -> None:
         """Stop at once: the run is not ours any more."""
@@ -198,16 +238,8 @@ class Execution:
     # --- on the event loop
 
     async def _run(self) -> None:
-        allowed, budget = self._budgets()
-        self.journal.record_payload(
-            RunStartedPayload(
-                owner=str(self.lease.owner),
-                resumed=self._assignment.resumed,
-                by=self.redactor.text(self._assignment.by) if self._assignment.by else None,
-                budget=None if budget is None else budget.to_dict(),
-                allowed=None if allowed is None else allowed.to_dict(),
-            ).without_nulls()
-        )
+        if not self.held:
+            self._record_start()
         try:
             ending = await self._work()
         except (StoreError, asyncio.CancelledError):
@@ -225,6 +257,23 @@ class Execution:
             raise self._lost
         await self._finish(ending)
 
+    def _record_start(self) -> None:
+        allowed, budget = self._budgets()
+        self.journal.record_payload(
+            RunStartedPayload(
+                owner=str(self.lease.owner),
+                resumed=self._assignment.resumed,
+                by=self.redactor.text(self._assignment.by) if self._assignment.by else None,
+                budget=None if budget is None else budget.to_dict(),
+                allowed=None if allowed is None else allowed.to_dict(),
+            ).without_nulls()
+        )
+        self._notices.begin()
+
+    def _begin_late(self) -> None:
+        self.held = False
+        self._record_start()
+
     async def _work(self) -> Ending:
         assignment = self._assignment
         now = datetime.fromtimestamp(assignment.now, UTC)
@@ -232,22 +281,33 @@ class Execution:
             scope = pipeline_scope(assignment.plan, self.run_id, now, assignment.inputs.values)
         except StepError as error:
             return Ending("failed", error=error_data(error))
+        self._notices.scope = scope
         scheduler = self._scheduler = self._make_scheduler(now)
         limit = assignment.timeout or assignment.plan.timeout
         if limit is not None:
             self._timer = scheduler.context.loop.call_later(0, self._limit_time, scheduler, limit)  # when it has begun
 
         def begin(scheduler: Scheduler) -> Callable[[Ending], None]:
-            loop = scheduler.context.loop
-            whole = PipelineRun(scheduler, loop, assignment.plan, scope, "", scheduler.done)
+            whole = PipelineRun(scheduler, scheduler.context, assignment.plan, scope, "", scheduler.done)
             whole.open()
             return whole.end
 
+        if self.held:
+            self.hold = scheduler.hold = StartHold(
+                scheduler,
+                scheduler.context.loop,
+                self.journal,
+                until=assignment.not_before or 0.0,
+                limit=assignment.limit,
+                begin=self._begin_late,
+                ask=self._ask_for_turn,
+            )
         for act in self._early:
             scheduler.before(act)
         try:
             return await scheduler.run(begin)
         finally:
+            self._slots.close()
             if self._timer is not None:
                 self._timer.cancel()
 
@@ -292,14 +352,23 @@ class Execution:
             load=lambda seqs: self._store.values_at(self.run_id, seqs),
             answers=self.answers,
             times=StepTimes(self.journal.past_durations),
+            notices=self._notices,
+            start_run=self._start_run,
         )
-        slots = Slots(given.max_parallel, context.loop)
+
+        def on_idle() -> None:
+            if self._notices.is_quiet(context.loop.wake):
+                self._rest()
+
+        slots = self._slots = Slots(
+            given.max_parallel, context.loop, shared=self._shared_slots, priority=given.priority
+        )
         _, budget = self._budgets()
         own = () if budget is None else (Ledger(budget, THE_RUN, self.journal.spent),)
         ledgers = (*own, *given.ledgers)
         models = ModelAccess(context, slots, self._services, ledgers=ledgers, earlier=given.earlier)
         return Scheduler(
-            context, slots, models, EXECUTORS, executor=self._executor, cache=self._cache(), on_idle=self._rest
+            context, slots, models, EXECUTORS, executor=self._executor, cache=self._cache(), on_idle=on_idle
         )
 
     def _cache(self) -> ResultCache | None:
@@ -315,6 +384,7 @@ class Execution:
         end: Event | None = None
         match ending.state:
             case "succeeded":
+                await self._notices.settle(interrupted=False)
                 outputs = ending.outputs
                 if is_large(outputs):
                     payload, encoded = await run_in_thread(partial(self._encoded, outputs))
@@ -327,9 +397,14 @@ class Execution:
             case "failed":
                 cause = redactor.scrub_fields(ending.error or {})
                 self.cause = self._raised(str(cause.get("step")))
+                self._notices.failed(cause)
+                await self._notices.settle(interrupted=False)
                 end = record(RunFailedPayload(error=cause, step=cause.get("step")))
             case "cancelled":
+                await self._notices.settle(interrupted=False)
                 end = record(RunCancelledPayload(reason=redactor.scrub(ending.reason), by=ending.by))
+            case "interrupted":
+                await self._notices.settle(interrupted=True)
         await self.journal.leave()
         self.end = end
 
@@ -353,6 +428,7 @@ class Execution:
     async def _leave(self, failure: BaseException | None) -> None:
         """Give the run back, and tell those who wait for it."""
         try:
+            await self._notices.close()
             if isinstance(failure, StoreUnavailable):
                 self._give_back(self.journal)
                 return
@@ -360,7 +436,7 @@ class Execution:
                 with anyio.CancelScope(shield=True), suppress(StoreError):
                     await self.journal.leave()
         finally:
-            _here.runs.discard(self.run_id)
+            executed_no_more(self.run_id)
             self._store.feeds.disown(self.lease.key)
             self.left.set_result(None)
             self._store.feeds.announce(self.lease.key)  # what readers see of it changes: they may have to leave
@@ -410,6 +486,9 @@ class Execution:
                 scheduler.answer(str(command.data.get("path")), command.data.get("value"), by)
             case "cancel":
                 self._rest_no_more()
+                if scheduler.paused and (scheduler.context.undo or self._assignment.plan.finally_ is not None):
+                    self.journal.record_payload(RunResumedPayload(by=by))  # what ends the run is not held
+                    scheduler.resume()
                 scheduler.cancel(reason=str(command.data.get("reason") or ""), by=by)
             case _:  # it is paused, or running, already
                 pass

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import closing
+from contextlib import aclosing, closing
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from orchestrator.errors import StepError, StoreError
 from orchestrator.history.result import Result, result_of
+from orchestrator.history.tracebacks import recorded_cause
 from orchestrator.journal import ENDS
 from orchestrator.journal.feeds.run_reader import EVENTS_AT_ONCE
 from orchestrator.runtime.host.threads import in_reader_thread, in_thread
 from orchestrator.runtime.run.answer_stream import merge_by_time
-from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from orchestrator.history.result import ResultInspector
-    from orchestrator.journal import ActiveStep, Event, RunStatus
+    from orchestrator.journal import ActiveStep, Event, RunStatus, Store
     from orchestrator.journal.feeds.run_reader import RunReader
-    from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
     from orchestrator.runtime.run.answer_stream import AnswerSubscription
 
@@ -33,23 +32,39 @@ T = TypeVar("T")
 INTERVAL = 0.5
 """Seconds between two looks at a run whose state may change without an event."""
 
+SUCCEEDED: Final = "run.succeeded"
+
 STREAM_INTERVAL = 0.1
 """Seconds between two wakes of a reader while answers of models are streamed."""
+
+
+class RunHost(Protocol):
+    """Where runs are read, and executed if they are executed in this process: an engine, or what has one if needed."""
+
+    @property
+    def store(self) -> Store:
+        """The store of the runs."""
+
+    def execution(self, run_id: str) -> Execution | None:
+        """Return the run's execution, if it is executed here and now."""
+
+    def status(self, run_id: str) -> RunStatus:
+        """Return the status of a run, in whichever process it is executed."""
 
 
 class AnswerStream:
     """The deltas of the answers of a run's models, while this process executes the run."""
 
-    def __init__(self, engine: Engine, run_id: str, notify: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, host: RunHost, run_id: str, notify: Callable[[], None] = lambda: None) -> None:
         """`notify` is called when there is a delta to take."""
-        self._engine = engine
+        self._host = host
         self._run_id = run_id
         self._notify = notify
         self._subscription: AnswerSubscription | None = None
 
     def take(self, passed: float = math.inf) -> list[Event]:
         """Return the deltas since the last call, of those that followed the event numbered `passed` or earlier ones."""
-        execution, subscription = self._engine.execution(self._run_id), self._subscription
+        execution, subscription = self._host.execution(self._run_id), self._subscription
         deltas = subscription.take(passed) if subscription is not None else []
         if subscription is not None and (execution is None or execution.answers is not subscription.publisher):
             self.close()
@@ -67,9 +82,9 @@ class AnswerStream:
 class Follower:
     """A view of one run. Every method `x` has the async twin `ax`."""
 
-    def __init__(self, engine: Engine, run_id: str, inspector: ResultInspector | None = None) -> None:
+    def __init__(self, host: RunHost, run_id: str, inspector: ResultInspector | None = None) -> None:
         """`inspector` checks the quality of its results."""
-        self.engine = engine
+        self._host = host
         self._inspector = inspector
         self._run_id = run_id
         self._seen: Execution | None = None
@@ -107,11 +122,18 @@ class Follower:
     async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
         """As `events`. It takes no thread while it waits."""
         if not follow:
-            while batch := await in_reader_thread(partial(self._batch, after)):
+            while page := await in_reader_thread(partial(self._batch, after)):
+                for event in page:
+                    yield event
+                after = page[-1].seq
+            return
+        async with aclosing(self.abatches(after)) as batches:
+            async for batch in batches:
                 for event in batch:
                     yield event
-                after = batch[-1].seq
-            return
+
+    async def abatches(self, after: int) -> AsyncGenerator[Sequence[Event], None]:
+        """As `aevents` with `follow`, but all events that there are at a time together: for many readers of a run."""
         reader, checked = await in_reader_thread(self._reader), -1
         with closing(self._stream(reader)) as stream:
             while True:
@@ -119,8 +141,8 @@ class Follower:
                 shared = reader.shared(after)
                 batch = await in_reader_thread(partial(reader.read, after)) if shared is None else shared
                 after = batch[-1].seq if batch else after
-                for event in merge_by_time(batch, stream.take(after)):
-                    yield event
+                if merged := merge_by_time(batch, stream.take(after)):
+                    yield merged
                 if len(batch) == EVENTS_AT_ONCE:
                     continue
                 if seen[1] != checked or _may_be_over(batch):
@@ -131,7 +153,7 @@ class Follower:
 
     def answer_stream(self) -> AnswerStream:
         """Stream the answers of the run's models, if it is executed here. Close it."""
-        return AnswerStream(self.engine, self._run_id)
+        return AnswerStream(self._host, self._run_id)
 
     def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
         """Wait until the run has ended, is paused with nothing running, waits for an answer alone, or is interrupted.
@@ -161,7 +183,7 @@ class Follower:
             if execution is not None and status.ended:  # not durably yet: it rested, and has continued since
                 _wait_for(execution.left, left, self._still_running)
                 continue
-            if _rests(status):
+            if rests(status):
                 return status, None
             if left == 0.0:
                 raise self._still_running()
@@ -191,7 +213,7 @@ class Follower:
                     if execution is not None and status.ended:
                         await asyncio.shield(asyncio.wrap_future(execution.left))
                         continue
-                    if _rests(status):
+                    if rests(status):
                         return status, None
                     if reader is None:
                         reader = await in_reader_thread(self._reader)
@@ -206,29 +228,25 @@ class Follower:
         Raises:
             StoreError: It was until a moment ago, and had to be given up; this is raised once.
         """
-        execution = self.engine.execution(self._run_id)
+        execution = self._host.execution(self._run_id)
         seen, self._seen = self._seen, execution
         if execution is None and seen is not None and (error := seen.resting.exception()) is not None:
             raise error
         return execution
 
     def result(self, status: RunStatus, end: Event | None = None) -> Result:
-        """What the run has achieved as of `status`."""
+        """What the run has achieved as of `status`, or later if it is executed and its end is not in the store yet."""
         if status.state == "succeeded" and end is None:
-            last = self.engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)
-            if not last:
-                self.engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
-            end = last[0]
-        outputs = end.data.get("outputs", {}) if end is not None and status.state == "succeeded" else {}
-        return result_of(self.engine.store, status, outputs, self._inspector)
+            status, end = recorded_end(self._host.store, status)
+        outputs = end.data.get("outputs", {}) if end is not None else {}
+        return result_of(self._host.store, status, outputs, self._inspector)
 
     def cause(self, result: Result) -> BaseException | None:
         """What the tool raised for which the run failed: itself if that was here, else as it is recorded."""
         error = result.error or {}
         if result.state != "failed" or error.get("code") != StepError.default_code or self._cause is not None:
             return self._cause
-        found = tracebacks(self.engine.store, self._run_id, str(error.get("step")))
-        return RecordedTraceback(found[-1].text) if found else None
+        return recorded_cause(self._host.store, self._run_id, error)
 
     async def acause(self, result: Result) -> BaseException | None:
         """As `cause`."""
@@ -239,25 +257,45 @@ class Follower:
         return self.result(status, end) if end is not None else await in_thread(partial(self.result, status))
 
     def _status(self) -> RunStatus:
-        return self.engine.status(self._run_id)
+        return self._host.status(self._run_id)
 
     async def _astatus(self) -> RunStatus:
-        execution = self.engine.execution(self._run_id)
-        if execution is not None and execution.is_on_this_thread:
-            return execution.status()
-        return await in_reader_thread(self._status)
+        execution = self._host.execution(self._run_id)
+        return await in_reader_thread(self._status) if execution is None else await execution.astatus()
 
     def _reader(self) -> RunReader:
-        return self.engine.store.reader(self._run_id)
+        return self._host.store.reader(self._run_id)
 
     def _stream(self, reader: RunReader) -> AnswerStream:
-        return AnswerStream(self.engine, self._run_id, partial(reader.stir, STREAM_INTERVAL))
+        return AnswerStream(self._host, self._run_id, partial(reader.stir, STREAM_INTERVAL))
 
     def _batch(self, after: int) -> list[Event]:
-        return self.engine.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
+        return self._host.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
 
     def _still_running(self) -> TimeoutError:
         return TimeoutError(f"run `{self._run_id}` has not ended yet")
+
+
+def recorded_end(store: Store, status: RunStatus) -> tuple[RunStatus, Event | None]:
+    """Return the end of a run that has succeeded as of `status`, together with a status that agrees with it.
+
+    A status of a run that is executed here may be ahead of the store. Then the recorded status is returned instead, in
+    which the run may not have ended, with None.
+
+    Raises:
+        RunNotFound: The run has been removed meanwhile.
+    """
+    while status.state == "succeeded":
+        last = store.events(status.run_id, after=status.last_seq - 1, limit=1, resolve=True)
+        if last and last[0].type == SUCCEEDED:
+            return status, last[0]
+        recorded = store.status(status.run_id)
+        if recorded == status:
+            raise StoreError(
+                f"event {status.last_seq} of run `{status.run_id}` is not its end, though it has succeeded"
+            )
+        status = recorded
+    return status, None
 
 
 def _wait_for(future: Future[None], seconds: float | None, still_running: Callable[[], TimeoutError]) -> None:
@@ -267,7 +305,7 @@ def _wait_for(future: Future[None], seconds: float | None, still_running: Callab
         raise still_running() from None
 
 
-def _rests(status: RunStatus) -> bool:
+def rests(status: RunStatus) -> bool:
     """Whether nothing more will happen without a command or an answer."""
     if status.state == "waiting":
         return status.owner is None or not any(_goes_on_alone(step) for step in status.active)

@@ -1,4 +1,4 @@
-"""Keeps the leases of this process's runs, and brings them the commands that other processes send."""
+"""Keeps the leases of this process's runs, brings them the commands of other processes, and admits those that wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import LeaseLost, StoreError, StoreUnavailable
+from orchestrator.runtime.host.run_queue import RunQueue
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunJournal, Store
@@ -26,6 +27,8 @@ class LeaseKeeper:
         self._leaving: list[RunJournal] = []
         self._changed = threading.Condition()
         self._closed = False
+        self._hurried = False
+        self._queue = RunQueue(store)
         self._thread: threading.Thread | None = None
 
     def add(self, execution: Execution) -> None:
@@ -38,6 +41,15 @@ class LeaseKeeper:
         """Stop watching over a run."""
         with self._changed:
             self._executions.pop(execution.run_id, None)
+            waits = self._queue.waits
+        if waits:
+            self.hurry()  # it may be the turn of another one
+
+    def hurry(self) -> None:
+        """Look at once for commands, and for runs whose turn it is."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify()
 
     def give_back(self, journal: RunJournal) -> None:
         """Write down and release a run that had to be given up, as soon as the store can be written."""
@@ -65,13 +77,17 @@ class LeaseKeeper:
             with self._changed:
                 while not self._executions and not self._leaving and not self._closed:
                     self._changed.wait()
-                if self._changed.wait_for(lambda: self._closed, POLL_INTERVAL):
+                self._changed.wait_for(lambda: self._closed or self._hurried, POLL_INTERVAL)
+                self._hurried = False
+                if self._closed:
                     return
                 watched = dict(self._executions)
             # A store that is busy or away for a moment is asked again at the next round; if it stays away, the
             # journal's own writes fail and end the runs with a reason.
             with suppress(StoreError):
                 self._bring_commands(watched)
+            with suppress(StoreError):
+                self._queue.look(execution for execution, _ in watched.values())
             self._leave()
             now = time.monotonic()
             for execution, due in watched.values():

@@ -19,6 +19,9 @@ class Options(Struct, frozen=True):
     Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
     results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
     Runs are found by `labels`. `by` is who starts them. Of all starts with one `key`, one starts a run.
+
+    Nothing of a run starts before the time `not_before` (seconds since the epoch). Where runs share slots, those with a
+    higher `priority` come first.
     """
 
     max_parallel: int | None = None
@@ -30,3 +33,5 @@ class Options(Struct, frozen=True):
     sizes: ResultSizes = USUAL
     by: str | None = None
     key: str | None = None
+    priority: int = 0
+    not_before: float | None = None

@@ -6,9 +6,12 @@ import asyncio
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.journal.records import LEASE_SECONDS
+from orchestrator.journal.retry import store_patience
 from orchestrator.tools.functions.task_guard import guard_stop, guard_tasks
 
 if TYPE_CHECKING:
@@ -27,8 +30,13 @@ class Portal:
         self._stop: asyncio.Event | None = None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine in the thread; its result comes through the future."""
-        return asyncio.run_coroutine_threadsafe(work, self._started())
+        """Run a coroutine in the thread; its result comes through the future.
+
+        It has the context of the caller, but waits for the store as runs do, whatever patience the caller has.
+        """
+        context = copy_context()
+        context.run(store_patience.set, LEASE_SECONDS)
+        return context.run(asyncio.run_coroutine_threadsafe, work, self._started())
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the thread and wait for its result.

@@ -8,10 +8,11 @@ from orchestrator import codes
 from orchestrator.errors import InputError
 from orchestrator.history.invalidation import paths_to_forget
 from orchestrator.history.revision import Changes, compare
-from orchestrator.journal.payloads import RunRevisedPayload
+from orchestrator.journal.run_payloads import RunRevisedPayload
 from orchestrator.paths import is_top_level
 from orchestrator.plan.diff import inputs_read
 from orchestrator.plan.serialization import plan_data
+from orchestrator.plan.walk import walk_step
 from orchestrator.runtime.host.assignment import read_recorded
 from orchestrator.runtime.values.inputs import rebind
 from orchestrator.runtime.values.redaction import Redactor
@@ -66,10 +67,29 @@ def revision_of(store: Store, record: RunRecord, assignment: Assignment, retried
     )
 
 
+def decisions_to_repeat(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[str]:
+    """Yield what a fork forgets so that people decide again: steps that ask, and read an input that has changed.
+
+    What a person has approved for some inputs is not approved for others.
+    """
+    read = inputs_read(new.plan, _changed_inputs(record, new))
+    for step in record.plan["steps"]:
+        if step["id"] in read and step["id"] in found.steps and _asks(step, record.plan):
+            yield from paths_to_forget(record.run_id, record.plan, found, step["id"])
+
+
+def _asks(step: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
+    inside = (visit.step for visit in walk_step(step, plan.get("pipelines", {})))
+    return any(each["kind"] in ("ask", "approve") for each in (step, *inside))
+
+
+def _changed_inputs(record: RunRecord, new: NewRun) -> list[str]:
+    return [name for name, value in new.inputs.items() if value != record.inputs.get(name)]
+
+
 def stale_steps(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[str]:
     """Yield a warning for each step that a fork took over although an input that it reads has changed."""
-    changed = [name for name, value in new.inputs.items() if value != record.inputs.get(name)]
-    for path, names in inputs_read(new.plan, changed).items():
+    for path, names in inputs_read(new.plan, _changed_inputs(record, new)).items():
         step = found.steps.get(path)
         if step is not None and step.settled:
             read = quoted_list(names, last="and")

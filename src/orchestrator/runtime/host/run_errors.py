@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
+from orchestrator.journal.state.status import is_deliberate
 from orchestrator.remedies import Answer, Resume, remedies_from
 from orchestrator.runtime.values.answers import expected
 
@@ -66,7 +67,7 @@ def _failed(result: Result) -> RunFailed:
     step, attempt = error.get("step"), error.get("attempt")
     where = f"step `{step}` failed at attempt {attempt}: " if step else ""
     remedies = remedies_from(error.get("remedies"))
-    if not any(isinstance(each, Resume) for each in remedies):
+    if not is_deliberate(error) and not any(isinstance(each, Resume) for each in remedies):
         remedies = (*remedies, Resume(result.run_id))
     return RunFailed(
         f"run `{result.run_id}` failed: {where}{error.get('message', '')} ({error.get('code', '')})",
@@ -74,6 +75,6 @@ def _failed(result: Result) -> RunFailed:
         result=result,
         step=step,
         attempt=attempt,
-        help=str(error.get("help") or "") or "fix the problem",
+        help=str(error.get("help") or "") or (None if is_deliberate(error) else "fix the problem"),
         remedies=remedies,
     )

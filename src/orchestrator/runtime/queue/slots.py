@@ -4,28 +4,63 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orchestrator.runtime.queue.shared_slots import SharedSlots
     from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.runtime.run.run_loop import RunLoop
 
 
 class Slots:
-    """Which steps hold a slot (`running`), and which work without one (`parked`)."""
+    """Which steps hold a slot (`running`), and which work without one (`parked`).
 
-    def __init__(self, count: int, loop: RunLoop) -> None:
+    With `shared`, they take slots of those that all runs of the process share too, by their `priority`.
+    """
+
+    def __init__(self, count: int, loop: RunLoop, *, shared: SharedSlots | None = None, priority: int = 0) -> None:
+        self.priority = priority
         self.running: set[StepNode] = set()
         self.parked: set[StepNode] = set()
         """Attempts that wait, for example for a rate limit, and values that are being judged."""
         self._count = count
         self._loop = loop
         self._returning: deque[tuple[StepNode, asyncio.Future[None]]] = deque()
+        self._shared = shared
+        if shared is not None:
+            shared.join(self)
 
     @property
     def free(self) -> int:
         """How many more attempts may begin."""
-        return max(0, self._count - len(self.running))
+        own = max(0, self._count - len(self.running))
+        if self._shared is None:
+            return own
+        if own == 0:
+            self._shared.withdraw(self)
+            return 0
+        return min(own, self._shared.free_for(self))
+
+    def wake(self) -> None:
+        """Have the run look for free slots again, from any thread."""
+        with suppress(RuntimeError):  # its loop was closed
+            self._loop.loop.call_soon_threadsafe(self._loop.wake)
+
+    def pass_on(self, *, ready: bool, paused: bool) -> None:
+        """Tell another run of a shared slot that is free.
+
+        `ready` is whether steps of this run could start if they had a slot; while it is `paused` it takes none.
+        """
+        if self._shared is not None:
+            if paused or not (ready or self._returning):
+                self._shared.withdraw(self)
+            self._shared.pass_on()
+
+    def close(self) -> None:
+        """Take no further part in what is shared."""
+        if self._shared is not None:
+            self._shared.leave(self)
 
     @property
     def at_work(self) -> list[StepNode]:

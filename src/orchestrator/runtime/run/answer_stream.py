@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.journal import Event
-from orchestrator.journal.payloads import StepPartialPayload
+from orchestrator.journal.step_payloads import StepPartialPayload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

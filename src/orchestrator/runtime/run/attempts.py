@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
-from orchestrator.journal.payloads import StepWarningPayload
+from orchestrator.journal.step_payloads import StepWarningPayload
 from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values.scope import copy_of
+from orchestrator.runtime.values.step_values import value_of
 from orchestrator.tools.functions.task_guard import cancel_task
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ class Attempts:
         self._cache = cache
         self._abandoned: set[asyncio.Task[None]] = set()
 
-    def start(self, run: StepRun, parameters: Mapping[str, Any]) -> None:
-        """Begin an attempt."""
+    def start(self, run: StepRun, parameters: Mapping[str, Any], key: str) -> None:
+        """Begin an attempt; `key` is its idempotency key."""
         node, context, models = run.node, run.context, run.parts.models
         computes = isinstance(node.step.work, ToolCall) and node.step.work.action.effects == "none"
         node.context = StepContext(
             context,
             run_id=context.run_id,
+            idempotency_key=key,
             step=node.path,
             attempt=node.attempt,
             directory=context.plan.directory,
@@ -49,6 +51,7 @@ class Attempts:
             loop=context.loop.loop,
             gateway=None if computes else partial(models.gateway, node),
             servers=None if computes else models.servers,
+            web=None if computes else models.web,
         )
         node.models = None
         node.task = context.loop.create_task(self._attempt(run, node.context, copy_of(parameters)))
@@ -101,9 +104,13 @@ class Attempts:
         make: Callable[[], Awaitable[Any]] = partial(self._executor.call, work.tool, work.action, parameters, context)
         if node.step.check is not None:
             make = partial(run.parts.executors.checked_call, run, context, parameters, make)
-        if self._cache is None or node.step.cache is None:
-            return await make()
-        return await self._cache.call(node, work, parameters, context, make)
+        if self._cache is not None and node.step.cache is not None:
+            return await self._cache.call(node, work, parameters, context, make)
+        output = await make()
+        if node.step.produces:
+            for file in await run.parts.executors.produced_files(run, value_of(work, output)):
+                context.produced(file)
+        return output
 
     def _settle(self, run: StepRun, context: StepContext, output: Any, error: OrchestratorError | None) -> None:
         if context.ended:

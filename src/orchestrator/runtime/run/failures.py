@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from msgspec import Struct
+from typing import Any
 
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 from orchestrator.text.words import bounded
@@ -12,11 +10,6 @@ from orchestrator.tools.functions.tracebacks import exception_message, traceback
 
 LONGEST_MESSAGE = 10_000
 """Characters of an error's message that are recorded and shown; a tool may raise one of megabytes."""
-
-if TYPE_CHECKING:
-    from orchestrator.journal import Store
-
-_EVENTS_AT_ONCE: Final = 500
 
 
 def as_step_error(error: BaseException) -> OrchestratorError:
@@ -44,44 +37,12 @@ def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None =
     }
 
 
-class RecordedTraceback(Exception):
-    """Stands for an exception of a tool whose traceback is only known as text: from the record, or without secrets."""
-
-    def __str__(self) -> str:
-        return "\n" + str(self.args[0])
-
-
 def traceback_data(error: OrchestratorError) -> dict[str, str]:
     """Return the traceback of what a tool raised, for the events that tell of its failure."""
     cause = error.__cause__
     if cause is None or isinstance(cause, OrchestratorError) or error.code != StepError.default_code:
         return {}
     return {"traceback": traceback_text(cause)}
-
-
-class Traceback(Struct, frozen=True):
-    """Where an attempt of a step failed, as text; `at` in seconds since the epoch."""
-
-    step: str
-    attempt: int
-    at: float
-    text: str
-
-
-def tracebacks(store: Store, run_id: str, step: str | None = None) -> list[Traceback]:
-    """Return the tracebacks that are recorded of a run, or of one of its steps, in order."""
-    found: list[Traceback] = []
-    after = 0
-    while batch := store.events(
-        run_id, after=after, limit=_EVENTS_AT_ONCE, resolve=True, paths=None if step is None else (step,)
-    ):
-        found += [
-            Traceback(event.path, event.attempt, event.at, str(event.data["traceback"]))
-            for event in batch
-            if event.type in ("step.failed", "step.waiting") and "traceback" in event.data
-        ]
-        after = batch[-1].seq
-    return found
 
 
 def _message(error: OrchestratorError) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from orchestrator.errors import StoreError
-from orchestrator.journal.payloads import StepModelPayload, StepRunningPayload, StepWaitingPayload
 from orchestrator.journal.state.usage import spending_of
+from orchestrator.journal.step_payloads import StepModelPayload, StepRunningPayload, StepWaitingPayload
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.messages import JUDGE
-from orchestrator.paths import ancestors
+from orchestrator.paths import ancestors, is_in_undo
 from orchestrator.plan.lookup import definition_at
 from orchestrator.plan.steps import SubPipeline
 from orchestrator.plan.walk import walk
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from orchestrator.errors import OrchestratorError
     from orchestrator.journal import Event
-    from orchestrator.journal.payloads import Payload
+    from orchestrator.journal.payload import Payload
     from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
     from orchestrator.models.calls.service import ModelService, RunGateway
     from orchestrator.models.messages import ModelName
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.run_context import RunContext
     from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.web.search import WebSearch
 
 THE_RUN: Final = "the run"
 """The scope of a run's own budget, as messages name it."""
@@ -64,7 +65,12 @@ class ModelAccess:
         self._services = services
         self._ledgers = tuple(ledgers)
         self._earlier = earlier or {}
-        self._models: RunGateway | None = None
+        self._models: dict[bool, RunGateway] = {}
+
+    @property
+    def web(self) -> Callable[[], WebSearch]:
+        """What gives the searches of the web that the run's steps may make."""
+        return self._services.web
 
     @property
     def servers(self) -> Callable[[], McpServers]:
@@ -101,21 +107,25 @@ class ModelAccess:
 
     def _for_attempt(self, node: StepNode, label: str) -> AttemptModelAccess:
         access = AttemptModelAccess(self._context, self._slots, node)
-        access.gateway = self._run_models().for_step(access, self._ledgers_of(node), label=label)
+        access.gateway = self._run_models(node.path).for_step(access, self._ledgers_of(node), label=label)
         return access
 
-    def _run_models(self) -> RunGateway:
-        if self._models is None:
+    def _run_models(self, path: str) -> RunGateway:
+        """Return how the run calls models. An undo is not stopped by a budget that the run has used up."""
+        undoes = is_in_undo(path)
+        if undoes not in self._models:
             service = self._services.here()
             if self._services.uses_keys:
                 self._context.redactor.learn(_keys(service))
-            self._models = service.for_run(self._ledgers)
-        return self._models
+            self._models[undoes] = service.for_run(() if undoes else self._ledgers)
+        return self._models[undoes]
 
     def _ledgers_of(self, node: StepNode) -> list[Ledger]:
         """The ledgers of a step and of those that contain it, innermost first."""
         found: list[Ledger] = []
         for path in ancestors(node.path):
+            if path.endswith(".undo"):
+                break  # what contains the step that is undone may have used up its budget
             around = node if path == node.path else self._context.live.get(path)
             if around is not None:
                 found += self._own_ledgers(around)
@@ -169,6 +179,7 @@ class AttemptModelAccess:
                 call = replace(call, kept=None)
         with suppress(StoreError):  # the next commit raises it
             context.log.record_payload(context.scrubbed(_payload(call)), self._node.path, self._attempt)
+            context.notices.spent()
 
     def reject(self, answer: str, reasons: Sequence[str]) -> None:
         """Have the next answer fix the problems of this one."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.models.limits import Limits
     from orchestrator.models.messages import ModelClient
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.web.search import WebSearch
 
 _Keeper = AsyncGenerator[None, None]
 
@@ -36,6 +37,7 @@ class ModelServices:
         self._client = client
         self._open: dict[asyncio.AbstractEventLoop, tuple[ModelService, _Keeper]] = {}
         self._servers: McpServers | None = None
+        self._web: WebSearch | None = None
         self._lock = threading.Lock()
 
     @property
@@ -70,6 +72,16 @@ class ModelServices:
 
                 self._servers = McpServers(self._directory, working=self._working)
             return self._servers
+
+    def web(self) -> WebSearch:
+        """Return what searches the web, which all loops share."""
+        with self._lock:
+            if self._web is None:
+                from orchestrator.tools.web.search import SearchRecorder, WebSearch
+
+                client = self._client
+                self._web = WebSearch(self._directory, recorder=client if isinstance(client, SearchRecorder) else None)
+            return self._web
 
     def close(self) -> None:
         """Close what belongs to loops that are still running, which takes no time, and end the servers of tools."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.journal.payloads import StepSucceededPayload, StepWaitingPayload
+from orchestrator.journal.step_payloads import StepSucceededPayload, StepWaitingPayload
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.steps import ForEach, RepeatLoop
 from orchestrator.remedies import RetryStep
@@ -52,7 +52,9 @@ def recorded_entity(context: RunContext, step: StepPlan, record: StepRecord) -> 
             case=restore(record.case),
         )
         items = recorded_items(context, record.path, step.work) if isinstance(step.work, ForEach | RepeatLoop) else None
-        return step_values.succeeded(step.work, end, attempts=attempts, duration=duration, items=items)
+        return step_values.succeeded(
+            step.work, end, attempts=attempts, duration=duration, items=items, names=step.result_names
+        )
     if record.state == "failed":
         error = restore(record.error or {})
         return step_values.failed(output, error, attempts=attempts, duration=duration)

@@ -6,15 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from orchestrator.errors import StepError, StoreError
-from orchestrator.journal.payloads import (
-    Payload,
-    RunWarningPayload,
-    StepFailedPayload,
-    StepSkippedPayload,
-    StepSucceededPayload,
-)
+from orchestrator.journal.payload import Payload
 from orchestrator.journal.records import EventTooLarge
+from orchestrator.journal.run_payloads import RunWarningPayload
+from orchestrator.journal.step_payloads import StepFailedPayload, StepSkippedPayload, StepSucceededPayload
 from orchestrator.runtime.values.result_size import too_large
+from orchestrator.runtime.values.undo_log import UndoLog
 
 if TYPE_CHECKING:
     import random
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.answer_stream import AnswerPublisher
     from orchestrator.runtime.run.run_graph import StepFailure, StepNode
     from orchestrator.runtime.run.run_loop import RunLoop
+    from orchestrator.runtime.values.inputs import Bound
     from orchestrator.runtime.values.redaction import Redactor
     from orchestrator.runtime.values.result_size import ResultSizes
     from orchestrator.tools import Permissions
@@ -39,6 +37,13 @@ P = TypeVar("P", bound=Payload)
 
 _ENDS: Final = (StepSucceededPayload, StepFailedPayload, StepSkippedPayload)
 """After these a step makes no further attempt, so its intermediate answers are of no more use."""
+
+
+class RunLauncher(Protocol):
+    """Starts runs that another run does not wait for."""
+
+    async def __call__(self, plan: Plan, inputs: Bound, run_id: str) -> None:
+        """Create the run with this id and begin to execute it; nothing happens if it exists."""
 
 
 class EventLog(Protocol):
@@ -76,6 +81,19 @@ class EventLog(Protocol):
         """Return when everything recorded so far is durable."""
 
 
+class NoticeLog(Protocol):
+    """Takes note of the occasions of notices."""
+
+    def asked(self, path: str, question: Mapping[str, Any]) -> None:
+        """Take note that a step asks a person."""
+
+    def answered(self, path: str) -> None:
+        """Take note that a step does not ask any more."""
+
+    def spent(self) -> None:
+        """Take note that the run has called a model."""
+
+
 class RunContext:
     """The surroundings of the steps of one run, and its journal, which never receives a secret."""
 
@@ -96,10 +114,14 @@ class RunContext:
         load: Callable[[Sequence[int]], list[Any]],
         answers: AnswerPublisher,
         times: StepTimes,
+        notices: NoticeLog,
+        start_run: RunLauncher,
     ) -> None:
         """`recorded` is what earlier owners of the run achieved; `load` reads the outputs of end events.
 
+        `start_run` starts a run that this one does not wait for, unless it has been started already.
         `answers` publishes the answers that models are giving. `chance` decides the jitter of retries.
+        `notices` takes note of what people are notified of.
         """
         self.plan = plan
         self.run_id = run_id
@@ -114,6 +136,8 @@ class RunContext:
         self.recorded = recorded
         self.answers = answers
         self.times = times
+        self.notices = notices
+        self.start_run = start_run
         self.live: dict[str, StepNode] = {}
         """The steps that are being carried out, by path."""
         self.interrupted = False
@@ -124,12 +148,18 @@ class RunContext:
         """What tools raised for which steps failed, by the steps' paths; the latest ones."""
         self.deferred = 0
         """The number of the newest event that something depends on and that was not awaited."""
+        self.undo = UndoLog(plan, recorded)
+        """What can be undone of what the run has done."""
         self._load = load
         self._warnings: set[str] = set()
 
     def defer(self) -> None:
         """Let what follows depend on everything recorded so far, without waiting until that is durable."""
         self.deferred = self.log.last_seq
+
+    def idempotency_key(self, path: str) -> str:
+        """Return the same for every attempt of a step, until the step is undone and begins again."""
+        return f"{self.run_id}:{path}{self.undo.key(path)}"
 
     async def until_durable(self, seq: int) -> None:
         """Return when the event `seq` is durable: anything with effects starts only when all that it depends on is.

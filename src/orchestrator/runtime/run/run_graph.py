@@ -77,6 +77,15 @@ class FrameOwner(Protocol):
         """Continue, as nothing in the frame runs any more."""
 
 
+class FramePipeline(Protocol):
+    """The pipeline whose steps a frame carries out, at any depth."""
+
+    path: str
+
+    def end_early(self, step: str, outputs: Mapping[str, Any]) -> None:
+        """End the pipeline as succeeded, as the step at this path has decided."""
+
+
 class AttemptModels(Protocol):
     """How one attempt calls models: `answered` is the model that gave the last answer, `calls` counts the calls."""
 
@@ -96,7 +105,7 @@ class StepNode:
     """A step in the graph of one run. `jump` is the kind of jump that its end made.
 
     `needs` is the number of the newest event that it depends on and that was not awaited. If its end is `deferred`, its
-    successors do not wait for it to be durable.
+    successors do not wait for it to be durable. `limits` are those that were computed when it began.
 
     If it is stopped gracefully, attempts in it may finish.
     """
@@ -114,6 +123,7 @@ class StepNode:
         "graceful",
         "jump",
         "ledgers",
+        "limits",
         "models",
         "needs",
         "path",
@@ -138,6 +148,7 @@ class StepNode:
         self.state: Literal["pending", "ready", "running", "waiting", "busy", "settling", "ended"] = "pending"
         self.attempt = 0
         self.jump: Literal["on_success", "on_false", "on_failure"] | None = None
+        self.limits: Mapping[str, float] | None = None
         self.started = 0.0
         self.context: StepContext | None = None
         self.models: AttemptModels | None = None
@@ -176,16 +187,20 @@ class Frame:
         "nodes",
         "owner",
         "path",
+        "pipeline",
         "reason",
         "scope",
         "stopped",
         "succeeded",
     )
 
-    def __init__(self, path: str, scope: BlockScope, owner: FrameOwner, *, needs: int = 0) -> None:
+    def __init__(
+        self, path: str, scope: BlockScope, owner: FrameOwner, *, pipeline: FramePipeline, needs: int = 0
+    ) -> None:
         self.path = path
         self.scope = scope
         self.owner = owner
+        self.pipeline = pipeline
         self.needs = needs
         self.nodes: dict[str, StepNode] = {}
         self.busy: set[StepNode] = set()

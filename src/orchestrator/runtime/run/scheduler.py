@@ -10,8 +10,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import EvaluationError, InputError, OrchestratorError
-from orchestrator.journal.payloads import StepSkippedPayload, StepStartedPayload
+from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StepError
+from orchestrator.journal.step_payloads import StepSkippedPayload
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.queue.path_lengths import PathLengths
 from orchestrator.runtime.queue.ready_queue import ReadyQueue
@@ -19,8 +19,9 @@ from orchestrator.runtime.queue.settled_steps import SettledSteps
 from orchestrator.runtime.run import resume as resumption
 from orchestrator.runtime.run.attempts import Attempts
 from orchestrator.runtime.run.pending_wait import PendingWait
-from orchestrator.runtime.run.run_graph import Ending, Frame, FrameOwner, StepNode
+from orchestrator.runtime.run.run_graph import Ending, Frame, FrameOwner, FramePipeline, StepNode
 from orchestrator.runtime.run.step_run import RunParts, StepRun
+from orchestrator.runtime.run.timeouts import compute_limits, record_start, restore_limits
 from orchestrator.runtime.values import step_values
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.model_access import ModelAccess
     from orchestrator.runtime.run.result_cache import ResultCache
     from orchestrator.runtime.run.run_context import RunContext
+    from orchestrator.runtime.run.start_hold import StartHold
     from orchestrator.runtime.run.step_run import Executors
     from orchestrator.runtime.values.scope import BlockScope
     from orchestrator.tools import ToolExecutor
@@ -39,10 +41,6 @@ _STARTED_AT_ONCE = 100
 
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
-
-
-_STARTED = StepStartedPayload()
-"""What is recorded of the start of an attempt: which tool it calls is in the plan."""
 
 
 class Scheduler:
@@ -71,6 +69,8 @@ class Scheduler:
         """
         self.context = context
         self.paused = False
+        self.hold: StartHold | None = None
+        """Holds the run until it may begin."""
         self._loop = context.loop
         self._slots = slots
         self._parts = RunParts(context, slots, models, self, executors)
@@ -168,7 +168,9 @@ class Scheduler:
 
     def end(self, ending: Ending) -> None:
         """End the pipeline early."""
-        if self._stop_all is not None:
+        if self.hold is not None and self.hold.ends(ending):
+            self.done(ending)
+        elif self._stop_all is not None:
             self._stop_all(ending)
         self._loop.wake()
 
@@ -194,15 +196,18 @@ class Scheduler:
         scope: BlockScope,
         owner: FrameOwner,
         *,
+        pipeline: FramePipeline,
         only: str | None = None,
         enough: int | None = None,
+        ended: str = "",
     ) -> Frame:
         """Begin to carry out a block. `only` is the path of its one step, if that is the item of a loop itself.
 
         With `enough`, the frame ends when that many steps have succeeded. Steps that the run has recorded are restored.
-        `owner.closed` is called later.
+        If it has `ended`, for this reason, nothing else of it is started. `owner.closed` is called later.
         """
-        frame = Frame(path, scope, owner, needs=self.context.deferred)
+        frame = Frame(path, scope, owner, pipeline=pipeline, needs=self.context.deferred)
+        frame.stopped, frame.reason = bool(ended), ended
         frame.fill(steps, path=only)
         frame.enough = enough
         restored = []
@@ -212,6 +217,8 @@ class Scheduler:
                 restored.append((node, record))
             else:
                 node.record = record
+                if record is not None:
+                    restore_limits(node, record, self.context.redactor)
         for node, record in restored:
             resumption.restore(self.context, node, record)
         for node, record in restored:
@@ -303,9 +310,17 @@ class Scheduler:
 
         Conditions are decided here, so a step that is skipped takes no slot.
         """
+        if self.hold is not None and self.hold.holds:
+            return False
         ready, slots = self._ready, self._slots
         if not self.paused:
             slots.grant()
+        more = self._fill()
+        slots.pass_on(ready=bool(ready), paused=self.paused)
+        return more
+
+    def _fill(self) -> bool:
+        ready, slots = self._ready, self._slots
         started = 0
         while ready and not self.paused and (free := slots.free) and self._loop.failure is None:
             if started == _STARTED_AT_ONCE:
@@ -323,24 +338,21 @@ class Scheduler:
                 resumption.forget_handlers(run)
             if node.record is not None and resumption.resume_attempts(run, node.record):
                 return
-        scope.names["step"] = {
-            "id": step.id,
-            "path": node.path,
-            "attempt": node.attempt + 1,
-            "idempotency_key": f"{self.context.run_id}:{node.path}",
-        }
-        if node.attempt == 0 and step.condition is not None:
-            try:
-                met = bool(step.condition.evaluate(scope.scope))
-            except EvaluationError as error:
-                self.begin(node)
-                run.fail(error)
-                return
-            if not met:
-                if step.on_false is not None:
-                    node.jump = "on_false"
-                self._skip(node, StepSkippedPayload(reason="condition", by=None))
-                return
+        key = self.context.idempotency_key(node.path)
+        scope.names["step"] = {"id": step.id, "path": node.path, "attempt": node.attempt + 1, "idempotency_key": key}
+        try:
+            met = node.attempt > 0 or step.condition is None or bool(step.condition.evaluate(scope.scope))
+            if met and step.limits:
+                compute_limits(node)
+        except StepError as error:
+            self.begin(node)
+            run.fail(error)
+            return
+        if not met:
+            if step.on_false is not None:
+                node.jump = "on_false"
+            self._skip(node, StepSkippedPayload(reason="condition", by=None))
+            return
         if not isinstance(step.work, ToolCall):
             self._execute(run)
             return
@@ -356,7 +368,7 @@ class Scheduler:
         if self._forgets_secrets and (lost := self.context.redactor.lost(parameters)):
             run.fail(resumption.lost_secret(run, lost))
             return
-        self._attempts.start(run, parameters)
+        self._attempts.start(run, parameters, key)
 
     def begin(self, node: StepNode) -> None:
         """Count an attempt, and give it a slot."""
@@ -368,7 +380,7 @@ class Scheduler:
         node.frame.busy.add(node)
         self._slots.running.add(node)
         self.context.live[node.path] = node
-        self.context.log.record_payload(_STARTED, node.path, node.attempt)
+        record_start(self.context, node)
 
     def _execute(self, run: StepRun) -> None:
         """Begin work that is not a tool call. It takes no slot, since what it waits for may need one."""

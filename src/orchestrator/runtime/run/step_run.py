@@ -15,14 +15,16 @@ from msgspec import Struct
 
 from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError
 from orchestrator.expressions import Entity
-from orchestrator.journal.payloads import (
+from orchestrator.journal.records import EventTooLarge
+from orchestrator.journal.step_payloads import (
     StepCancelledPayload,
     StepFailedPayload,
+    StepFilePayload,
     StepRequeuedPayload,
+    StepStartedPayload,
     StepSucceededPayload,
     StepWaitingPayload,
 )
-from orchestrator.journal.records import EventTooLarge
 from orchestrator.journal.store.event_data import EncodedData
 from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.queue.slots import Slots
@@ -35,16 +37,17 @@ from orchestrator.runtime.run.run_graph import Activity, StepFailure, StepNode
 from orchestrator.runtime.run.timeouts import step_timeout
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values import step_values
+from orchestrator.runtime.values.undo_names import recorded_names
 from orchestrator.text.json_pieces import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.journal import Event
-    from orchestrator.journal.payloads import Handling, Payload
+    from orchestrator.journal.payload import Handling, Payload
     from orchestrator.plan.policies import RetryPolicy
     from orchestrator.plan.steps import StepPlan
-    from orchestrator.runtime.run.run_graph import Frame, FrameOwner
+    from orchestrator.runtime.run.run_graph import Frame, FrameOwner, FramePipeline
     from orchestrator.runtime.values.scope import BlockScope
 
 
@@ -58,8 +61,10 @@ class FrameControl(Protocol):
         scope: BlockScope,
         owner: FrameOwner,
         *,
+        pipeline: FramePipeline,
         only: str | None = None,
         enough: int | None = None,
+        ended: str = "",
     ) -> Frame:
         """Begin to carry out a block of steps."""
 
@@ -95,7 +100,8 @@ class Executors(Struct, frozen=True):
     `kinds` maps the type of a step's work to what makes its activity; tool calls are not among them, as the scheduler
     gives them slots. `encode` encodes a large end in a thread, and continues with it. `handle_error` starts the handler
     of a failure and returns whether there is one. `check_value` checks the value of a step that is not a tool call,
-    `checked_call` makes a tool call until its output is valid.
+    `checked_call` makes a tool call until its output is valid. `produced_files` looks at the files that a step with a
+    value must have written.
     """
 
     kinds: Mapping[type, Callable[[StepRun, Any], Activity]]
@@ -103,6 +109,7 @@ class Executors(Struct, frozen=True):
     handle_error: Callable[[StepRun, StepFailure], bool]
     check_value: Callable[[StepRun, StepSucceededPayload, Entity], None]
     checked_call: Callable[[StepRun, StepContext, Mapping[str, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]]
+    produced_files: Callable[[StepRun, Any], Awaitable[list[StepFilePayload]]]
 
 
 class RunParts(Struct, frozen=True):
@@ -150,7 +157,8 @@ class StepRun(Struct, frozen=True):
         enough: int | None = None,
     ) -> Frame:
         """Begin to carry out a block of steps within this one; see `Scheduler.open`."""
-        return self.parts.control.open(steps, path, scope, owner, only=only, enough=enough)
+        pipeline = self.node.frame.pipeline
+        return self.parts.control.open(steps, path, scope, owner, pipeline=pipeline, only=only, enough=enough)
 
     def stop_frame(self, frame: Frame | None) -> None:
         """Stop a frame of this step, as the step itself is being stopped."""
@@ -159,6 +167,8 @@ class StepRun(Struct, frozen=True):
 
     def record(self, payload: Payload) -> Event:
         """Record an event of the step; see `RunContext.record`."""
+        if self.node.limits is not None and isinstance(payload, StepStartedPayload):
+            payload = payload.replace(limits=self.node.limits)
         return self.context.record(payload, self.node)
 
     def occupy(self, activity: Activity | None = None) -> None:
@@ -193,11 +203,12 @@ class StepRun(Struct, frozen=True):
 
     def end_if_stopped(self) -> bool:
         """End a step that was stopped, now that nothing in it runs any more; return whether it was."""
-        if self.node.stopped == "timeout":
+        stopped = self.node.stopped  # a handler of the timeout, once it runs, is not stopped
+        if stopped == "timeout":
             self.fail(step_timeout(self.node))
-        elif self.node.stopped:
+        elif stopped:
             self.cancel()
-        return bool(self.node.stopped)
+        return bool(stopped)
 
     def ends_with(self, frame: Frame) -> bool:
         """End a step that was stopped, or whose frame failed; return whether it has ended."""
@@ -217,13 +228,16 @@ class StepRun(Struct, frozen=True):
     def succeed(self, end: StepSucceededPayload, entity: Entity | None = None, *, awaited: bool = False) -> None:
         """End the step with success; `end` lacks only the duration.
 
-        The outputs of tool calls and agents have passed their checks already; other values are checked first. With
-        `awaited`, its successors wait until that is durable in any case: they read its values from the journal.
+        The outputs of tool calls and agents have passed their checks already, and tool calls have produced their files;
+        all else is looked at first. With `awaited`, its successors wait until that is durable in any case: they read
+        its values from the journal.
         """
         step, duration = self.node.step, self.elapsed
         if entity is None:
-            entity = step_values.succeeded(step.work, end, attempts=self.node.attempt, duration=duration)
-        if step.check is None or isinstance(step.work, ToolCall | Agent):
+            entity = step_values.succeeded(
+                step.work, end, attempts=self.node.attempt, duration=duration, names=step.result_names
+            )
+        if isinstance(step.work, ToolCall) or not (step.produces or (step.check and not isinstance(step.work, Agent))):
             self.record_success(end, entity, duration, awaited=awaited)
         else:
             self.parts.executors.check_value(self, end, entity)
@@ -233,6 +247,10 @@ class StepRun(Struct, frozen=True):
     ) -> None:
         """Record a success whose value has passed its check. A large one is encoded in a thread first."""
         end = end.replace(duration=duration, **(self.node.cache or {}))
+        step = self.node.step
+        if step.undo is not None and self.context.undo.records(self.path):
+            names = recorded_names(step.undo_reads, self.scope, step.id, entity)
+            end = end.replace(undo={"line": step.line, "names": names})
         if is_large(end.to_data()):
             self.parts.executors.encode(self, end, entity, partial(self.record_encoded, end, entity, awaited))
             return
@@ -250,12 +268,16 @@ class StepRun(Struct, frozen=True):
         context.times.note(node.path, end.duration or 0.0)
         node.frame.scope.enter(node.step.id, entity)
         node.end_seq, node.end_size = event.seq, context.log.last_size
+        if end.undo is not None:
+            context.undo.add(event.seq, node.path, node.step, end.undo["names"])
         # In a group that needs only some of its branches, the success stops others, which may have effects.
         node.deferred = not awaited and node.frame.enough is None and not node.step.has_effects
         self.count_success()
         if node.step.on_success is not None:
             node.jump = "on_success"
         self.parts.control.settle(node)
+        if end.ends is not None:
+            node.frame.pipeline.end_early(node.path, end.output or {})
 
     def count_success(self) -> None:
         """Count the success, and stop the other branches when the group needs none of them."""
@@ -331,6 +353,11 @@ class StepRun(Struct, frozen=True):
         entity = step_values.failed(value, failure.data, attempts=node.attempt, duration=duration)
         node.frame.scope.enter(node.step.id, entity)
         control.settle(node)
+
+    def fail_compensation(self, failure: StepFailure) -> None:
+        """End the run, whatever the failure policies of the group and of what contains it: they are for later."""
+        self.record_failure(failure, "fail", None, tolerable=False)
+        self.parts.control.fail(failure.data)
 
     def _run_out_of_budget(self, failure: StepFailure) -> None:
         """End the run, whatever the step's failure policy: no later step could call a model either.

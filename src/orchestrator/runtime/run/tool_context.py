@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 import threading
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast, get_args
 
 from orchestrator.errors import StepError
-from orchestrator.journal.payloads import StepLogPayload, StepProgressPayload, StepWarningPayload
+from orchestrator.journal.step_payloads import StepFilePayload, StepLogPayload, StepProgressPayload, StepWarningPayload
 from orchestrator.runtime.run.failures import LONGEST_MESSAGE
 from orchestrator.text.words import bounded, quoted_list
+from orchestrator.tools.sandbox.protection import lies_in
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.journal.payloads import Payload
+    from orchestrator.journal.payload import Payload
     from orchestrator.models.calls.gateway import ModelGateway
     from orchestrator.tools import Permissions
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.web.search import WebSearch
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Payload")
@@ -50,6 +54,7 @@ class StepContext:
         "_attempt",
         "_directory",
         "_gateway",
+        "_idempotency_key",
         "_latest",
         "_loop",
         "_permissions",
@@ -60,6 +65,7 @@ class StepContext:
         "_step",
         "_thread",
         "_timer",
+        "_web",
         "ended",
     )
 
@@ -68,6 +74,7 @@ class StepContext:
         reporter: Reporter,
         *,
         run_id: str,
+        idempotency_key: str,
         step: str,
         attempt: int,
         directory: Path,
@@ -75,10 +82,12 @@ class StepContext:
         loop: asyncio.AbstractEventLoop,
         gateway: Callable[[], ModelGateway] | None = None,
         servers: Callable[[], McpServers] | None = None,
+        web: Callable[[], WebSearch] | None = None,
     ) -> None:
-        """`gateway` gives what the attempt asks models through, `servers` the servers of tools, where it has these."""
+        """`gateway` gives what the attempt asks models through, `servers` the servers of tools, `web` the searches."""
         self._reporter = reporter
         self._run_id = run_id
+        self._idempotency_key = idempotency_key
         self._step = step
         self._attempt = attempt
         self._directory = directory
@@ -86,6 +95,7 @@ class StepContext:
         self._loop = loop
         self._gateway = gateway
         self._servers = servers
+        self._web = web
         self._thread = threading.get_ident()
         self._latest: StepProgressPayload | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -109,8 +119,8 @@ class StepContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this step of this run."""
-        return f"{self._run_id}:{self._step}"
+        """The same for every attempt of this step of this run, until the step is undone and begins again."""
+        return self._idempotency_key
 
     @property
     def directory(self) -> Path:
@@ -123,12 +133,17 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """Return a further service of the run by its type: a `ModelGateway`, or `McpServers`."""
+        """Return a further service of the run by its type: a `ModelGateway`, `McpServers` or `WebSearch`."""
         from orchestrator.models.calls.gateway import ModelGateway  # who asks for it has loaded it
         from orchestrator.tools.mcp import McpServers
 
         if kind is McpServers and self._servers is not None:
             return cast("T", self._servers())
+        if kind is not ModelGateway and self._web is not None:
+            from orchestrator.tools.web.search import WebSearch
+
+            if kind is WebSearch:
+                return cast("T", self._web())
         if kind is not ModelGateway or self._gateway is None:
             raise StepError(
                 f"no {kind.__name__} is available to this step",
@@ -151,7 +166,27 @@ class StepContext:
         if level not in _LEVELS:
             listed = quoted_list(_LEVELS)
             raise StepError(f"unknown log level {level!r}", help=f"use one of {listed}", retryable=False)
-        self._on_loop(self._log, StepLogPayload(level=level, message=str(message)))
+        self._on_loop(self._record, StepLogPayload(level=level, message=str(message)))
+
+    def wrote(self, path: str | os.PathLike[str]) -> None:
+        """Record that a file was written."""
+        full = self._directory / path
+        try:
+            found = full.stat(follow_symlinks=False)
+        except OSError:
+            return
+        if not stat.S_ISREG(found.st_mode):
+            return
+        base = os.path.realpath(self._directory)
+        real = os.path.realpath(full)
+        shown = os.path.relpath(real, base) if lies_in(real, base) else real
+        self._on_loop(
+            self._record, StepFilePayload(path=shown, size=found.st_size, modified=found.st_mtime_ns // 1_000)
+        )
+
+    def produced(self, file: StepFilePayload) -> None:
+        """Record a file that the step declares, from the run's own thread."""
+        self._record(file)
 
     def warn(self, message: str, code: str) -> None:
         """Record a warning about the step, from the run's own thread."""
@@ -176,9 +211,9 @@ class StepContext:
         except RuntimeError:  # the loop has been closed: the run is over, and this thread was abandoned
             self.ended = True
 
-    def _log(self, line: StepLogPayload) -> None:
+    def _record(self, payload: StepLogPayload | StepFilePayload) -> None:
         if not self.ended:
-            self._reporter.report(self._step, self._attempt, line)
+            self._reporter.report(self._step, self._attempt, payload)
 
     def _progress(self, progress: StepProgressPayload) -> None:
         if self.ended:

@@ -11,38 +11,41 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import codes
 from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
-from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload, StepWarningPayload
-from orchestrator.models.actions.agent import (
-    RESERVED_NAMES,
-    TURN,
-    agent_output,
-    numbered,
-    offered_name,
-    parameters_schema,
-    tokens_of_entries,
-)
+from orchestrator.journal.step_payloads import StepStartedPayload, StepSucceededPayload, StepWarningPayload
+from orchestrator.models.actions.agent import TURN, agent_output, numbered, tokens_of_entries
 from orchestrator.models.actions.generate import form_of
 from orchestrator.models.calls.step_gateway import rejection_message
+from orchestrator.plan.agent_tools import APPROVAL
 from orchestrator.plan.policies import OnFailure
-from orchestrator.plan.steps import StepPlan, ToolCall
+from orchestrator.plan.steps import Approve, StepPlan, ToolCall
 from orchestrator.remedies import Resume
+from orchestrator.runtime.steps.agent_offers import (
+    Offer,
+    Target,
+    hand_over_data,
+    hand_over_name,
+    listings,
+    own_offers,
+    server_offers,
+)
 from orchestrator.runtime.steps.output_checks import as_text, check_failed, reasons_with_retry
 from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values.item_values import ItemValues
 from orchestrator.runtime.values.step_values import value_of
-from orchestrator.text.words import describe_value, quoted_list
-from orchestrator.tools.contract import Action, Tool
+from orchestrator.text.words import describe_value, plural
+from orchestrator.tools.contract import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.plan.policies import Check
-    from orchestrator.plan.steps import Agent, AgentServer
+    from orchestrator.plan.steps import Agent
     from orchestrator.runtime.run.run_graph import Frame
     from orchestrator.runtime.run.step_run import StepRun
     from orchestrator.runtime.values.scope import BlockScope
@@ -53,33 +56,26 @@ ANSWER: Final = "answer"
 _TURNS: Final = Tool("model", {TURN.name: TURN})
 """The tool that makes the turns. It is not in a registry, as only agents use it."""
 
+_HANDED_OVER: Final = "You are now the agent"
+_HANDED_ALREADY: Final = "error: the conversation is handed over to another agent already"
+
 _STILL_ASKS: Final = "its model still requests tools"
 
 _Data = dict[str, Any]
 
 
-class Offer(Struct, frozen=True):
-    """A tool that the model may ask for. What it gives is the value of the parameter `within`, if that is named."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-    tool: Tool
-    action: Action
-    fixed: Mapping[str, Any]
-    within: str = ""
-
-    def call(self, arguments: Mapping[str, Any]) -> ToolCall:
-        """Return the call that the model asks for with these arguments."""
-        given = {self.within: dict(arguments)} if self.within else arguments
-        return ToolCall(self.tool, self.action, Constant({**self.fixed, **given}))
-
-
 class _RequestedCall(Struct, frozen=True):
-    """The outcome of a request: the step `id` that makes the call, or an error that the model receives instead."""
+    """The outcome of a request: the step `id` that makes the call, or what the model is `told` without one.
+
+    `approval` is the step in which a person decides about it, if any does; `note` tells the model what they changed.
+    """
 
     id: str
-    error: str = ""
+    told: str = ""
+    offer: Offer | None = None
+    arguments: Mapping[str, Any] = {}
+    approval: str = ""
+    note: str = ""
 
 
 class AgentRun:
@@ -93,11 +89,15 @@ class AgentRun:
         self._parameters: _Data = {}
         self._most = 0
         self._has_form = False
-        self._offers: dict[str, Offer] = {}
+        self._role = ""
+        self._roles: dict[str, _Data] = {}
+        self._hand_overs: dict[str, str] = {}
+        self._all_offers: dict[str, dict[str, Offer]] = {}
         self._history: list[_Data] = []
         self._history_tokens = 0
         self._answered: list[_Data] = []
         self._refused: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._calls: list[_RequestedCall] = []
         self._check_in_flight: StepTask[list[str]] | None = None
         self._frame: Frame | None = None
@@ -113,6 +113,10 @@ class AgentRun:
         forms = {name: self._parameters.get(name) for name in ("schema", "vars", "response_format")}
         self._has_form = form_of(**forms) is not None
         self._most = _count(agent.max_turns.evaluate(scope), run.path)
+        for role in agent.roles:
+            settings: Any = role.parameters.evaluate(scope)
+            self._roles[role.name] = dict(settings)
+            self._hand_overs[hand_over_name(role.name)] = role.name
         turns = self._turns.values()
         run.record(StepStartedPayload(kind="agent", done=len(turns), failed=0))
         for turn in turns:
@@ -120,12 +124,9 @@ class AgentRun:
         if turns and self._is_last(turns[-1]):
             self._end(turns[-1])
             return
-        for one in agent.tools:
-            schema = parameters_schema(one.action)
-            offer = Offer(one.name, one.action.description, schema, one.tool, one.action, {})
-            self._offers[one.name] = offer
-        if agent.servers:
-            self._open(run.path, [_listing(server) for server in _names(agent.servers)], self._listed)
+        self._all_offers = {"": own_offers(agent), **{role.name: own_offers(role) for role in agent.roles}}
+        if servers := listings(agent):
+            self._open(run.path, servers, self._listed)
         else:
             self._ask()
 
@@ -147,28 +148,16 @@ class AgentRun:
         except StepError as error:
             run.fail(error)
 
-    # --- what the servers offer
-
     def _listed(self, scope: BlockScope) -> None:
         """Take what the servers offer."""
-        call = _mcp().actions["call"]
-        for wanted in self._agent.servers:
-            found = scope.steps[_listing_id(wanted.server)].attributes["outputs"]["tools"]
-            names = [tool["name"] for tool in found]
-            if wanted.tool is not None and wanted.tool not in names:
-                raise StepError(
-                    f"the server `{wanted.server}` offers no tool `{wanted.tool}`",
-                    code=codes.MCP_SERVER_FAILED,
-                    help=f"it offers {quoted_list(names) or 'none'}",
-                    retryable=False,
-                )
-            for tool in found:
-                if wanted.tool in (None, tool["name"]):
-                    name = offered_name(f"{wanted.server}_{tool['name']}", self._offers.keys() | RESERVED_NAMES)
-                    fixed = {"server": wanted.server, "tool": tool["name"]}
-                    offer = Offer(name, tool["description"], tool["parameters"], _mcp(), call, fixed, "arguments")
-                    self._offers[name] = offer
+        for name, each in zip(self._all_offers, self._agent.everyone, strict=True):
+            self._all_offers[name] |= server_offers(each.servers, scope, self._all_offers[name])
         self._ask()
+
+    @property
+    def _offers(self) -> dict[str, Offer]:
+        """The tools of the agent that has the conversation."""
+        return self._all_offers[self._role]
 
     # --- a turn
 
@@ -185,11 +174,9 @@ class AgentRun:
                 remedies=[Resume(run.context.run_id, edited=True)],
             )
         self._started = self._run.context.loop.time()
-        offers = [
-            {"name": one.name, "description": one.description, "parameters": one.parameters}
-            for one in self._offers.values()
-        ]
-        parameters = {**self._parameters, "tools": offers, "history": self._history}
+        offers = [offer.data() for offer in self._offers.values()]
+        offers += [hand_over_data(role) for role in self._agent.roles if role.name != self._role]
+        parameters = {**self._parameters, **self._roles.get(self._role, {}), "tools": offers, "history": self._history}
         parameters["history_tokens"] = self._history_tokens
         work = ToolCall(_TURNS, TURN, Constant(parameters))
         step = self._step(ANSWER, work)
@@ -198,32 +185,100 @@ class AgentRun:
     def _take(self, scope: BlockScope) -> None:
         """Make the calls that the model asks for, or end with its answer."""
         answer: _Data = scope.steps[ANSWER].attributes["outputs"]
-        steps: list[StepPlan] = []
-        self._calls = []
-        for request in answer["requests"]:
-            offer = self._offers.get(request["name"])
-            if offer is None:
-                known = ", ".join(self._offers) or "none"
-                self._calls.append(_RequestedCall("", f"error: unknown tool; the available tools are: {known}"))
-                continue
-            if problem := request.get("problem"):
+        self._calls = self._requested(answer["requests"])
+        approvals = [self._approval(call) for call in self._calls if call.approval]
+        if approvals:
+            path = f"{self._run.path}[{len(self._answered)}]"
+            self._open(path, approvals, lambda decided: self._call(answer, self._decided(decided), decided))
+        else:
+            self._call(answer, self._calls, scope)
+
+    def _requested(self, requests: Sequence[_Data]) -> list[_RequestedCall]:
+        """Return what each request of a turn becomes."""
+        calls: list[_RequestedCall] = []
+        counts = dict(self._counts)
+        for request in requests:
+            name = request["name"]
+            counts[name] = counts.get(name, 0) + 1
+            offer = self._offers.get(name)
+            role = self._hand_overs.get(name)
+            if offer is None and role is not None and role != self._role:
+                first = not any(call.told.startswith(_HANDED_OVER) for call in calls)
+                told = f"{_HANDED_OVER} `{role}`. Continue the conversation." if first else _HANDED_ALREADY
+                calls.append(_RequestedCall("", told))
+            elif offer is None:
+                others = (each for each, to in self._hand_overs.items() if to != self._role)
+                known = ", ".join([*self._offers, *others]) or "none"
+                calls.append(_RequestedCall("", f"error: unknown tool; the available tools are: {known}"))
+            elif offer.policy.max_calls is not None and counts[name] > offer.policy.max_calls:
+                most = plural(offer.policy.max_calls, "call")
+                calls.append(_RequestedCall("", f"error: the limit of {most} of this tool is reached. Do without it."))
+            elif problem := request.get("problem"):
                 said = f"error: {problem}. Call the tool again with its arguments as one JSON object."
-                self._calls.append(_RequestedCall("", said))
-                continue
-            id = numbered(offer.name, {ANSWER, *(call.id for call in self._calls if call.id)})
-            self._calls.append(_RequestedCall(id))
-            after = (steps[-1].id,) if steps and not self._agent.parallel else ()
-            steps.append(self._step(id, offer.call(request["arguments"]), after))
-        path = f"{self._run.path}[{len(self._answered)}]"
+                calls.append(_RequestedCall("", said))
+            else:
+                id = numbered(offer.name, {ANSWER, *(call.id for call in calls if call.id)})
+                calls.append(_RequestedCall(id, "", offer, request["arguments"]))
+        ids = {call.id for call in calls}
+        for number, call in enumerate(calls):
+            if call.offer is not None and self._asks_about(call.offer, call.arguments):
+                approval = numbered(f"{call.id}{APPROVAL}", ids)
+                ids.add(approval)
+                calls[number] = replace(call, approval=approval)
+        return calls
+
+    def _asks_about(self, offer: Offer, arguments: Mapping[str, Any]) -> bool:
+        """Whether a person decides about a call; about one whose condition cannot be evaluated, in any case."""
+        condition = offer.policy.approve
+        if isinstance(condition, bool):
+            return condition
+        try:
+            return bool(condition.evaluate(self._run.scope.child({"arguments": dict(arguments)}).scope))
+        except StepError as error:
+            message = f"whether to ask about `{offer.name}` could not be evaluated, so it is asked: {error.message}"
+            self._run.record(StepWarningPayload(message=message, code=error.code))
+            return True
+
+    def _approval(self, call: _RequestedCall) -> StepPlan:
+        """The step in which a person sees the arguments of a call, and may edit or refuse them."""
+        title = Constant(f"Let `{self._run.path}` call `{call.offer.name if call.offer else call.id}`?")
+        work = Approve(title, Constant(dict(call.arguments)), editable=True)
+        return StepPlan(call.approval, work, name=call.approval, line=self._run.node.step.line)
+
+    def _decided(self, scope: BlockScope) -> list[_RequestedCall]:
+        """Return the calls as people have decided: with the arguments that they approved, or refused."""
+        calls = []
+        for call in self._calls:
+            if call.approval:
+                decision = scope.steps[call.approval].attributes["outputs"]
+                comment = f": {decision['comment']}" if decision["comment"] else ""
+                if decision["approved"]:
+                    given = decision["content"]
+                    told = f"note: a person changed the arguments to {json.dumps(given, ensure_ascii=False)}{comment}\n"
+                    call = replace(call, arguments=given, note=told if given != call.arguments else "")
+                else:
+                    call = _RequestedCall("", f"error: a person did not approve this call{comment}")
+            calls.append(call)
+        return calls
+
+    def _call(self, answer: _Data, calls: list[_RequestedCall], scope: BlockScope) -> None:
+        """Make the calls of a turn."""
+        self._calls = calls
+        steps: list[StepPlan] = []
+        for call in calls:
+            if call.offer is not None and call.id:
+                after = (steps[-1].id,) if steps and not self._agent.parallel else ()
+                steps.append(self._step(call.id, call.offer.call(call.arguments), after, call.offer.policy.timeout))
         if steps:
-            self._open(path, steps, lambda calls: self._end_turn(answer, calls))
+            path = f"{self._run.path}[{len(self._answered)}]"
+            self._open(path, steps, lambda ended: self._end_turn(answer, ended))
         else:
             self._end_turn(answer, scope)
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
         """End a turn: an answer must first pass the check of the step."""
         most = self._run.context.sizes.told
-        results = [_told(scope, call.id, most) if call.id else call.error for call in self._calls]
+        results = [f"{call.note}{_told(scope, call.id, most)}" if call.id else call.told for call in self._calls]
         turn = {**answer, "results": results, "refused": []}
         check = self._run.node.step.check
         if turn["requests"] or check is None:
@@ -276,8 +331,11 @@ class AgentRun:
         if not turn["refused"]:
             self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
         for request, result in zip(turn["requests"], turn["results"], strict=True):
+            self._counts[request["name"]] = self._counts.get(request["name"], 0) + 1
             said = {"role": "tool", "content": result, "request_id": request["id"], "name": request["name"]}
             self._history.append(said)
+        named = [self._hand_overs.get(each["name"], self._role) for each in turn["requests"]]
+        self._role = next((role for role in named if role != self._role), self._role)
         if turn["refused"]:
             model = turn["model"]
             self._refused[model] = self._refused.get(model, 0) + 1
@@ -302,7 +360,7 @@ class AgentRun:
 
     # --- steps
 
-    def _step(self, id: str, work: ToolCall, after: tuple[str, ...] = ()) -> StepPlan:
+    def _step(self, id: str, work: Target, after: tuple[str, ...] = (), timeout: float | None = None) -> StepPlan:
         """A call within a turn, by the policies of the agent. The failure of a tool is only reported to the model."""
         step = self._run.node.step
         return StepPlan(
@@ -311,7 +369,7 @@ class AgentRun:
             name=id,
             dependencies=after,
             retry=step.retry,
-            timeout=self._agent.timeout,
+            timeout=self._agent.timeout if timeout is None else timeout,
             on_failure=OnFailure("fail" if id == ANSWER else "continue"),
             on_resume="rerun" if id == ANSWER else step.on_resume,
             cache=step.cache,
@@ -321,30 +379,6 @@ class AgentRun:
     def _open(self, path: str, steps: Sequence[StepPlan], then: Any) -> None:
         self._next_step = then
         self._frame = self._run.open(steps, path, self._run.scope.child({}), self)
-
-
-def _mcp() -> Tool:
-    """The tool that calls servers, whatever the registry has of that name."""
-    from orchestrator.tools import builtin_registry
-
-    tool = builtin_registry().get("mcp")
-    if tool is None:
-        raise TypeError("the built-in tool `mcp` is missing")
-    return tool
-
-
-def _names(servers: Sequence[AgentServer]) -> list[str]:
-    return list(dict.fromkeys(one.server for one in servers))
-
-
-def _listing_id(server: str) -> str:
-    return f"mcp_{server}"
-
-
-def _listing(server: str) -> StepPlan:
-    """The step that asks a server what it offers; the answer holds for the whole agent."""
-    tool = _mcp()
-    return StepPlan(_listing_id(server), ToolCall(tool, tool.actions["list"], Constant({"server": server})))
 
 
 def _told(scope: BlockScope, id: str, most: int) -> str:

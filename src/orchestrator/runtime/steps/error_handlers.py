@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.journal.payloads import StepWaitingPayload
+from orchestrator.journal.state.status import is_deliberate
+from orchestrator.journal.step_payloads import StepWaitingPayload
 from orchestrator.language.spec.input_values import pattern_matches
 from orchestrator.patterns import SearchTooLong
 from orchestrator.runtime.run.run_graph import StepFailure
+from orchestrator.runtime.steps.groups import GroupRun
+from orchestrator.runtime.values.step_values import skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.steps import Handler
     from orchestrator.runtime.run.run_graph import Frame
     from orchestrator.runtime.run.step_run import StepRun
+    from orchestrator.runtime.values.scope import BlockScope
 
 
 def matching(handlers: Sequence[Handler], failure: StepFailure) -> tuple[int, Handler] | None:
@@ -57,21 +61,32 @@ def handle_error(run: StepRun, failure: StepFailure) -> bool:
     run.leave_attempt()
     if handler.body is not None:  # the attempt has ended, while others may be stuck
         run.record(StepWaitingPayload(reason="handler", error=failure.data))
-    activity = HandlerRun(run, handler, failure, f"{run.path}.on_error[{number}]")
+    activity = HandlerRun(run, handler, failure, f"{run.path}.on_error[{number}]", _scope_of(run))
     run.occupy(activity)
     activity.open()
     return True
 
 
+def _scope_of(run: StepRun) -> BlockScope:
+    """Return the names that the handlers of a step can read: of a group those of its steps too."""
+    group = run.node.activity
+    if not isinstance(group, GroupRun):
+        return run.scope
+    for step in group.steps:
+        if step.id not in group.scope.steps:
+            group.scope.enter(step.id, skipped())
+    return group.scope
+
+
 class HandlerRun:
     """The steps of a handler, then the value that stands for the failed step's."""
 
-    def __init__(self, run: StepRun, handler: Handler, failure: StepFailure, path: str) -> None:
+    def __init__(self, run: StepRun, handler: Handler, failure: StepFailure, path: str, scope: BlockScope) -> None:
         self._run = run
         self._handler = handler
         self._failure = failure
         self._path = path
-        self._scope = run.scope.child({"error": error_names_in_scope(failure.data)})
+        self._scope = scope.child({"error": error_names_in_scope(failure.data)})
         self._frame: Frame | None = None
 
     def open(self) -> None:
@@ -92,7 +107,9 @@ class HandlerRun:
         body, run = self._handler.body, self._run
         if run.end_if_stopped():
             return
-        if frame.failure is not None:
+        if frame.failure is not None and is_deliberate(frame.failure.data):
+            run.fail_unhandled(frame.failure.without_error())
+        elif frame.failure is not None:
             message = f"{self._failure.data['message']}; the error handler failed too: {frame.failure.data['message']}"
             data = {**self._failure.data, "message": message}
             run.fail_unhandled(StepFailure(data, self._failure.names))

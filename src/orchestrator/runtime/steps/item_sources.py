@@ -15,7 +15,8 @@ from msgspec import Struct
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
-from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
+from orchestrator.plan.loop_items import FILE_FORMATS, FileItems, MatrixItems, RangeItems, ZippedItems
+from orchestrator.runtime.steps.combined_items import combined_items
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.text.csv_text import BadRecord, ColumnType, csv_table, delimited, delimiter_name
 from orchestrator.text.json_text import read_json
@@ -85,6 +86,9 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             if count > MAX_LOOP_RANGE:
                 raise StepError(range_problem(), code=codes.NOT_ITERABLE, help=RANGE_HELP, retryable=False)
             return Items((number for number in range(*bounds)), count)
+        case MatrixItems() | ZippedItems() as lists:
+            rows, total = combined_items(lists, scope)
+            return Items((item for item in rows), total)
         case value:
             found = value.evaluate(scope)
             if isinstance(found, Mapping):

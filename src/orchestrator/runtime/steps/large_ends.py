@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.errors import OrchestratorError
     from orchestrator.expressions import Entity
-    from orchestrator.journal.payloads import StepSucceededPayload
+    from orchestrator.journal.step_payloads import StepSucceededPayload
     from orchestrator.journal.store.event_data import EncodedData
     from orchestrator.runtime.run.step_run import StepRun
 

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.journal.payloads import StepFailedPayload, StepLogPayload, StepStartedPayload, StepSucceededPayload
-from orchestrator.journal.state.accumulators import RoundStates, folded
+from orchestrator.journal.state.accumulators import RoundState, RoundStates, folded
+from orchestrator.journal.step_payloads import (
+    StepFailedPayload,
+    StepLogPayload,
+    StepStartedPayload,
+    StepSucceededPayload,
+)
 from orchestrator.plan.steps import Block
 from orchestrator.remedies import RetryStep, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
@@ -30,18 +35,24 @@ _NOTHING = object()
 
 
 class ForEachRun:
-    """A frame for each item, as many at once as the loop allows, begun in the order of the items."""
+    """A frame for each item, as many at once as the loop allows, begun in the order of the items.
+
+    If the loop carries values from item to item, one at a time.
+    """
 
     def __init__(self, run: StepRun, loop: ForEach) -> None:
         self._run = run
         self._loop = loop
-        self._limit = loop.max_parallel or run.context.max_parallel
+        self._limit = 1 if loop.is_fold else loop.max_parallel or run.context.max_parallel
+        self._state: dict[str, Any] = {}
+        self._states = RoundStates()
         self._values = recorded_items(run.context, run.path, loop)
         self._frames: dict[Frame, tuple[int, float]] = {}
         self._rows: Generator[Any, None, None] | None = None
         self._next_index = 0
         self._ahead: Any = _NOTHING
         self._failure: StepFailure | None = None
+        self._total: int | None = None
         self._filling = False
         self._scan: StepTask[None] | None = None
 
@@ -54,6 +65,9 @@ class ForEachRun:
             directory=run.context.plan.directory,
             permissions=run.context.permissions,
         )
+        self._total = items.count
+        if self._loop.is_fold:
+            self._state = first_state(run, self._loop)
         if ends.mark is not None and items.mark != ends.mark and len(ends):
             raise StepError(
                 f"the file that `{run.path}` iterates over has changed since the loop started",
@@ -92,9 +106,10 @@ class ForEachRun:
     def closed(self, frame: Frame) -> None:
         """Take the outcome of an item, and begin with the next."""
         index, started = self._frames.pop(frame)
-        if not self._run.node.stopped and self._failure is None:
+        if not self._run.node.stopped and self._failure is None and not self._has_enough:
             try:
                 self._take(index, frame, started)
+                self._weigh_outcomes()
             except StepError as error:
                 self._fail(StepFailure.of(error, self._run.node))
         self._fill()
@@ -121,7 +136,33 @@ class ForEachRun:
         self._end_if_done()
 
     def _is_over(self) -> bool:
-        return self._failure is not None or bool(self._run.node.stopped)
+        return self._failure is not None or bool(self._run.node.stopped) or self._has_enough
+
+    @property
+    def _has_enough(self) -> bool:
+        wanted = self._loop.wait_for
+        return wanted is not None and len(self._values) - self._values.ends.failed >= wanted
+
+    def _weigh_outcomes(self) -> None:
+        """Of a loop that needs only some items, stop the others when they have succeeded, or no longer can."""
+        wanted = self._loop.wait_for
+        if wanted is None or self._failure is not None:
+            return
+        if self._has_enough:
+            for frame in list(self._frames):
+                self._run.parts.control.stop_frame(frame, "enough other items had succeeded")
+        elif self._total is not None and self._total - self._values.ends.failed < wanted:
+            self._fail(StepFailure.of(self._too_few(wanted), self._run.node))
+
+    def _too_few(self, wanted: int) -> StepError:
+        failed = self._values.ends.failed
+        return StepError(
+            f"too few items of `{self._run.path}` succeeded: {wanted:,} were required, and {failed:,} failed",
+            code=codes.TOO_FEW_ITEMS,
+            help="resuming the run retries the failed items",
+            remedies=[ShowRun(self._run.context.run_id)],
+            retryable=False,
+        )
 
     def _begin(self, index: int, item: Any) -> None:
         run, body = self._run, self._loop.body
@@ -131,6 +172,7 @@ class ForEachRun:
             "index": index,
             "is_first": index == 0,
             "is_last": self._ahead is _NOTHING,
+            **self._state,
         }
         path = f"{run.path}[{index}]"
         scope = run.scope.child(names)
@@ -146,7 +188,8 @@ class ForEachRun:
         if not isinstance(loop.body, Block):
             self._take_step(frame, index)
         elif frame.failure is None:
-            self._record(index, started, StepSucceededPayload(output=self._value(frame, loop.body)))
+            end = StepSucceededPayload(output=self._value(frame, loop.body))
+            self._record(index, started, self._with_state(end, frame) if loop.is_fold else end)
         else:
             policy, value = loop.on_item_failure, None
             if policy.kind == "value" and policy.value is not None:
@@ -171,11 +214,19 @@ class ForEachRun:
             return self._loop.collect.evaluate(frame.scope.scope)
         return frame.scope.value(body.steps[-1].id)
 
+    def _with_state(self, end: StepSucceededPayload, frame: Frame) -> StepSucceededPayload:
+        """Update what the loop carries after an item, and add it to the end of the item."""
+        self._state |= {name: value.evaluate(frame.scope.scope) for name, value in self._loop.update.items()}
+        recorded = self._states.next(self._state, texts=not self._run.context.redactor)
+        return end.replace(state=recorded.state, **({"appended": recorded.appended} if recorded.appended else {}))
+
     def _record(self, index: int, started: float, end: StepSucceededPayload | StepFailedPayload) -> None:
         context = self._run.context
         duration = context.loop.time() - started
         seq, size = context.record_item(f"{self._run.path}[{index}]", end.replace(duration=duration))
         if isinstance(end, StepSucceededPayload):
+            if end.state is not None:
+                self._states.recorded(RoundState(end.state, end.appended or {}), size)
             self._values.add(index, "succeeded", seq, end.output, size)
         elif end.handled != "fail":
             self._values.add(index, "failed", seq, end.value, size)
@@ -199,6 +250,9 @@ class ForEachRun:
         if self._failure is not None:
             run.fail(self._failure.without_error())
             return
+        if self._loop.wait_for is not None and not self._has_enough:
+            run.fail(self._too_few(self._loop.wait_for))
+            return
         count, bad = len(self._values), self._values.ends.failed
         least = self._loop.min_success
         if least is not None and count and (count - bad) / count < least:
@@ -212,11 +266,14 @@ class ForEachRun:
             run.fail(error)
             return
         end = StepSucceededPayload(output=None, items=self._values.counts)
+        if self._loop.is_fold:
+            end = end.replace(state=self._state)
         entity = step_values.succeeded(
             self._loop,
             end,
             attempts=1,
             duration=run.elapsed,
+            names={},
             items=self._values,
         )
         run.succeed(end, entity, awaited=self._values.are_stored)
@@ -240,9 +297,7 @@ class RepeatRun:
     def open(self) -> None:
         """Begin with the first round, or with the one after the last that was recorded."""
         run, loop = self._run, self._loop
-        scope = run.scope.scope
-        self._state = dict.fromkeys(loop.update)
-        self._state |= {name: value.evaluate(scope) for name, value in loop.initial.items()}
+        self._state = first_state(run, loop)
         done = len(self._values)
         run.record(StepStartedPayload(kind=loop.kind, done=done, failed=0))
         if done:
@@ -328,10 +383,9 @@ class RepeatRun:
     def _restore(self, last: int) -> None:
         """Read what the last recorded round left: its value, the accumulators, its steps."""
         run = self._run
-        recorded, restore = run.context.recorded.steps, run.context.redactor.restore
+        recorded = run.context.recorded.steps
         self._round = last + 1
         recorded.pop(f"{run.path}[{last}]", None)
-        self._state |= restore(folded(run.context.recorded.rounds.pop(run.path, ())))
         self._value = self._values.values()[-1]
         for step in self._loop.body.steps:
             of_step = recorded.pop(f"{run.path}[{last}].{step.id}", None)
@@ -341,5 +395,17 @@ class RepeatRun:
     def _succeed(self) -> None:
         run = self._run
         end = StepSucceededPayload(output=self._value, items=self._values.counts, state=self._state)
-        entity = step_values.succeeded(self._loop, end, attempts=1, duration=run.elapsed, items=self._values)
+        entity = step_values.succeeded(self._loop, end, attempts=1, duration=run.elapsed, names={}, items=self._values)
         run.succeed(end, entity, awaited=self._values.are_stored)
+
+
+def first_state(run: StepRun, loop: ForEach | RepeatLoop) -> dict[str, Any]:
+    """Return the values that a loop carries when an owner of the run begins with it: the first, or the last recorded.
+
+    Raises:
+        EvaluationError: A first value cannot be evaluated.
+    """
+    state: dict[str, Any] = dict.fromkeys(loop.update)
+    state |= {name: value.evaluate(run.scope.scope) for name, value in loop.initial.items()}
+    state |= run.context.redactor.restore(folded(run.context.recorded.rounds.pop(run.path, ())))
+    return state

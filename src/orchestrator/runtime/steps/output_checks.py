@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import CheckFailed, ModelError, OrchestratorError
 from orchestrator.expressions.evaluation.text import to_text
-from orchestrator.journal.payloads import StepRunningPayload, StepWaitingPayload
-from orchestrator.plan.steps import ToolCall
+from orchestrator.journal.step_payloads import StepRunningPayload, StepWaitingPayload
+from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.run.failures import error_data
 from orchestrator.runtime.run.retry import is_retried, retry_delay
+from orchestrator.runtime.steps.produced_files import produced_files
 from orchestrator.runtime.steps.step_task import StepTask
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.text.words import quoted_list
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from orchestrator.expressions import Entity, Scope
-    from orchestrator.journal.payloads import StepSucceededPayload
+    from orchestrator.journal.step_payloads import StepSucceededPayload
     from orchestrator.models.calls.judge import Opinion
     from orchestrator.models.messages import ModelName
     from orchestrator.plan.policies import Check, Judge
@@ -167,11 +168,19 @@ async def reasons_with_retry(run: StepRun, check: Check, value: Any, *, asked: s
 
 
 def check_value(run: StepRun, end: StepSucceededPayload, entity: Entity) -> None:
-    """Check the value of a step that consists of steps, and end the step."""
+    """Check the value of a step that is not a tool call, look at the files that it produces, and end the step.
+
+    An agent has checked its answer already.
+    """
 
     async def reasons() -> list[str]:
-        check = run.node.step.check
-        return [] if check is None else await reasons_with_retry(run, check, entity.value)
+        step = run.node.step
+        check = None if isinstance(step.work, Agent) else step.check
+        found = [] if check is None else await reasons_with_retry(run, check, entity.value)
+        if not found and step.produces:
+            for file in await produced_files(run, entity.value):
+                run.record(file)
+        return found
 
     def finish(reasons: list[str]) -> None:
         if reasons:

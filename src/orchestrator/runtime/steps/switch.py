@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.journal.payloads import StepStartedPayload, StepSucceededPayload
+from orchestrator.journal.step_payloads import StepStartedPayload, StepSucceededPayload
 
 if TYPE_CHECKING:
     from orchestrator.plan.steps import Block, Switch

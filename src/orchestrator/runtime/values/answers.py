@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from orchestrator import codes
+from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, StoreError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.text.json_text import read_json
-from orchestrator.text.words import describe_value
+from orchestrator.text.words import describe_value, quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,6 +72,33 @@ def parsed(question: Mapping[str, Any], text: str) -> Any:
     return accepted(question, value)
 
 
+def parsed_each(question: Mapping[str, Any], texts: Mapping[str, str]) -> Any:
+    """Parse the answers to several questions, each a text by the name of its question.
+
+    Raises:
+        InputError: ORC605, a text does not fit its question, a question without a default has none, or there is no
+            question of a name.
+    """
+    parts = single_questions(question)
+    if not parts:
+        raise _refusal("it is one question, whose answer has no name", question)
+    for name in texts.keys() - parts.keys():
+        near = suggest(name, tuple(parts))
+        raise _refusal(f"there is no question `{name}`" + (f"; did you mean `{near}`?" if near else ""), question)
+    return accepted(question, {name: parsed(parts[name], text) for name, text in texts.items()})
+
+
+def single_questions(question: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each of several questions as a separate question, by name; none of a single question."""
+    parts = (question.get("answer") or {}).get("properties") or {}
+    found = {}
+    for name in question.get("questions") or ():
+        answer = dict(parts[name])
+        one = {"kind": "ask", "prompt": answer.pop("description", ""), "answer": {**answer, "required": True}}
+        found[name] = one | ({"default": answer["default"]} if "default" in answer else {})
+    return found
+
+
 def as_text(value: Any) -> str:
     """Write an answer so that `parsed` reads it as the same: a string bare, the rest as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -83,6 +111,8 @@ def expected(question: Mapping[str, Any]) -> str:
     choices = question.get("choices")
     if choices:
         return "one of " + ", ".join(as_text(choice) for choice in choices)
+    if asked := question.get("questions"):
+        return f"an object with the answers to {quoted_list(asked, last='and')}"
     spec = _spec(question)
     if spec.enum:
         return "one of " + ", ".join(as_text(each) for each in spec.enum)
@@ -103,6 +133,9 @@ def _spec(question: Mapping[str, Any]) -> InputSpec:
 
 def _answer(question: Mapping[str, Any], value: Any) -> Any:
     spec = _spec(question)
+    asked = question.get("questions")
+    if asked and isinstance(value, dict) and (unknown := [key for key in value if key not in asked]):
+        raise _refusal(f"there is no question `{unknown[0]}`", question)
     problems = input_problems(spec, value)
     if problems:
         raise _refusal(problems[0], question, problems)
@@ -128,6 +161,8 @@ def _approval(question: Mapping[str, Any], value: Any) -> dict[str, Any]:
     content = question.get("content")
     if "content" in given and given["content"] != content and not question.get("editable"):
         raise _refusal("the content cannot be edited: the step does not set `allow_editing: true`", question)
+    if isinstance(content, dict) and not isinstance(given.get("content", content), dict):
+        raise _refusal(f"`content` must stay an object, not {describe_value(given['content'])}", question)
     return {"approved": given["approved"], "content": given.get("content", content), "comment": comment}
 
 

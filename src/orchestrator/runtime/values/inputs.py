@@ -74,7 +74,7 @@ def bind(
         if found and not faults:
             faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
         if found:
-            problems.extend(_hidden(fault, spec, name, value) for fault in faults)
+            problems.extend(_shown(faults, spec, name, value, _variable(name, spec, given, environment)))
             value = value if faults else fill_defaults(spec, value)
         elif spec.required:
             about = f" ({spec.description})" if spec.description else ""
@@ -134,7 +134,7 @@ def rebind(
             how = _how_to_give(name, spec, again=True)
             problems.append(InputProblem(codes.SECRET_REQUIRED_AGAIN, message, [how]))
         elif faults:
-            problems.extend(_hidden(fault, spec, name, value) for fault in faults)
+            problems.extend(_shown(faults, spec, name, value, _variable(name, spec, given, environment)))
         elif not found and spec.required:
             message = f"`{name}` is required, and the run was created without it"
             how = _how_to_give(name, spec, again=True)
@@ -156,15 +156,22 @@ def _value(
             return True, json_result(given[name], f"`{name}`"), []
         except NotJson as error:
             return True, None, [_invalid(str(error).replace("; return ", "; give ", 1))]
-    if spec.default_from_env and spec.default_from_env in environment:
-        text = environment[spec.default_from_env]
+    variable = _variable(name, spec, given, environment)
+    if variable is not None:
+        text = environment[variable]
         try:
             return True, parse_input_text(spec, text), []
         except ValueError as error:
-            return True, text, [_invalid(f"`{name}`, from the environment variable `{spec.default_from_env}`: {error}")]
+            return True, text, [_invalid(str(error))]
     if spec.has_default:
         return True, spec.default, []
     return False, None, []
+
+
+def _variable(name: str, spec: InputSpec, given: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    """Return the environment variable that the value of an input comes from; None if it comes from elsewhere."""
+    variable = spec.default_from_env
+    return variable if variable and name not in given and variable in environment else None
 
 
 def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) -> list[InputProblem]:
@@ -190,9 +197,21 @@ def _invalid(message: str) -> InputProblem:
     return InputProblem(codes.INVALID_INPUT, message)
 
 
-def _hidden(fault: InputProblem, spec: InputSpec, name: str, value: Any) -> InputProblem:
-    """Return a problem without a secret value: its message quotes the value, and its remedies may name it."""
-    return _invalid(Redactor({name: value}, "hidden").text(fault.message)) if spec.secret else fault
+def _shown(
+    faults: Sequence[InputProblem], spec: InputSpec, name: str, value: Any, variable: str | None
+) -> list[InputProblem]:
+    """Return problems without a value that is secret: their messages quote it, and their remedies may name it.
+
+    A value from an environment variable may be secret even if the pipeline does not say so, and a pipeline can name any
+    variable. Nothing is said about it, not even its length.
+    """
+    if faults and variable is not None:
+        kind = f" (type `{spec.type}`)" if spec.type else ""
+        message = f"`{name}`: the value of the environment variable `{variable}` does not fit the input{kind}"
+        return [InputProblem(codes.INVALID_INPUT, message, help="the value of a variable is never shown")]
+    if spec.secret:
+        return [_invalid(Redactor({name: value}, "hidden").text(fault.message)) for fault in faults]
+    return [*faults]
 
 
 def plain(value: Any) -> Any:

@@ -14,10 +14,9 @@ from orchestrator.text.json_text import read_json
 
 _OURS = frozenset({
     "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",
-    "fraction", "handled", "id", "kind", "level", "mark", "max_depth", "max_iterations", "max_length", "max_parallel",
-    "maximum", "min_length", "min_success", "minimum", "of", "on_false", "on_limit", "on_resume", "on_success",
-    "pipeline", "retry", "step", "succeeded", "target", "timeout", "tool", "tool_version", "type", "until",
-    "wait_for",
+    "ends", "fraction", "handled", "id", "kind", "level", "mark", "max_depth", "max_length", "maximum", "min_length",
+    "minimum", "of", "on_false", "on_limit", "on_resume", "on_success", "pipeline", "step", "succeeded", "target",
+    "tool", "tool_version", "type", "until", "wait_for",
 })  # fmt: skip
 """The fields of events, errors and plans that nothing from outside gets into but the names of steps and tools."""
 
@@ -25,16 +24,21 @@ _LETTERS_I = {ord("\u0130"): "i", ord("\u0131"): "i"}  # with a dot as a capital
 
 _DIGITS = re.compile("[0-9a-f]+")
 
-_REASONS = frozenset({"condition", "human", "judge", "jump", "paused", "rate limit", "retry", "time"})
+_REASONS = frozenset({"condition", "end", "human", "judge", "jump", "paused", "rate limit", "retry", "time"})
 """What we write as the `reason` of an event; what people write there is not ours."""
 
 _WITHIN = frozenset({"answer", "error", "items", "on_failure", "on_item_failure", "question"})
 """Fields that have fields of ours in them."""
 
-_NAMED = frozenset({"appended", "initial", "state", "update", "values", "variables"})
+_LIMITS = frozenset({"max_iterations", "max_parallel", "min_success", "retry", "timeout"})
+"""Fields of plans that are numbers, or templates of the file."""
+
+_NAMED = frozenset(
+    {"appended", "end", "initial", "limits", "matrix", "state", "undo", "update", "values", "variables", "zip"}
+)
 """Fields whose values go by names of ours."""
 
-_BLOCKS = frozenset({"cases", "error_handlers", "finally", "on_error", "steps"})
+_BLOCKS = frozenset({"cases", "error_handlers", "finally", "on_error", "steps", "undo"})
 
 
 class Redactor:
@@ -145,6 +149,8 @@ class Redactor:
     def _field(self, key: str, value: Any) -> Any:
         if key in _OURS or (key == "reason" and value in _REASONS):
             return value
+        if key in _LIMITS:
+            return self._limit(value)
         if isinstance(value, Mapping):
             if key in _WITHIN:
                 return self.scrub_fields(value)
@@ -153,6 +159,11 @@ class Redactor:
             if key == "properties":
                 return {name: self.scrub_fields(spec) for name, spec in value.items()}
         return self.scrub(value)
+
+    def _limit(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._limit(item) for name, item in value.items()}
+        return self.text(value) if isinstance(value, str) else value
 
     def scrub_plan(self, definition: Mapping[str, Any]) -> dict[str, Any]:
         """Return a plan as data, or the definition of a step in it, without secrets: its structure stays."""

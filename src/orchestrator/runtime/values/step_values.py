@@ -10,7 +10,7 @@ from orchestrator.plan.steps import Agent, Approve, ForEach, RepeatLoop, StepGro
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.journal.payloads import StepSucceededPayload
+    from orchestrator.journal.step_payloads import StepSucceededPayload
     from orchestrator.plan.steps import Work
 
 
@@ -25,9 +25,18 @@ class LoopValues(Protocol):
 
 
 def succeeded(
-    work: Work, end: StepSucceededPayload, *, attempts: int, duration: float, items: LoopValues | None = None
+    work: Work,
+    end: StepSucceededPayload,
+    *,
+    attempts: int,
+    duration: float,
+    names: Mapping[str, str],
+    items: LoopValues | None = None,
 ) -> Entity:
-    """A step that succeeded. `end` has its secrets; `items` are the values of a loop's items."""
+    """A step that succeeded. `end` has its secrets; `items` are the values of a loop's items.
+
+    `names` are further names of the fields of its result.
+    """
     result = end.output
     value: Any = result
     fields: Mapping[str, Any] = {}
@@ -42,7 +51,7 @@ def succeeded(
             whole = Entity(load=items.values)
             counts = end.items or {}
             outcome = _outcome("succeeded", whole, whole, None, attempts, duration)
-            return Entity(None, {**outcome, **counts}, load=items.values)
+            return Entity(None, {**(end.state or {}), **outcome, **counts}, load=items.values)
         case RepeatLoop() if items is not None:
             fields = {**(end.state or {}), "iterations": Entity(load=items.values), "count": len(items)}
         case StepGroup():
@@ -55,6 +64,11 @@ def succeeded(
             value, fields = value_of(work, result), result or {}
         case _:
             pass
+    if names:
+        renamed = {name: fields.get(field) if field else value for name, field in names.items()}
+        primary = Entity(value, {**fields, **renamed})
+        outcome = _outcome("succeeded", primary, result, None, attempts, duration)
+        return Entity(value, {**fields, **outcome, **renamed})
     primary = value if value is result or not fields else Entity(value, fields)
     outcome = _outcome("succeeded", primary, result, None, attempts, duration)
     return Entity(value, {**fields, **outcome} if fields else outcome)

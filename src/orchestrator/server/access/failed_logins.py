@@ -15,7 +15,10 @@ _ADDRESSES: Final = 10_000
 
 
 class FailedLogins:
-    """Counts failed logins by address, and refuses an address with too many of them for a while."""
+    """Counts failed logins by address, and refuses an address with too many of them for a while.
+
+    Only those that fail are refused: what is valid is no guess, and strangers may share the address of its owner.
+    """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
@@ -26,7 +29,7 @@ class FailedLogins:
         if len(recent) >= _FAILURES:
             seconds = int(_WINDOW - (time.monotonic() - recent[0])) + 1
             raise RequestError(
-                "too many failed logins from this address",
+                "too many logins from this address",
                 status=429,
                 code=codes.REQUEST_REFUSED,
                 help=f"try again in {seconds} seconds",

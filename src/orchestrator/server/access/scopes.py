@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
+from orchestrator.config.vocabulary import AccessScope
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.words import quoted_list
 
-Scope = Literal["read", "run", "answer", "admin"]
+Scope = AccessScope
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
@@ -17,7 +18,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     "read": "see pipelines, runs, results and events",
     "run": "start and control runs; includes `read`",
     "answer": "answer the questions of runs; includes `read`",
-    "admin": "everything: also start pipelines that a request contains, and manage tokens",
+    "admin": "everything: also start pipelines that a request contains, and write the files of pipelines",
 }
 
 _INCLUDED: Final[dict[Scope, frozenset[Scope]]] = {

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PREFIX: Final = "orc"
 """How every token begins, so that it is recognized where it should not be, such as in a repository."""
 
+PROVIDED: Final = "oidc:"
+"""How the names of users begin whom an identity provider has named: no token can have such a name."""
+
 _LONGEST_NAME: Final = 100
 _LONGEST_TOKEN: Final = 200
 
@@ -49,13 +52,19 @@ def add_token(store: CredentialStore, name: str, scopes: Sequence[Scope], *, lif
     """As `create_token`, for a person or a program; names are unique.
 
     Raises:
-        ConfigurationError: The name is taken, empty or too long.
+        ConfigurationError: The name is taken, empty, too long, or like that of a user of the identity provider.
     """
     name = name.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise ConfigurationError(
             "a token needs a name", help=f"use 1 to {_LONGEST_NAME} printable characters, such as `ci` or `ada`"
         )
+    if name.casefold().startswith(PROVIDED):
+        raise ConfigurationError(
+            f"the name of a token cannot begin with `{PROVIDED}`, as those of users of the identity provider do",
+            help=f"choose another name, such as `{name[len(PROVIDED) :].strip() or 'ada'}`",
+        )
+    store.remove_expired(time.time())
     if any(known.name == name for known in store.list("token")):
         raise ConfigurationError(f"there is a token `{name}` already", help="choose another name, or revoke that one")
     return create_token(store, name, scopes, lifetime=lifetime)
@@ -80,17 +89,24 @@ def revoke_token(store: CredentialStore, name: str) -> Credential:
 
 def verified(store: CredentialStore, token: str, *kinds: CredentialKind) -> Credential | None:
     """Return the credential that a token proves; None if it is unknown, expired or of another kind."""
+    found = proven(store, token)
+    return found if found is not None and found.kind in kinds and not has_expired(found) else None
+
+
+def proven(store: CredentialStore, token: str) -> Credential | None:
+    """Return the credential whose secret a token has, also an expired one; None if there is none."""
     parts = token.split("_", 2) if len(token) <= _LONGEST_TOKEN else []
     if len(parts) != 3 or parts[0] != PREFIX:
         return None
     credential = store.find(parts[1])
-    if credential is None or credential.kind not in kinds:
-        return None
-    if not hmac.compare_digest(credential.digest, _digest(parts[2])):
-        return None
-    if credential.expires_at is not None and credential.expires_at <= time.time():
+    if credential is None or not hmac.compare_digest(credential.digest, _digest(parts[2])):
         return None
     return credential
+
+
+def has_expired(credential: Credential) -> bool:
+    """Whether a credential is no longer valid."""
+    return credential.expires_at is not None and credential.expires_at <= time.time()
 
 
 def _digest(secret: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from orchestrator import codes
+from orchestrator.errors import RequestError
+from orchestrator.journal.audience import may_answer
 from orchestrator.server.access.caller import Answerer, Runner, require
-from orchestrator.server.routes.parameters import PROBLEMS, RunDependency, ServiceDependency, budget_from
+from orchestrator.server.adoption import HOSTED
+from orchestrator.server.routes.parameters import PROBLEMS, KeyHeader, RunDependency, ServiceDependency, budget_from
 from orchestrator.server.schemas.runs import (
     AnswerBody,
     CancelBody,
@@ -17,6 +21,12 @@ from orchestrator.server.schemas.runs import (
     RetryBody,
     RunView,
 )
+from orchestrator.text.words import quoted_list
+
+if TYPE_CHECKING:
+    from orchestrator.api.run import Run
+    from orchestrator.server.access.caller import Caller
+    from orchestrator.server.service import Service
 
 router = APIRouter(prefix="/v1/runs/{run_id}", tags=["control"], responses=PROBLEMS)
 
@@ -43,8 +53,11 @@ def resume_run(run: RunDependency, caller: Runner, service: ServiceDependency, b
     if given.source is not None:
         require(caller, "admin")
     if given.pipeline is not None or given.source is not None:
-        edited = service.chosen(given.pipeline, given.source)
+        edited = service.chosen(given.pipeline, given.source, given.name)
     service.refuse_while_draining()
+    if given.dry_run:
+        service.orchestrator.check_resumable(run.id, inputs=given.inputs or None)
+        return run.status().to_dict()
     resumed = service.orchestrator.resume(
         run.id, pipeline=edited, inputs=given.inputs or None, budget=budget_from(given.budget), by=caller.by
     )
@@ -60,19 +73,45 @@ def retry_step(run: RunDependency, caller: Runner, service: ServiceDependency, b
 
 
 @router.post("/fork", response_model=RunView, status_code=201)
-def fork_run(run: RunDependency, caller: Runner, service: ServiceDependency, body: ForkBody) -> Any:
-    """Start a new run that shares the results of this one, except those of a step and what depends on it."""
+def fork_run(
+    run: RunDependency, caller: Runner, service: ServiceDependency, body: ForkBody, key: KeyHeader = None
+) -> Any:
+    """Start a new run that shares the results of this one, except those of a step and what depends on it.
+
+    With `Idempotency-Key`, a request can be repeated after a lost response without starting a second run.
+    """
     service.refuse_if_full()
-    forked = service.orchestrator.fork(run.id, from_step=body.step, inputs=body.inputs or None, by=caller.by)
+    forked = service.orchestrator.fork(
+        run.id, from_step=body.step, inputs=body.inputs or None, by=caller.by, labels=[HOSTED], key=caller.own_key(key)
+    )
     return forked.status().to_dict()
 
 
 @router.post("/answer", response_model=RunView)
 def answer_question(run: RunDependency, caller: Answerer, service: ServiceDependency, body: AnswerBody) -> Any:
-    """Answer the question of a step. A run that nothing executes is resumed."""
+    """Answer the question of a step. A run that nothing executes is resumed.
+
+    A question with an `assignee` takes answers only from these people, from members of these groups (`[serve.groups]`
+    in `orchestrator.toml`), and from callers with the scope `admin`.
+    """
+    _refuse_answer_of_others(service, run, body.step, caller)
     run.answer(body.step, body.value, by=caller.by)
     status = run.status()
-    if status.owner is None and not status.ended and not service.draining.is_set():
+    if body.resume and status.owner is None and not status.ended and not service.draining.is_set():
         run.resume(by=caller.by)
         status = run.status()
     return status.to_dict()
+
+
+def _refuse_answer_of_others(service: Service, run: Run, step: str, caller: Caller) -> None:
+    """Raise RequestError, ORC922, if the open question of a step is for other people than the caller."""
+    asked = next((each.question for each in run.status().active if each.path == step), None)
+    if asked is None or "admin" in caller.scopes or may_answer(asked, service.audience_names(caller.name)):
+        return
+    people = quoted_list(asked["assignee"], last="or")
+    raise RequestError(
+        f"`{caller.name}` cannot answer `{step}`: the question is for {people}",
+        status=403,
+        code=codes.NOT_ASSIGNED,
+        help="ask one of them to answer; the members of groups are in [serve.groups] of orchestrator.toml",
+    )

@@ -14,14 +14,14 @@ router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
 @router.get("/healthz", response_model=HealthView)
-async def is_alive() -> Any:
-    """Answer as long as the server runs."""
-    return {"status": "ok", "version": VERSION}
+async def is_alive(service: ServiceDependency) -> Any:
+    """Answer as long as the server runs, and say whether it is being stopped."""
+    return {"status": "ok", "version": VERSION, "draining": service.draining.is_set()}
 
 
 @router.get("/readyz", response_model=HealthView)
 def is_ready(service: ServiceDependency) -> Any:
-    """Answer if the server can start runs: its store can be read, and it is not being stopped."""
+    """Answer if the server can start runs: its store can be written, and it is not being stopped."""
     service.refuse_while_draining()
-    service.orchestrator.list_runs(limit=1)
-    return {"status": "ok", "version": VERSION}
+    service.orchestrator.backend.store.check_writable()
+    return {"status": "ok", "version": VERSION, "draining": False}

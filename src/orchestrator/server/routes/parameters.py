@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from orchestrator.api.run import Run
+from orchestrator.journal.events import RunState
+from orchestrator.journal.records import RunFilter
 from orchestrator.models.budget import Budget
 from orchestrator.server.access.caller import Caller, identified
 from orchestrator.server.problems import MEDIA_TYPE
@@ -14,6 +16,9 @@ from orchestrator.server.schemas.runs import BudgetBody
 from orchestrator.server.service import Service
 
 MOST_PER_PAGE: Final = 500
+
+LARGEST_SEQ: Final = 2**62
+"""More than the number of any event."""
 
 _PROBLEM: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
@@ -25,7 +30,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 """How every request may fail."""
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:  # a function that is not async is called in a thread of its own
     """Return the server's service."""
     service: Service = request.app.state.service
     return service
@@ -47,12 +52,44 @@ def run_at(
     return service.orchestrator.get_run(run_id)
 
 
+async def run_filter(
+    state: Annotated[RunState | None, Query(description="Only runs in this state.")] = None,
+    pipeline: Annotated[
+        str | None, Query(max_length=500, description="Only runs of the pipeline with this id.")
+    ] = None,
+    label: Annotated[list[str] | None, Query(description="Only runs with all of these labels.")] = None,
+    batch: Annotated[str | None, Query(max_length=100, description="Only runs of this batch.")] = None,
+    since: Annotated[
+        float | None, Query(description="Only runs created at this time or later, in seconds since the epoch.")
+    ] = None,
+    until: Annotated[float | None, Query(description="Only runs created before this time.")] = None,
+    text: Annotated[
+        str, Query(max_length=200, description="Part of a pipeline's id, the beginning of a run's id, or a label.")
+    ] = "",
+    single: Annotated[bool, Query(description="Only runs that are not part of a batch.")] = False,
+    asks: Annotated[bool, Query(description="Only runs with an unanswered question, whatever else they do.")] = False,
+) -> RunFilter:
+    """Return which runs a list shows."""
+    return RunFilter(state, pipeline, batch, since, until, text, tuple(label or ()), single=single, asks=asks)
+
+
 RunDependency = Annotated[Run, Depends(run_at)]
-AfterQuery = Annotated[int, Query(ge=0, le=2**62, description="Only events with a larger `seq`.")]
+FilterDependency = Annotated[RunFilter, Depends(run_filter)]
+AfterQuery = Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="Only events with a larger `seq`.")]
 LimitQuery = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="How many at most.")]
 WaitQuery = Annotated[
     float,
     Query(ge=0, le=300, description="Seconds to wait for the end of the run; by default the response is sent at once."),
+]
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Chosen by the client: of all requests with one key within 24 hours, one starts a run, and all "
+        "return it.",
+    ),
 ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -12,11 +15,12 @@ from orchestrator.api.run import Run
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.history.step_outline import outline_of
 from orchestrator.journal import RunStatus
-from orchestrator.journal.events import RunState
 from orchestrator.server.access.caller import Caller, Reader, Runner, require
 from orchestrator.server.adoption import HOSTED
 from orchestrator.server.routes.parameters import (
     PROBLEMS,
+    FilterDependency,
+    KeyHeader,
     LimitQuery,
     RunDependency,
     ServiceDependency,
@@ -52,16 +56,7 @@ async def start_run(
     response: Response,
     caller: Runner,
     service: ServiceDependency,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=200,
-            description="Chosen by the client: of all requests with one key within 24 hours, one starts a run, and all "
-            "return it.",
-        ),
-    ] = None,
+    key: KeyHeader = None,
     wait: WaitQuery = 0,
 ) -> Any:
     """Start a run. The response is sent when it is recorded, or with `wait` when it has ended.
@@ -76,26 +71,32 @@ async def start_run(
 
 
 def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -> Run:
-    service.refuse_if_full()
-    pipeline = service.chosen(body.pipeline, body.source).with_options(
+    service.refuse_if_full(later=body.not_before is not None and body.not_before > time.time())
+    pipeline = service.chosen(body.pipeline, body.source, body.name).with_options(
         max_parallel=body.max_parallel,
         timeout=body.timeout,
         budget=budget_from(body.budget),
         cache=body.cache,
+        priority=body.priority,
+        not_before=body.not_before,
+        refresh=body.refresh or None,
         labels=[*body.labels, HOSTED],
         by=caller.by,
-        key=None if key is None else f"{caller.name}:{key}",
+        key=caller.own_key(key),
     )
     return pipeline.start(body.inputs)
 
 
+async def _rested(run: Run, seconds: float) -> RunStatus:
+    """Return the status as soon as a run has ended or is idle, or after some seconds."""
+    try:
+        return await run.wait_async(timeout=seconds)
+    except TimeoutError:
+        return await run.astatus()
+
+
 async def _waited(run: Run, wait: float, response: Response) -> dict[str, Any]:
-    status = await run.astatus()
-    if wait:
-        try:
-            status = await run.wait_async(timeout=wait)
-        except TimeoutError:
-            status = await run.astatus()
+    status = await (_rested(run, wait) if wait else run.astatus())
     outputs = None
     if wait and status.ended:
         response.status_code = 200
@@ -104,57 +105,61 @@ async def _waited(run: Run, wait: float, response: Response) -> dict[str, Any]:
     return {"run": status.to_dict(), "outputs": outputs}
 
 
-@router.get("", response_model=RunPage)
+@router.get("", response_model=RunPage, responses={304: {"description": "They have not changed."}})
 def list_runs(
     caller: Reader,
     service: ServiceDependency,
-    state: Annotated[RunState | None, Query(description="Only runs in this state.")] = None,
-    pipeline: Annotated[
-        str | None, Query(max_length=500, description="Only runs of the pipeline with this id.")
-    ] = None,
-    label: Annotated[list[str] | None, Query(description="Only runs with all of these labels.")] = None,
-    batch: Annotated[str | None, Query(max_length=100, description="Only runs of this batch.")] = None,
-    since: Annotated[
-        float | None, Query(description="Only runs created at this time or later, in seconds since the epoch.")
-    ] = None,
-    until: Annotated[float | None, Query(description="Only runs created before this time.")] = None,
-    text: Annotated[
-        str, Query(max_length=200, description="Part of a pipeline's id, the beginning of a run's id, or a label.")
-    ] = "",
+    response: Response,
+    wanted: FilterDependency,
     before: Annotated[str | None, Query(max_length=100, description="`next` of the previous page.")] = None,
     limit: LimitQuery = 50,
+    known: Annotated[
+        str | None, Header(alias="If-None-Match", description="The `ETag` of an earlier response.")
+    ] = None,
 ) -> Any:
-    """List runs, newest first, one page at a time."""
+    """List runs, newest first, one page at a time. The `ETag` changes when one of them does."""
     found = service.orchestrator.list_runs(
-        state=state,
-        pipeline=pipeline,
-        batch=batch,
-        since=since,
-        until=until,
-        labels=label or (),
-        text=text,
+        state=wanted.state,
+        pipeline=wanted.pipeline,
+        batch=wanted.batch,
+        since=wanted.since,
+        until=wanted.until,
+        labels=wanted.labels,
+        text=wanted.text,
         before=before,
+        single=wanted.single,
+        asks=wanted.asks,
         limit=limit,
     )
+    tag = _page_tag(found)
+    if _is_known(tag, known):
+        return Response(status_code=304, headers={"etag": tag})
+    response.headers["etag"] = tag
+    labels = service.orchestrator.backend.store.labels([status.run_id for status in found]) if found else {}
     return {
         "runs": [status.to_dict() for status in found],
+        "labels": {run_id: [each for each in labels[run_id] if each != HOSTED] for run_id in labels},
         "next": found[-1].run_id if len(found) == limit else None,
     }
 
 
 @router.get("/{run_id}", response_model=RunView, responses={304: {"description": "It has not changed."}})
-def get_run(
+async def get_run(
     run: RunDependency,
     response: Response,
     caller: Reader,
     known: Annotated[
         str | None, Header(alias="If-None-Match", description="The `ETag` of an earlier response.")
     ] = None,
+    wait: WaitQuery = 0,
 ) -> Any:
-    """Return the status of a run. Its `ETag` is the number of its newest event, and its state if that has none."""
-    status = run.status()
+    """Return the status of a run. Its `ETag` is the number of its newest event, and its state if that has none.
+
+    With `wait`, the response is sent as soon as the run has ended or is idle, or after so many seconds.
+    """
+    status = await (_rested(run, wait) if wait else run.astatus())
     tag = entity_tag(status)
-    if known is not None and tag in (each.strip() for each in known.split(",")):
+    if _is_known(tag, known):
         return Response(status_code=304, headers={"etag": tag})
     response.headers["etag"] = tag
     return status.to_dict()
@@ -164,6 +169,19 @@ def entity_tag(status: RunStatus) -> str:
     """Return the entity tag of a status. Whether an owner is alive, and waits, changes without an event."""
     unrecorded = f"-{status.state}" if status.state in ("interrupted", "waiting") else ""
     return f'"{status.last_seq}{unrecorded}"'
+
+
+def _page_tag(statuses: Sequence[RunStatus]) -> str:
+    """Return the entity tag of a page of runs."""
+    digest = hashlib.sha256()
+    for status in statuses:
+        digest.update(f"{status.run_id} {entity_tag(status)} {status.damage}\n".encode())
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+def _is_known(tag: str, known: str | None) -> bool:
+    """Whether an `If-None-Match` header has a tag."""
+    return known is not None and tag in (each.strip() for each in known.split(","))
 
 
 @router.get("/{run_id}/result", response_model=ResultView)
@@ -221,6 +239,20 @@ def draw_run(
     """Draw the steps of a run with their states."""
     svg = format == "svg"
     return Response(run.graph("svg" if svg else "mermaid"), media_type="image/svg+xml" if svg else "text/plain")
+
+
+@router.get(
+    "/{run_id}/report",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}, "description": "The report."}},
+)
+def download_report(run: RunDependency, caller: Reader) -> Response:
+    """Download the run as one HTML file: outputs, graph, timeline, steps and their cost."""
+    headers = {
+        "content-disposition": f'attachment; filename="run-{run.id}.html"',
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    }
+    return Response(run.report(), media_type="text/html", headers=headers)
 
 
 def _without_output(step: dict[str, Any]) -> dict[str, Any]:

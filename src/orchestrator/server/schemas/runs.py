@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from orchestrator.api.arguments import END_OF_TIME
 from orchestrator.journal.events import EventType, RunState, StepState
-from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody
+from orchestrator.journal.state.status import NoticeState
+from orchestrator.plan.labels import LONGEST_LABEL, MOST_LABELS, reserved_beginning
+from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody, SourceName
 
-Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+def _not_reserved(label: str) -> str:
+    """Refuse the labels by which the server itself recognizes runs."""
+    beginning = reserved_beginning(label)
+    if beginning is not None:
+        raise ValueError(f"labels that begin with `{beginning}` are reserved")
+    return label
+
+
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_not_reserved)]
 
 
 class BudgetBody(RequestBody):
@@ -29,12 +41,30 @@ class StartBody(RequestBody):
     source: Annotated[str | None, Field(max_length=5_000_000, description="YAML text, instead of a name.")] = None
     inputs: Annotated[Json, Field(default_factory=dict, description="The inputs of the pipeline.")]
     labels: Annotated[
-        list[Label], Field(default_factory=list, max_length=50, description="Words by which the run can be found.")
+        list[Label],
+        Field(default_factory=list, max_length=MOST_LABELS, description="Words by which the run can be found."),
     ]
     budget: BudgetBody | None = None
     timeout: Annotated[float | None, Field(gt=0, description="Seconds after which the run fails.")] = None
     max_parallel: Annotated[int | None, Field(ge=1, description="How many steps run at once.")] = None
     cache: Annotated[bool | None, Field(description="False: neither read nor write cached results.")] = None
+    priority: Annotated[
+        int,
+        Field(ge=-100, le=100, description="Where runs wait for slots of the server, higher ones come first."),
+    ] = 0
+    not_before: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=END_OF_TIME,
+            description="The time before which nothing of the run starts, in seconds since the epoch.",
+        ),
+    ] = None
+    refresh: Annotated[
+        list[str],
+        Field(default_factory=list, max_length=1_000, description="Paths of steps whose cached results are replaced."),
+    ]
+    name: SourceName = None
 
 
 class PauseBody(RequestBody):
@@ -59,7 +89,11 @@ class ResumeBody(RequestBody):
     source: Annotated[
         str | None, Field(max_length=5_000_000, description="Continue with this YAML text (scope `admin`).")
     ] = None
+    name: SourceName = None
     budget: BudgetBody | None = None
+    dry_run: Annotated[
+        bool, Field(description="Change nothing; only report what the server lacks: tools, permissions, secrets.")
+    ] = False
 
 
 class RetryBody(RequestBody):
@@ -81,6 +115,7 @@ class AnswerBody(RequestBody):
 
     step: Annotated[str, Field(min_length=1, description="The path of the step that asks.")]
     value: Annotated[Any, Field(description="The answer; of an approval true, false or an object.")]
+    resume: Annotated[bool, Field(description="Continue a run that no process executes.")] = True
 
 
 class StepActivity(ResponseBody):
@@ -113,6 +148,28 @@ class UsageView(ResponseBody):
     requests: int
 
 
+class NoticeView(ResponseBody):
+    """A notice of a run to one target."""
+
+    id: str
+    occasion: str = Field(description="`failed`, `waiting` or `budget`.")
+    to: str = Field(description="The target.")
+    state: NoticeState
+    error: str = Field(description="Why it was not sent; empty if it was.")
+    title: str = Field(description="The first line of what it says.")
+    at: float = Field(description="When it was recorded.")
+    ended_at: float | None = Field(description="When it was sent or given up.")
+
+
+class QueuedView(ResponseBody):
+    """What a run waits for before it begins: other runs with its concurrency key."""
+
+    key: str = Field(description="The concurrency key.")
+    max: int = Field(description="How many runs with the key may be executed at once.")
+    runs: list[str] = Field(description="The runs that come before it, at most twenty; the executed ones first.")
+    ahead: int = Field(description="How many runs come before it.")
+
+
 class RunView(ResponseBody):
     """The status of a run. Times in seconds since the epoch, `elapsed` in seconds."""
 
@@ -126,6 +183,8 @@ class RunView(ResponseBody):
     active: list[StepActivity]
     running: list[StepActivity] = Field(description="Those of `active` that work now.")
     created_at: float
+    not_before: float | None = Field(description="The time before which nothing starts, while the run waits for it.")
+    queued: QueuedView | None = Field(description="The runs that it waits for, because they have its concurrency key.")
     started_at: float | None
     ended_at: float | None
     elapsed: float = Field(description="Working time: without pauses, and without waiting for people.")
@@ -134,6 +193,8 @@ class RunView(ResponseBody):
     failures: list[str] = Field(description="Paths of steps that failed, and that the run continued after.")
     waiting_on: list[str]
     owner: str | None = Field(description="The process that executes it.")
+    failed_on_purpose: bool = Field(description="Whether a step with `fail` ended it: resumed, it would fail again.")
+    resumable: bool = Field(description="Whether resuming it may achieve more.")
     last_seq: int = Field(description="The number of its newest event.")
     metadata: Json
     usage: UsageView
@@ -141,8 +202,10 @@ class RunView(ResponseBody):
     known_cost: float
     model_calls: int
     unpriced: int
-    budget: dict[str, float] | None
+    budget: dict[str, int | float] | None
     warnings: list[str]
+    notices: list[NoticeView]
+    compensating: bool = Field(description="Whether steps that had succeeded are being undone, or remain to be.")
     damage: str = Field(description="Why the store cannot read the run; empty if it can.")
 
 
@@ -150,6 +213,7 @@ class RunPage(ResponseBody):
     """Some runs, newest first."""
 
     runs: list[RunView]
+    labels: dict[str, list[str]] = Field(description="The labels of those of the runs that have any, by their ids.")
     next: str | None = Field(description="Give it as `before` to receive the following runs; null: there are none.")
 
 
@@ -194,6 +258,7 @@ class StepView(ResponseBody):
     question: Json | None
     until: float | None
     cached: Json | None
+    run: str | None = Field(description="The id of the run that the step has started.")
     usage: UsageView
     cost: float | None
     known_cost: float
@@ -205,6 +270,26 @@ class StepList(ResponseBody):
     """The steps of a run in the file's order. Of a long loop: the first items, and those that failed or are active."""
 
     steps: list[StepView]
+
+
+class FileView(ResponseBody):
+    """A file that a step has written."""
+
+    path: str = Field(description="Relative to the working directory, unless it is elsewhere.")
+    step: str
+    attempt: int
+    size: int = Field(description="Bytes.")
+    written_at: float = Field(description="Seconds since the epoch.")
+    digest: str | None = Field(description="The SHA-256 of its content, if the step declares it in `produces`.")
+    available: bool = Field(description="False: it was removed, or has changed since the step wrote it.")
+    href: str = Field(description="Downloads it.")
+
+
+class FilePage(ResponseBody):
+    """Some of the files that a run wrote. The same path may be on a later page: then that one counts."""
+
+    files: list[FileView]
+    next: int | None = Field(description="Give it as `after` to receive the following files; null: there are none.")
 
 
 class EventView(ResponseBody):
@@ -244,6 +329,14 @@ class WhyView(ResponseBody):
     compared: Json | None
 
 
+class RowProblemView(ResponseBody):
+    """Why a row of a batch has no run: its inputs are invalid."""
+
+    row: int = Field(description="Counted from 1.")
+    code: str
+    message: str
+
+
 class BatchView(ResponseBody):
     """A batch: a pipeline that runs once for each row."""
 
@@ -257,6 +350,7 @@ class BatchView(ResponseBody):
     usd: float
     tokens: int
     requests: int
+    problems: list[RowProblemView] = Field(description="Of the first hundred invalid rows.")
 
 
 class BatchPage(ResponseBody):

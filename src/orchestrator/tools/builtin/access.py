@@ -4,15 +4,20 @@ import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from itertools import islice
+from typing import Annotated, Any, Final
 
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.tools.contract import RefusalCheck, ToolContext
 from orchestrator.tools.functions.annotations import Checked
-from orchestrator.tools.sandbox.paths import Location
+from orchestrator.tools.sandbox.paths import Location, path_status
 from orchestrator.tools.sandbox.permissions import Access, Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
+from orchestrator.tools.sandbox.trees import file_kind, walk_tree
+
+MOST_RECORDED: Final = 1_000
+"""How many files of a directory are recorded when it is copied or moved."""
 
 
 def file_mode(text: str | None) -> int | None:
@@ -73,6 +78,17 @@ def permitted_location(context: ToolContext, path: str, access: Access) -> Locat
     if isinstance(place, Refusal):
         raise place.error()
     return place
+
+
+def record_written(context: ToolContext, place: Location) -> None:
+    """Record the file at a location, or the files of a directory, as written by a call."""
+    found = path_status(place)
+    if found is None or file_kind(found.st_mode) != "directory":
+        context.wrote(place.path)
+        return
+    files = (node for node in walk_tree(place) if node.kind == "file")
+    for node in islice(files, MOST_RECORDED):
+        context.wrote(node.place.path)
 
 
 @contextmanager

@@ -3,28 +3,23 @@
 import json
 from collections.abc import Mapping
 from functools import partial
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import ColumnType, delimiter_problem
-from orchestrator.text.words import quoted_list
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
-from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
+from orchestrator.tools.builtin.filesystem import write_bytes
+from orchestrator.tools.builtin.rows import Rows, load_rows, rows_format
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
+from orchestrator.tools.tables.results import ConvertedTable, Row, RowTable, WrittenTable
 
-if TYPE_CHECKING:
-    from orchestrator.tools.tables.files import RowsLayout
-
-Row = dict[str, Any]
-Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
 Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default: by the file name."]
 
 
@@ -48,24 +43,7 @@ SqlInputs = Annotated[
 ]
 Names = Annotated[str | list[str], "A column, or several."]
 
-_MAX_BYTES = 500_000_000
 _EXTRA = ("data",)
-
-
-class RowTable(TypedDict):
-    """Rows as a list of objects, the column names, and the number of rows."""
-
-    rows: Annotated[list[Row], "The rows, as a list of objects."]
-    columns: Annotated[list[str], "The column names, in order."]
-    count: Annotated[int, "The number of rows."]
-
-
-class WrittenTable(TypedDict):
-    """The file that was written, the number of rows, and the size in bytes."""
-
-    path: Annotated[str, "The path of the written file, as given."]
-    count: Annotated[int, "The number of rows."]
-    size: Annotated[int, "The size of the file in bytes."]
 
 
 def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
@@ -103,11 +81,11 @@ def read_rows(
           parameters:
             path: sales.csv
     """
-    from orchestrator.tools.tables.files import RowsLayout
+    from orchestrator.tools.tables.files import RowsLayout, require_columns
 
-    rows = _load(path, context, format, RowsLayout(encoding, delimiter, types))
+    rows = load_rows(path, context, format, RowsLayout(encoding, delimiter, types))
     if columns is not None:
-        _require_columns(rows, columns)
+        require_columns(rows, columns)
         rows = [{name: row.get(name) for name in columns} for row in rows]
     return _table(rows)
 
@@ -133,12 +111,47 @@ def write_rows(
     """
     from orchestrator.tools.tables.files import dump_rows
 
-    table = _load(rows, context)
-    data = dump_rows(table, _format(path, format), delimiter)
+    table = load_rows(rows, context)
+    data = dump_rows(table, rows_format(path, format), delimiter)
     place = permitted_location(context, path, "write")
     with file_errors("write", path):
         write_bytes(place, data, mode=file_mode(mode))
+    context.wrote(place.path)
     return {"path": path, "count": len(table), "size": len(data)}
+
+
+@tool(name="convert", primary="text", requires=_EXTRA)
+def convert_rows(
+    data: Annotated[list[Row] | str, "The rows: a list of objects, or a text in one of the formats."],
+    to: Annotated[Literal["csv", "tsv", "json", "jsonl"], "The new format."] = "json",
+    format: Annotated[
+        Literal["csv", "tsv", "json", "jsonl"] | None, "The format of the text; default: by its first character."
+    ] = None,
+    delimiter: Delimiter = None,
+    types: Annotated[dict[str, ColumnType] | None, "The types of CSV columns, by name."] = None,
+) -> ConvertedTable:
+    """Convert rows, or a text of rows, to a text in another format. Columns of CSV are read as by `data.read`.
+
+    To convert a file, write its rows to a file with another suffix: `data.write`.
+
+    Example:
+        - id: listed
+          tool: data
+          action: convert
+          parameters:
+            data: "{{ page }}"
+            format: csv
+            to: json
+    """
+    from orchestrator.tools.tables.files import RowsLayout, dump_rows, parse_rows
+
+    if isinstance(data, str):
+        start = data.lstrip("\ufeff \t\r\n")[:1]
+        found = format or {"[": "json", "{": "jsonl"}.get(start, "csv")
+        rows, _ = parse_rows(data.encode(), found, "data", RowsLayout(None, delimiter, types))
+    else:
+        rows = data
+    return {"text": dump_rows(rows, to).decode(), **_table(rows)}
 
 
 @tool(name="filter", primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
@@ -162,7 +175,7 @@ async def filter_rows(
     from orchestrator.tools.tables.sql_driver import ROW_INDEX
     from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
-    table = await run_in_thread(lambda: _load(rows, context))
+    table = await run_in_thread(lambda: load_rows(rows, context))
     filtering = Transformation("filter", {"where": where}, inputs=inputs or {})
     kept, _ = await transform_tables(filtering, {"rows": table}, context)
     return _table([table[row[ROW_INDEX]] for row in kept])
@@ -185,11 +198,12 @@ async def select_columns(
             rows: "{{ sales }}"
             columns: {region: region, net: amount * 0.9}
     """
+    from orchestrator.tools.tables.files import require_columns
     from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
-    table = await run_in_thread(lambda: _load(rows, context))
+    table = await run_in_thread(lambda: load_rows(rows, context))
     if isinstance(columns, list):
-        _require_columns(table, columns)
+        require_columns(table, columns)
         return _table([{name: row.get(name) for name in columns} for row in table], columns)
     expressions = {f"columns.{name}": text for name, text in columns.items()}
     found, _ = await transform_tables(
@@ -222,7 +236,7 @@ def sort(
 
     from orchestrator.tools.tables.files import bad_data, polars_errors, to_frame
 
-    table, names = _load(rows, context), _listed(by)
+    table, names = load_rows(rows, context), _listed(by)
     if isinstance(descending, list) and len(descending) != len(names):
         raise bad_data(f"`descending` has {len(descending)} values for {len(names)} columns")
     if table:
@@ -253,7 +267,7 @@ async def aggregate(
     """
     from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
-    table, names = await run_in_thread(lambda: _load(rows, context)), _listed(by or [])
+    table, names = await run_in_thread(lambda: load_rows(rows, context)), _listed(by or [])
     expressions = {f"values.{name}": text for name, text in values.items()}
     if not table and names:
         return _table([], [*names, *values])
@@ -283,13 +297,21 @@ def join(
             on: customer_id
             how: left
     """
-    from orchestrator.tools.tables.files import bad_data, check_size, joined_size, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables.files import (
+        bad_data,
+        check_size,
+        join_with_nothing,
+        joined_size,
+        polars_errors,
+        to_frame,
+        to_rows,
+    )
 
-    first, second = _load(left, context), _load(right, context)
+    first, second = load_rows(left, context), load_rows(right, context)
     if (on is None) != (how == "cross"):
         raise bad_data("`on` is required, except with `how: cross`", "set `on`, or `how: cross` without it")
     if not first or not second:
-        table = _join_with_nothing(first, second, how)
+        table = join_with_nothing(first, second, how)
         return _table(table)
     with polars_errors("join"):
         frame, other = to_frame(first, "left"), to_frame(second, "right")
@@ -332,7 +354,7 @@ def pivot(
     from orchestrator.tools.tables.files import check_size, polars_errors, to_frame, to_rows
     from orchestrator.tools.tables.sql_driver import computed
 
-    table = _load(rows, context)
+    table = load_rows(rows, context)
     if not table:
         return _table([], _listed(index))
     with polars_errors("pivot"):
@@ -362,9 +384,11 @@ def deduplicate(
             rows: "{{ contacts }}"
             by: email
     """
-    table = _load(rows, context)
+    from orchestrator.tools.tables.files import require_columns
+
+    table = load_rows(rows, context)
     names = _listed(by) if by is not None else None
-    _require_columns(table, names or [])
+    require_columns(table, names or [])
     kept: dict[str, int] = {}
     for index, row in enumerate(table):
         chosen = row if names is None else {name: row.get(name) for name in names}
@@ -408,7 +432,7 @@ async def sql(
     for name, source in tables.items():
         if not isinstance(source, str) and not _are_rows(source):
             raise bad_data(f"the table `{name}` is neither a list of objects nor a path")
-        loaded[name] = await run_in_thread(partial(_load, source, context))
+        loaded[name] = await run_in_thread(partial(load_rows, source, context))
     return _table(
         *await transform_tables(Transformation("sql", {"query": query}, inputs=inputs or {}), loaded, context)
     )
@@ -418,38 +442,6 @@ def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
-def _load(
-    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "RowsLayout | None" = None
-) -> list[Row]:
-    """Return rows, read from a file if `rows` is a path."""
-    if isinstance(rows, list):
-        return rows
-    from orchestrator.text.csv_text import delimiter_name
-    from orchestrator.tools.tables.files import RowsLayout, parse_rows
-
-    found, guessed = parse_rows(
-        read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or RowsLayout()
-    )
-    if guessed is not None:
-        given = json.dumps(guessed)
-        context.log(
-            f"`{rows}` was read with {delimiter_name(guessed)} as its delimiter; to make it explicit, "
-            f"set `delimiter: {given}`"
-        )
-    return found
-
-
-def _format(path: str, format: str | None) -> str:
-    from orchestrator.tools.tables.files import FORMATS, bad_data
-
-    found = format or FORMATS.get(PurePath(path).suffix.lower())
-    if found is None:
-        raise bad_data(
-            f"cannot derive the format from the name `{path}`", f"set `format`: {', '.join(FORMATS.values())}"
-        )
-    return found
-
-
 def _table(rows: list[Row], columns: list[str] | None = None) -> RowTable:
     names = columns if columns is not None else list({name: None for row in rows for name in row})
     return {"rows": rows, "columns": names, "count": len(rows)}
@@ -457,21 +449,3 @@ def _table(rows: list[Row], columns: list[str] | None = None) -> RowTable:
 
 def _listed(names: str | list[str]) -> list[str]:
     return [names] if isinstance(names, str) else names
-
-
-def _require_columns(rows: list[Row], names: list[str]) -> None:
-    """Refuse unknown columns; without rows, all columns are accepted."""
-    from orchestrator.tools.tables.files import bad_data
-
-    known = {name: None for row in rows for name in row}
-    for name in names:
-        if rows and name not in known:
-            help = f"the columns are {quoted_list(known)}"
-            raise bad_data(f"unknown column `{name}`", help)
-
-
-def _join_with_nothing(first: list[Row], second: list[Row], how: str) -> list[Row]:
-    """Join tables of which one has no rows, and so no columns."""
-    if how in ("left", "anti"):
-        return first
-    return first or second if how == "full" else []

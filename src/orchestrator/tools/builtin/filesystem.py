@@ -11,7 +11,14 @@ from typing import Annotated, TypedDict
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text, encoding_problem
-from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
+from orchestrator.tools.builtin.access import (
+    Mode,
+    checks_paths,
+    file_errors,
+    file_mode,
+    permitted_location,
+    record_written,
+)
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
@@ -147,6 +154,7 @@ def write_file(
     data, chosen = _encode(content, encoding, path), file_mode(mode)
     with file_errors("write", path):
         write_bytes(place, data, mode=chosen, overwrite=overwrite)
+    context.wrote(place.path)
     return {"path": path, "size": len(data)}
 
 
@@ -173,6 +181,7 @@ def append(
         with open_parent(place, create=True):
             pass
         size = _append(place, data)
+    context.wrote(place.path)
     return {"path": path, "size": size}
 
 
@@ -202,6 +211,7 @@ def copy(
             trees.copy_tree(source, target, refuse_link=context.permissions.check_replace)
         else:
             trees.copy_file(source, target, overwrite=overwrite)
+        record_written(context, target)
     return {"path": path, "destination": destination}
 
 
@@ -228,6 +238,7 @@ def move(
         raise refusal.error()
     with file_errors("move", path):
         trees.move_entry(source, target, overwrite=overwrite)
+        record_written(context, target)
     return {"path": path, "destination": destination}
 
 

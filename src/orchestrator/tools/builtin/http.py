@@ -1,7 +1,5 @@
 """Send HTTP requests to public servers, and to allowed private ones."""
 
-import errno
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -110,7 +108,8 @@ class DownloadResult(TypedDict):
     headers: Annotated[dict[str, str], "The response headers, with names in lower case."]
 
 
-def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+def request_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+    """Check the host of `url`, and `path` if a file is written."""
     path = known.get("path")
     if isinstance(path, str):
         refusal = permissions.check_write(path, parameter="path")
@@ -127,7 +126,7 @@ def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | No
     return permissions.check_host(host, port, parameter="url") if host else None
 
 
-@tool(primary="content", refusal=_refusal)
+@tool(primary="content", refusal=request_refusal)
 async def request(
     url: Url,
     context: ToolContext,
@@ -155,19 +154,19 @@ async def request(
             url: https://api.example.org/items/7
             json: {name: "{{ title }}"}
     """
-    exchange = _exchange(
+    sending = exchange(
         context, method, url, timeout, headers=headers, params=params, json=json, data=data, follow=follow_redirects
     )
-    async with exchange as response:
+    async with sending as response:
         from orchestrator.tools.sandbox.network import read_limited
 
         body = b"".join([piece async for piece in read_limited(response, max_bytes)])
         if check:
-            _check_status(response, body)
+            check_status(response, body)
         return _result(context, response, body)
 
 
-@tool(primary="content", refusal=_refusal)
+@tool(primary="content", refusal=request_refusal)
 async def get(
     url: Url,
     context: ToolContext,
@@ -200,7 +199,7 @@ async def get(
     )
 
 
-@tool(primary="content", refusal=_refusal)
+@tool(primary="content", refusal=request_refusal)
 async def post(
     url: Url,
     context: ToolContext,
@@ -238,7 +237,7 @@ async def post(
     )
 
 
-@tool(primary="path", refusal=_refusal)
+@tool(primary="path", refusal=request_refusal)
 async def download(
     url: Url,
     path: Annotated[str, "The path of the file to write."],
@@ -260,11 +259,11 @@ async def download(
             path: downloads/data.zip
     """
     place, chosen = permitted_location(context, path, "write"), file_mode(mode)
-    async with _exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
+    async with exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
         from orchestrator.tools.sandbox.network import read_limited
 
         if response.status_code >= 400:
-            _check_status(response, b"".join([piece async for piece in read_limited(response, _MAX_BYTES)]))
+            check_status(response, b"".join([piece async for piece in read_limited(response, _MAX_BYTES)]))
         length = response.headers.get("content-length", "")
         total = int(length) if length.isdigit() else None
         size = 0
@@ -273,6 +272,7 @@ async def download(
                 file.write(piece)
                 size += len(piece)
                 context.progress(min(size / total, 1.0) if total else None, f"{size:,} bytes")
+        context.wrote(place.path)
         return {
             "path": path,
             "size": size,
@@ -282,7 +282,7 @@ async def download(
 
 
 @asynccontextmanager
-async def _exchange(
+async def exchange(
     context: ToolContext,
     method: str,
     url: str,
@@ -299,7 +299,7 @@ async def _exchange(
 
     import httpx2
 
-    from orchestrator.tools.sandbox.network import guarded_client, safe_url, send_request
+    from orchestrator.tools.sandbox.network import connection_problem, guarded_client, safe_url, send_request
 
     _check_url(url)
     _check_headers(headers)
@@ -319,20 +319,8 @@ async def _exchange(
     except httpx2.HTTPError as error:
         help = "check the URL, and that the server is running and reachable from here"
         raise StepError(
-            f"{safe_url(url)} cannot be reached: {_reason(error)}", code=codes.HTTP_FAILED, help=help
+            f"{safe_url(url)} cannot be reached: {connection_problem(error)}", code=codes.HTTP_FAILED, help=help
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """Return the system's error for a connection, which libraries hide: "connection refused"."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
-            return os.strerror(cause.errno).lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error) or "the connection was lost"
 
 
 def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
@@ -391,7 +379,8 @@ def _headers(response: "httpx2.Response") -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
 
 
-def _check_status(response: "httpx2.Response", body: bytes) -> None:
+def check_status(response: "httpx2.Response", body: bytes) -> None:
+    """Raise a StepError for an error status."""
     status = response.status_code
     if status < 400:
         return

@@ -7,6 +7,8 @@ address changes between two lookups. Importing this module loads httpx2.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import time
 from functools import cache
@@ -176,6 +178,18 @@ def safe_url(url: str) -> str:
     host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
     origin = f"{parsed.scheme}://{host}{port}" if parsed.scheme or host else ""
     return f"`{origin}{parsed.path}`"
+
+
+def connection_problem(error: BaseException) -> str:
+    """Return the system's error for a connection, which libraries hide: "connection refused"."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
+            return os.strerror(cause.errno).lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or "the connection was lost"
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.errors import PermissionDenied
-from orchestrator.tools.sandbox.protection import CODE_ADVICE, Guard
+from orchestrator.tools.sandbox.protection import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +94,10 @@ def open_location(location: Location, flags: int, mode: int = 0o600) -> int:
 
 
 @contextmanager
-def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
-    """Yield a descriptor of the parent directory, and the last name; `create` creates missing directories.
+def open_parent(
+    location: Location, *, create: bool = False, mode: int = DIRECTORY_MODE
+) -> Iterator[tuple[int | None, str]]:
+    """Yield a descriptor of the parent directory, and the last name; `create` creates missing directories, with `mode`.
 
     On systems without such descriptors the first is None and the second the whole path.
 
@@ -104,19 +106,19 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
     """
     if not location.parts:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), location.text)
-    if any(map(location.guard.refuses_name, location.parts)) or location.guard.refuses_module(str(location.path)):
+    if any(map(location.guard.refuses_name, location.parts)) or location.guard.advice(str(location.path)) is not None:
         raise protected_error(location)
     if not _BY_DESCRIPTOR:
         if create:
-            location.path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            location.path.parent.mkdir(mode=mode, parents=True, exist_ok=True)
         yield None, str(location.path)
         return
     if create:
-        location.root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        location.root.mkdir(mode=mode, parents=True, exist_ok=True)
     descriptor = os.open(location.root, _WALK)
     try:
         for part in location.parts[:-1]:
-            below = _enter(part, descriptor, location, create=create)
+            below = _enter(part, descriptor, location, create=mode if create else None)
             os.close(descriptor)
             descriptor = below
             if location.guard.refuses(os.fstat(descriptor)):
@@ -159,11 +161,11 @@ def protected_error(location: Location) -> PermissionDenied:
     if location.guard.names:
         message = f"`{location.text}` belongs to Orchestrator and cannot be changed by a pipeline"
     else:
-        message = f"`{location.text}` contains provider keys and cannot be used by a pipeline"
-    help = "use another path; no option allows this one"
-    if location.guard.refuses_module(str(location.path)):
-        help = CODE_ADVICE
-    return PermissionDenied(message, help=help)
+        message = (
+            f"`{location.text}` contains provider keys, or belongs to Orchestrator, and cannot be read by a pipeline"
+        )
+    advice = location.guard.advice(str(location.path))
+    return PermissionDenied(message, help=advice or "use another path; no option allows this one")
 
 
 def _check_last(location: Location, parent: int) -> None:
@@ -177,15 +179,15 @@ def _check_last(location: Location, parent: int) -> None:
         raise protected_error(location)
 
 
-def _enter(part: str, parent: int, location: Location, *, create: bool) -> int:
+def _enter(part: str, parent: int, location: Location, *, create: int | None) -> int:
     try:
         try:
             return os.open(part, _WALK | _NO_FOLLOW, dir_fd=parent)
         except FileNotFoundError:
-            if not create:
+            if create is None:
                 raise
             with suppress(FileExistsError):
-                os.mkdir(part, DIRECTORY_MODE, dir_fd=parent)
+                os.mkdir(part, create, dir_fd=parent)
             return os.open(part, _WALK | _NO_FOLLOW, dir_fd=parent)
     except OSError as error:
         if not _is_link(part, parent):

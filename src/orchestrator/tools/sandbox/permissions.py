@@ -19,10 +19,11 @@ from orchestrator.text.hosts import host_name, host_problem, parse_host
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.sandbox.paths import Location, real_path
 from orchestrator.tools.sandbox.protection import (
-    CODE_ADVICE,
     HOME,
+    Directories,
     Guard,
     identities,
+    is_home,
     is_reserved,
     lies_in,
     running_code,
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96", "fec0::/10", "2001::/23")
+)
+"""Networks for special purposes, some of which Python's older releases call global: metadata, translation, sites."""
+
 _METADATA = "169.254.169.254"
 _KNOWN_NAMES = {"localhost": "127.0.0.1", "metadata.google.internal": _METADATA, "instance-data": _METADATA}
 
@@ -51,7 +58,8 @@ class Permissions(Struct, frozen=True):
     Regardless of these, no step can change anything named `orchestrator.toml` or `.orchestrator`, provider keys, the
     code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools. No step
     can put a module into the `searched` directories, where tools look for modules, or below them where an import finds
-    it.
+    it, nor a pipeline into the `offered` directories of a server, except below its `outputs`. Nor can a step read what
+    is in a directory named `.orchestrator`, or `private`: its store.
     """
 
     directory: Path
@@ -61,6 +69,9 @@ class Permissions(Struct, frozen=True):
     allow_hosts: tuple[str, ...] = ()
     protected: tuple[Path, ...] = ()
     searched: tuple[Path, ...] = ()
+    private: tuple[Path, ...] = ()
+    offered: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = ()
 
     @classmethod
     def load(cls, directory: str | Path = ".") -> Permissions:
@@ -106,12 +117,22 @@ class Permissions(Struct, frozen=True):
             allow_hosts=(*self.allow_hosts, *added_hosts),
         )
 
-    def protecting(self, *paths: Path, searched: Iterable[Path] = ()) -> Permissions:
-        """Return these permissions with more files or directories that no step can change, or put modules into."""
+    def protecting(
+        self,
+        *paths: Path,
+        searched: Iterable[Path] = (),
+        private: Iterable[Path] = (),
+        offered: Iterable[Path] = (),
+        outputs: Iterable[Path] = (),
+    ) -> Permissions:
+        """Return these permissions with more paths that no step can change, put modules or pipelines into, or read."""
         return replace(
             self,
             protected=tuple(dict.fromkeys((*self.protected, *paths))),
             searched=tuple(dict.fromkeys((*self.searched, *searched))),
+            private=tuple(dict.fromkeys((*self.private, *private))),
+            offered=tuple(dict.fromkeys((*self.offered, *offered))),
+            outputs=tuple(dict.fromkeys((*self.outputs, *outputs))),
         )
 
     @property
@@ -128,6 +149,11 @@ class Permissions(Struct, frozen=True):
         project = (os.path.join(home, CONFIGURATION_FILE), os.path.join(home, HOME))  # noqa: PTH118 - called often
         return (*project, str(keys_file()), *code, *map(str, self.protected))
 
+    @property
+    def _private_paths(self) -> tuple[str, ...]:
+        """The files and directories that no step can read."""
+        return (os.path.join(str(self.directory), HOME), *map(str, self.private))  # noqa: PTH118 - called often
+
     def locate(self, path: str | Path, *, access: Access = "read", parameter: str | None = None) -> Location | Refusal:
         """Resolve every symbolic link of `path` and find the allowed directory that contains it, or refuse it."""
         text = os.fspath(path)
@@ -141,14 +167,24 @@ class Permissions(Struct, frozen=True):
         if str(real) == real_path(keys):
             return Refusal(parameter, f"`{text}` contains provider keys and cannot be used by a pipeline")
         if access == "read":
-            guard = Guard(identities([keys]))
+            guard = Guard(identities([keys, *self._private_paths]))
+            lexical = os.path.normpath(self.directory / text)
+            if any(lies_in(str(real), real_path(own)) or lies_in(lexical, own) for own in self._private_paths):
+                return _private(text, parameter)
         else:
-            guard = Guard(identities(self.own_paths), names=True, searched=identities(map(str, self.searched)))
+            guard = Guard(
+                identities(self.own_paths),
+                names=True,
+                searched=identities(map(str, self.searched)),
+                offered=Directories.of(self.offered),
+                outputs=frozenset(map(str, self.outputs)),
+            )
         for root in self.roots:
             if real == root and not root.is_dir():
                 return Location(root.parent, (root.name,), text, guard)
             if real.is_relative_to(root):
-                return Location(root, real.relative_to(root).parts, text, guard)
+                place = Location(root, real.relative_to(root).parts, text, guard)
+                return _private(text, parameter) if access == "read" and any(map(is_home, place.parts)) else place
         allowed = quoted_list(self.roots)
         through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (which is `{real}`)"
         message = f"`{text}`{through} is outside the directories that this run may access: {allowed}"
@@ -166,8 +202,9 @@ class Permissions(Struct, frozen=True):
             return place
         message = f"`{place.text}` belongs to Orchestrator and cannot be changed by a pipeline"
         lexical = os.path.normpath(self.directory / place.text)
-        if place.guard.refuses_module(str(place.path)) or place.guard.refuses_module(lexical):
-            return Refusal(parameter, message, advice=CODE_ADVICE)
+        advice = place.guard.advice(str(place.path)) or place.guard.advice(lexical)
+        if advice is not None:
+            return Refusal(parameter, message, advice=advice)
         return Refusal(parameter, message) if self._is_own(place, lexical) else None
 
     def _is_own(self, place: Location, lexical: str) -> bool:
@@ -245,6 +282,10 @@ class Permissions(Struct, frozen=True):
         return None
 
 
+def _private(text: str, parameter: str | None) -> Refusal:
+    return Refusal(parameter, f"`{text}` belongs to Orchestrator and cannot be read by a pipeline")
+
+
 def _address(text: str) -> Address:
     return ipaddress.ip_address(text.partition("%")[0])
 
@@ -271,4 +312,4 @@ def _is_public(address: Address) -> bool:
             embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if embedded is not None:
             return _is_public(embedded)
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in network for network in _SPECIAL)

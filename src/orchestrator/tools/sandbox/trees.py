@@ -21,6 +21,7 @@ from msgspec import Struct
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.tools.sandbox.paths import (
+    DIRECTORY_MODE,
     Location,
     list_location,
     open_location,
@@ -87,8 +88,12 @@ def walk_tree(top: Location, *, enter: Callable[[TreeEntry], bool] = lambda _: T
                 raise tree_too_large(top.text)
             node = TreeEntry(directory.child(entry.name), (*names, entry.name), entry.stat(follow_symlinks=False))
             yield node
-            if node.kind == "directory" and enter(node):
+            if node.kind == "directory" and not _is_refused(node.place, node.status) and enter(node):
                 waiting.append((node.place, node.names))
+
+
+def _is_refused(place: Location, status: os.stat_result) -> bool:
+    return place.guard.refuses_name(place.path.name) or place.guard.refuses(status)
 
 
 def find_matches(
@@ -122,7 +127,7 @@ def find_matches(
             if count > 10 * MOST_ENTRIES or len(names) >= _MOST_DEPTH:
                 raise tree_too_large(top.text)
             below, found = directory.child(entry.name), (*names, entry.name)
-            if below.guard.refuses(entry.stat(follow_symlinks=False)):
+            if _is_refused(below, entry.stat(follow_symlinks=False)):
                 continue
             is_directory = entry.is_dir(follow_symlinks=False)
             if matches is None:
@@ -141,8 +146,6 @@ def find_matches(
 def _puts_module(source: Location, status: os.stat_result, target: Location) -> bool:
     """Whether tools could import the copied or moved file, or the target of a link, at its new path."""
     path = str(target.path)
-    if target.guard.refuses_module(path):
-        return True
     kind, name = file_kind(status.st_mode), target.path.name
     if kind not in ("directory", "link") or not is_importable(name) or not target.guard.is_searched(path):
         return False
@@ -166,7 +169,7 @@ def require_free(top: Location) -> None:
         guard = node.place.guard
         if guard.refuses_name(node.names[-1]) or guard.refuses(node.status):
             raise protected_error(node.place)
-        if guard.refuses_module(str(node.place.path)):
+        if guard.advice(str(node.place.path)) is not None:
             raise protected_error(node.place)
 
 
@@ -185,7 +188,11 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
         place = target.child(*node.names)
         if node.place.guard.refuses(node.status):
             raise protected_error(node.place)
-        if any(map(place.guard.refuses_name, node.names)) or _puts_module(node.place, node.status, place):
+        if (
+            any(map(place.guard.refuses_name, node.names))
+            or place.guard.advice(str(place.path)) is not None
+            or _puts_module(node.place, node.status, place)
+        ):
             raise protected_error(place)
         if node.kind == "other":
             message = f"`{node.place.text}` is a device, a pipe or a socket, not a file"
@@ -224,8 +231,14 @@ def move_entry(source: Location, target: Location, *, overwrite: bool) -> None:
     require_apart(source, target, "moved")
     require_free(source)
     status = path_status(source)
-    if status is not None and _puts_module(source, status, target):
+    if target.guard.advice(str(target.path)) is not None or (
+        status is not None and _puts_module(source, status, target)
+    ):
         raise protected_error(target)
+    if status is not None and stat.S_ISDIR(status.st_mode) and target.guard.is_offered(str(target.path)):
+        for node in walk_tree(source):
+            if target.guard.refuses_pipeline(str(target.child(*node.names).path)):
+                raise protected_error(target.child(*node.names))
     with open_parent(source) as (from_directory, name), open_parent(target, create=True) as (to_directory, new):
         if not overwrite and _exists(new, to_directory):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.text)
@@ -265,13 +278,19 @@ def make_directory(place: Location, mode: int) -> None:
 
 @contextmanager
 def replacing(
-    place: Location, *, mode: int | None = None, new: int = NEW_FILE, overwrite: bool = True
+    place: Location,
+    *,
+    mode: int | None = None,
+    new: int = NEW_FILE,
+    directories: int = DIRECTORY_MODE,
+    overwrite: bool = True,
 ) -> Iterator[BinaryIO]:
     """Yield a temporary file that replaces the target when it is complete, and is removed on an error.
 
     `mode` is the mode of the file; by default a replaced file keeps its mode, and a new file gets the mode `new`.
+    `directories` is the mode of missing directories, which are created.
     """
-    with open_parent(place, create=True) as (parent, name):
+    with open_parent(place, create=True, mode=directories) as (parent, name):
         kept = _mode_of(name, parent) if mode is None else mode
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         with _temporary(name, parent) as temporary:

@@ -266,3 +266,19 @@ def dump_rows(rows: list[Row], format: str, delimiter: str | None = None) -> byt
     if nested is not None:
         raise bad_data(f"the column `{nested}` has lists or objects, which CSV does not support", "use JSON")
     return csv_of(list({name: None for row in rows for name in row}), rows, delimiter).encode()
+
+
+def require_columns(rows: list[Row], names: list[str]) -> None:
+    """Refuse unknown columns; without rows, all columns are accepted."""
+    known = {name: None for row in rows for name in row}
+    for name in names:
+        if rows and name not in known:
+            help = f"the columns are {quoted_list(known)}"
+            raise bad_data(f"unknown column `{name}`", help)
+
+
+def join_with_nothing(first: list[Row], second: list[Row], how: str) -> list[Row]:
+    """Join tables of which one has no rows, and so no columns."""
+    if how in ("left", "anti"):
+        return first
+    return first or second if how == "full" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import BatchStatus
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.queries.statuses import listed_statuses, select_heads
+from orchestrator.journal.store.stored_data import stored_problems
 from orchestrator.journal.store.tables import batches, runs
 from orchestrator.models.budget import Spent
 
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from orchestrator.journal.events import RunState
+    from orchestrator.journal.records import BatchProgress
     from orchestrator.journal.store.database import Database
 
 _PAGE = 500
 
 
-def put_batch(database: Database, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
-    """Record how many rows of a batch have been read.
+def put_batch(database: Database, batch_id: str, pipeline: str, progress: BatchProgress) -> None:
+    """Record how much of a batch has been read.
 
     A batch that is continued reads its rows from the beginning: the larger numbers stay, until the end is reached.
     """
@@ -35,19 +38,21 @@ def put_batch(database: Database, batch_id: str, pipeline: str, *, rows: int, in
         "batch": batch_id,
         "pipeline": storable(pipeline),
         "created_at": time.time(),
-        "rows": rows,
-        "complete": complete,
-        "invalid": invalid,
+        "rows": progress.rows,
+        "complete": progress.complete,
+        "invalid": progress.invalid,
+        "problems": json.dumps([each.to_dict() for each in progress.problems]),
     }
     with database.write() as connection:
         statement = upsert(connection, batches).values(row)
         changed: dict[str, sa.ColumnElement[Any]] = {
-            name: statement.excluded[name] for name in ("rows", "invalid", "complete")
+            name: statement.excluded[name] for name in ("rows", "invalid", "complete", "problems")
         }
-        if not complete:
+        if not progress.complete:
+            larger = {"rows": "rows", "invalid": "invalid", "problems": "invalid"}
             changed = {
-                name: sa.case((batches.c[name] > changed[name], batches.c[name]), else_=changed[name])
-                for name in ("rows", "invalid")
+                name: sa.case((batches.c[by] > changed[by], batches.c[name]), else_=changed[name])
+                for name, by in larger.items()
             }
         connection.execute(statement.on_conflict_do_update(index_elements=["batch"], set_=changed))
 
@@ -58,8 +63,8 @@ def batch_exists(database: Database, batch_id: str) -> bool:
         return connection.execute(sa.select(batches.c.batch).where(batches.c.batch == batch_id)).first() is not None
 
 
-def newest_batches(database: Database, limit: int) -> list[BatchStatus]:
-    """Return the newest batches, newest first: the states of their rows, each by its newest run."""
+def newest_batches(database: Database, limit: int, *, only: str | None = None) -> list[BatchStatus]:
+    """Return the newest batches, newest first: the states of their rows, each by its newest run; or `only` one."""
     amounts = (sa.func.sum(runs.c[name]).label(name) for name in ("usd", "tokens", "requests"))
     query = (
         sa.select(batches, *amounts)
@@ -68,6 +73,8 @@ def newest_batches(database: Database, limit: int) -> list[BatchStatus]:
         .order_by(batches.c.created_at.desc(), batches.c.batch.desc())
         .limit(limit)
     )
+    if only is not None:
+        query = query.where(batches.c.batch == storable(only))
     with database.read() as connection:
         found = connection.execute(query).all()
     statuses = []
@@ -85,6 +92,7 @@ def newest_batches(database: Database, limit: int) -> list[BatchStatus]:
                 spent=Spent(float(row.usd or 0.0), int(row.tokens or 0), int(row.requests or 0)),
                 pending=max(0, row.rows - states.total()),
                 complete=bool(row.complete),
+                problems=stored_problems(database.url, row.batch, row.problems),
             )
         )
     return statuses

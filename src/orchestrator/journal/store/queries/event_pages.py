@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.payloads import RunCreatedPayload
 from orchestrator.journal.records import RunRecord
+from orchestrator.journal.run_payloads import RunCreatedPayload, RunNoticePayload
 from orchestrator.journal.state.accumulators import RoundState, folded
 from orchestrator.journal.store.blob_store import resolve_all_blobs
 from orchestrator.journal.store.chunks import AT_ONCE, chunks
@@ -106,21 +106,33 @@ def failed_later_items(database: Database, key: int) -> Iterator[str]:
 
 def count_items(database: Database, key: int, loop: str) -> dict[str, int]:
     """Count the items of a loop that have ended, by the types of their events."""
-    path = events.c.path
-    below = f"{_escaped(loop)}[%]"
     query = (
-        sa.select(events.c.type, sa.func.count(path.distinct()))
-        .where(
-            of_run(key),
-            events.c.type.in_(("step.succeeded", "step.failed", "step.skipped", "step.cancelled")),
-            path.like(below, escape="\\"),
-            path.not_like(f"{below}.%", escape="\\"),
-            path.not_like(f"{below}[%", escape="\\"),
-        )
+        sa.select(events.c.type, sa.func.count(events.c.path.distinct()))
+        .where(*_ends_of_items(key, loop))
         .group_by(events.c.type)
     )
     with database.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def item_ends(database: Database, key: int, loop: str) -> list[tuple[float, str]]:
+    """Return when the items of a loop ended, and the types of their events, in the order of the events."""
+    query = sa.select(events.c.at, events.c.type).where(*_ends_of_items(key, loop)).order_by(events.c.id)
+    with database.read() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _ends_of_items(key: int, loop: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions that an event is the end of an item of a loop, and not of a step in one."""
+    path = events.c.path
+    below = f"{_escaped(loop)}[%]"
+    return (
+        of_run(key),
+        events.c.type.in_(("step.succeeded", "step.failed", "step.skipped", "step.cancelled")),
+        path.like(below, escape="\\"),
+        path.not_like(f"{below}.%", escape="\\"),
+        path.not_like(f"{below}[%", escape="\\"),
+    )
 
 
 def _escaped(text: str) -> str:
@@ -156,10 +168,17 @@ def put_values(database: Database, found: ResumeState) -> ResumeState:
     for step, values in zip(steps, resolve_all_blobs(database, many), strict=True):
         for name in _VALUES:
             setattr(step, name, values[name])
+    undoable = list(found.undoable.values())
+    for one, undo in zip(undoable, resolve_all_blobs(database, [one.undo for one in undoable]), strict=True):
+        one.undo = undo
     places = [(path, digest) for path, answers in found.kept.items() for digest in answers]
     kept = resolve_all_blobs(database, [found.kept[path][digest] for path, digest in places])
     for (path, digest), answer in zip(places, kept, strict=True):
         found.kept[path][digest] = answer
+    pending = found.notices.pending
+    notices = resolve_all_blobs(database, [notice.to_data() for notice, _ in pending.values()])
+    for id, data in zip(list(pending), notices, strict=True):
+        pending[id] = (RunNoticePayload.from_data(data), pending[id][1])
     for loop, rounds in found.rounds.items():
         recorded = resolve_all_blobs(database, [{"state": each.state, "appended": each.appended} for each in rounds])
         found.rounds[loop] = [RoundState(**each) for each in recorded]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal.state.fold import STEP_STATES, fold, status_of
-from orchestrator.journal.state.status import RunStatus
+from orchestrator.journal.state.fold import fold
+from orchestrator.journal.state.folded_status import STEP_STATES, status_of
+from orchestrator.journal.state.status import QueuedRun, RunStatus
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.concurrency_store import ConcurrencyLine, contenders
 from orchestrator.journal.store.event_columns import run_of, seq_of
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.queries.event_ranges import of_run
@@ -27,7 +29,7 @@ from orchestrator.journal.store.stored_data import (
 from orchestrator.journal.store.tables import REMOVED, events, labels, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Row
 
@@ -56,6 +58,9 @@ _HEAD = (
 )
 _RUNNING: tuple[RunState, ...] = ("running", "interrupted", "waiting")
 """The states that only the events and the owner distinguish."""
+
+_ASKING = ("running", "paused")
+"""The states, as the store has them, in which a run may have questions."""
 
 _PAGE = 500
 
@@ -92,6 +97,10 @@ def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunSt
     if state is not None:
         query = query.where(runs.c.state == ("running" if state in _RUNNING else state))
     query = query.where(*_conditions(wanted))
+
+    def matches(status: RunStatus) -> bool:
+        return state in (None, status.state) and (status.asks or not wanted.asks)
+
     with database.read() as connection:
         while len(found) < limit:
             page = query if before is None else query.where(runs.c.key < before)
@@ -99,10 +108,22 @@ def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunSt
             if not heads:
                 break
             before = heads[-1].key
-            found += [s for s in listed_statuses(database, connection, heads) if state is None or s.state == state]
+            found += [each for each in listed_statuses(database, connection, heads) if matches(each)]
             if len(heads) < size:
                 break
     return found[:limit]
+
+
+def labels_of(database: Database, run_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the labels of those of the runs that have any, in alphabetical order."""
+    found: dict[str, list[str]] = {}
+    with database.read() as connection:
+        for some in chunks(sorted(set(run_ids))):
+            query = sa.select(runs.c.run_id, labels.c.label).join(labels, labels.c.run == runs.c.key)
+            rows = connection.execute(query.where(runs.c.run_id.in_(some)).order_by(labels.c.label)).all()
+            for run_id, label in rows:
+                found.setdefault(run_id, []).append(label)
+    return found
 
 
 def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
@@ -110,6 +131,11 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield runs.c.pipeline == storable(wanted.pipeline)
     if wanted.batch is not None:
         yield runs.c.batch == wanted.batch
+    if wanted.asks:
+        yield runs.c.state.in_(_ASKING)
+    if wanted.single:
+        yield runs.c.batch.is_(None)
+        yield runs.c.batch_row.is_(None)  # so that an index has them in the order of their keys
     if wanted.since is not None:
         yield runs.c.created_at >= wanted.since
     if wanted.until is not None:
@@ -192,7 +218,9 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
     found = []
     holders: dict[str | None, Owner | None] = {}  # one process may own many of them
     now = time.time()
-    for row, state in zip(heads, folds(database, connection, heads), strict=True):
+    states = folds(database, connection, heads)
+    queued = _queued(database, connection, heads, states)
+    for row, state in zip(heads, states, strict=True):
         if not stored_lease_end(database.url, row.run_id, row.lease_until) > row.now:
             held_by = None
         elif row.owner in holders:
@@ -206,9 +234,23 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
                 interrupted=held_by is None,
                 moving=now - state.last_at < SETTLING_SECONDS,
                 owner=None if held_by is None else str(held_by),
+                queued=queued.get(row.key),
             )
         )
     return found
+
+
+def _queued(
+    database: Database, connection: Connection, heads: Sequence[Row[Any]], states: Sequence[RunFold]
+) -> dict[int, QueuedRun]:
+    """Return what those of the runs that are queued wait for now, by their keys."""
+    waiting = {row.key: state.queued for row, state in zip(heads, states, strict=True) if state.queued is not None}
+    if not waiting:
+        return {}
+    found = contenders(database, connection, {queued.key for queued in waiting.values()})
+    lines = {name: ConcurrencyLine(some) for name, some in found.items()}
+    empty = ConcurrencyLine(())
+    return {key: lines.get(queued.key, empty).queued(key, queued.key, queued.max) for key, queued in waiting.items()}
 
 
 def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunFold]:

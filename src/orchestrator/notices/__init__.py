@@ -1,0 +1,1 @@
+"""Notices about runs: the targets that `orchestrator.toml` configures, and the delivery to them."""

@@ -1,0 +1,1 @@
+"""The databases of `orchestrator.toml`, and how steps read and write them."""

@@ -1,0 +1,1 @@
+"""Converts documents to Markdown in a separate process, with limits."""

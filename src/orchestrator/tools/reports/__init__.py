@@ -1,0 +1,1 @@
+"""Renders Markdown as pages, and PDF files and Word documents in a separate process."""

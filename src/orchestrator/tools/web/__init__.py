@@ -1,0 +1,1 @@
+"""Searches the web: one form of requests and results for every provider."""

@@ -116,6 +116,14 @@ searxng_url = "https://search.example.org"
 keep = "1h"
 per_second = 0.5
 
+[memory]
+namespaces = ["notes", "user/*"]
+read_only = ["facts"]
+max_keys = 1_000
+max_value = 20_000
+ttl = "90d"
+project = "shop"
+
 [serve]
 host = "0.0.0.0"
 port = 8421

@@ -75,6 +75,7 @@ _TABLES_ELSEWHERE: Final = {
     **dict.fromkeys(("search", "web_search", "searxng"), "web"),
     "db": "store",
     **dict.fromkeys(("database", "sql", "connections"), "databases"),
+    **dict.fromkeys(("memories", "remember", "mcp_memory"), "memory"),
     **dict.fromkeys(("llm", "llms"), "models"),
     **dict.fromkeys(("runs", "runtime", "defaults"), "run"),
 }

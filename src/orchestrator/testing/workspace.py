@@ -55,6 +55,7 @@ _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "http": frozenset({"request", "get", "post"}),
     "json": frozenset({"query", "merge", "validate"}),
     "log": frozenset({"write"}),
+    "memory": frozenset({"set", "append", "get", "list", "search", "delete", "clear"}),
     "sleep": frozenset({"wait"}),
     "sql": frozenset({"query"}),
     "text": frozenset({"template", "split", "regex", "replace"}),

@@ -24,6 +24,7 @@ _BUILTIN = (
         "json",
         "log",
         "mcp",
+        "memory",
         "python",
         "report",
         "sleep",

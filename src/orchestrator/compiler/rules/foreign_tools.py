@@ -57,6 +57,8 @@ _TOOLS: Final = {
     **dict.fromkeys(("validate", "validation", "validator", "json-schema", "schema-validator"), "json.validate"),
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
     **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
+    **dict.fromkeys(("mcp-memory", "memory-store", "key-value-store", "kv", "redis", "remember"), "memory"),
+    **dict.fromkeys(("agent-memory", "long-term-memory", "context-store", "recall"), "memory"),
 }
 """The equivalent tool or action of a name in other tools, in lower case with hyphens."""
 
@@ -110,6 +112,15 @@ _ACTIONS: Final = {
         **dict.fromkeys(("get", "select", "extract", "find", "path", "parse"), "query"),
         **dict.fromkeys(("combine", "update", "join"), "merge"),
         **dict.fromkeys(("check", "verify", "schema"), "validate"),
+    },
+    "memory": {
+        **dict.fromkeys(("store", "put", "save", "write", "remember", "update"), "set"),
+        **dict.fromkeys(("retrieve", "read", "load", "recall", "fetch"), "get"),
+        **dict.fromkeys(("find", "query", "match"), "search"),
+        **dict.fromkeys(("keys", "list_keys", "scan"), "list"),
+        **dict.fromkeys(("remove", "forget", "del"), "delete"),
+        **dict.fromkeys(("add", "push", "rpush", "extend"), "append"),
+        **dict.fromkeys(("reset", "flush", "delete_all"), "clear"),
     },
     "text": {
         **dict.fromkeys(("render", "format", "fill"), "template"),
@@ -272,11 +283,6 @@ _STEPS: Final = {
         ("video-processing", "audio-processing", "video-processor", "audio-processor"),
         "no built-in tool changes audio or video: run a program, `tool: terminal`, `command: [ffmpeg, ...]`; to have a "
         "model hear or see a file, write `prompt:` with `files: [talk.mp3]`",
-    ),
-    **dict.fromkeys(
-        ("mcp-memory", "memory", "memory-store", "key-value-store", "redis"),
-        "no built-in tool keeps values by name: in a run, read the step that returns the value; for later runs, write "
-        "a file with `tool: filesystem`, `action: write`",
     ),
 }
 """By the name of a tool in other tools, the equivalent kind of step, or the alternative."""

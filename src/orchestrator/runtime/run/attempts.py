@@ -52,6 +52,7 @@ class Attempts:
             gateway=None if computes else partial(models.gateway, node),
             servers=None if computes else models.servers,
             web=None if computes else models.web,
+            memory=None if computes else models.memory,
         )
         node.models = None
         node.task = context.loop.create_task(self._attempt(run, node.context, copy_of(parameters)))

@@ -110,6 +110,15 @@ read_only = false
 [databases.stock]
 url_env = "STOCK_URL"
 
+[mail.reports]
+host = "smtp.example.com"
+port = 2525
+security = "tls"
+user = "orchestrator"
+password_env = "REPORTS_PASSWORD"
+sender = "Reports <reports@example.com>"
+recipients = ["*@example.com", "ada@example.org"]
+
 [web]
 provider = "searxng"
 searxng_url = "https://search.example.org"

@@ -51,6 +51,7 @@ _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "data": frozenset(
         {"read", "convert", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}
     ),
+    "email": frozenset({"send"}),
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"request", "get", "post"}),
     "json": frozenset({"query", "merge", "validate"}),

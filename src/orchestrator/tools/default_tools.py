@@ -19,6 +19,7 @@ _BUILTIN = (
     *(
         "chart",
         "data",
+        "email",
         "filesystem",
         "http",
         "json",

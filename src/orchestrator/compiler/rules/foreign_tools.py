@@ -33,6 +33,9 @@ _TOOLS: Final = {
     **dict.fromkeys(("google", "google-search", "serpapi", "duckduckgo", "ddgs", "tavily"), "web.search"),
     **dict.fromkeys(("web-search", "search", "bing", "brave", "exa", "searxng", "search-web"), "web.search"),
     **dict.fromkeys(("webhook", "post"), "http.post"),
+    **dict.fromkeys(
+        ("mail", "smtp", "send-email", "send-mail", "sendmail", "mailer", "gmail", "email-sender"), "email"
+    ),
     **dict.fromkeys(("download", "downloader", "get-url"), "http.download"),
     **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "spreadsheet", "excel", "etl"), "data"),
     **dict.fromkeys(("data-processing", "data-processor", "data-transform", "transform", "dataset"), "data"),
@@ -218,10 +221,6 @@ _PIPELINE_TOO: Final = (
 _AGENT: Final = ("ai-agent", "react-agent", "task-delegation", "autonomous-agent", "crew", "delegate")
 _PROVIDERS: Final = ("openai", "anthropic", "claude", "gpt", "chatgpt", "gemini", "ollama", "huggingface", "chat-model")
 _SEND: Final = (
-    "email",
-    "mail",
-    "smtp",
-    "send-email",
     "slack",
     "teams",
     "discord",
@@ -274,7 +273,9 @@ _STEPS: Final = {
     **dict.fromkeys(_PROVIDERS, "to call a model, write `prompt:` in the step and `model: auto`, without `tool:`"),
     **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
     **dict.fromkeys(
-        _SEND, "no built-in tool sends messages: call the API of the service with `tool: http`, `action: post`"
+        _SEND,
+        "`email` sends mail, and no other tool sends messages: call the API of the service with `tool: http`, "
+        "`action: post`",
     ),
     **dict.fromkeys(
         _MEDIA, "no built-in tool creates media: call the API of a service with `tool: http`, or write a tool in Python"

@@ -98,7 +98,7 @@ class Attempts:
         node, work = run.node, run.node.step.work
         if not isinstance(work, ToolCall):
             raise TypeError("only tool calls have attempts")
-        if node.step.on_resume != "rerun" or node.attempt > 1:
+        if node.step.resumption != "rerun" or node.attempt > 1:
             await run.context.log.commit()  # a process that resumes the run must know of the attempts so far
         elif node.step.has_effects:
             await run.context.until_durable(node.needs)

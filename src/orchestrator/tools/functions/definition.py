@@ -78,8 +78,9 @@ def tool(
         reads: The parameters that name a file which must exist.
         version: Change it when the same parameters give another result.
         effects: "none" if the function only computes its result: it writes nothing, calls no service, costs nothing and
-            takes little time. Steps without effects that depend on it then start before its success is durable. Of a
-            class: that of all its methods.
+            takes little time. Steps without effects that depend on it then start before its success is durable.
+            "once" if it does what must not happen twice: a call that was interrupted is not repeated by itself, and
+            its step fails unless it has `on_resume`. Of a class: that of all its methods.
 
     Example:
         >>> @tool
@@ -267,8 +268,8 @@ def _from_instance(instance: Any, name: str | None) -> Tool:
     if not methods:
         raise _invalid_tool(place, "it has no public methods", "add a typed method for each action")
     actions = {action.name: action for action in map(to_action, methods)}
-    if options.effects == "none":
-        actions = {key: replace(action, effects="none") for key, action in actions.items()}
+    if options.effects != "external":
+        actions = {key: replace(action, effects=options.effects) for key, action in actions.items()}
     tool_name = _checked_name(name or options.name or _snake(kind.__name__), place)
     description = parse_docstring(inspect.cleandoc(kind.__doc__ or "")).description
     return Tool(tool_name, actions, description, options.version)

@@ -48,6 +48,7 @@ _MARKS: Final = frozenset({"CACHEDIR.TAG", "pyvenv.cfg"})
 
 
 _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
+    "archive": frozenset({"list"}),
     "data": frozenset(
         {"read", "convert", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}
     ),

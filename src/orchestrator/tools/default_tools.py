@@ -17,6 +17,7 @@ GROUP = "orchestrator.tools"
 
 _BUILTIN = (
     *(
+        "archive",
         "chart",
         "data",
         "email",

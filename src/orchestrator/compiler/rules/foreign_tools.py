@@ -32,6 +32,8 @@ _TOOLS: Final = {
     **dict.fromkeys(("web-scraping", "web-page", "playwright", "selenium", "webpage"), "web.read"),
     **dict.fromkeys(("google", "google-search", "serpapi", "duckduckgo", "ddgs", "tavily"), "web.search"),
     **dict.fromkeys(("web-search", "search", "bing", "brave", "exa", "searxng", "search-web"), "web.search"),
+    **dict.fromkeys(("zip", "tar", "gzip", "archiver", "compress", "zip-file", "zipfile"), "archive.create"),
+    **dict.fromkeys(("unzip", "untar", "gunzip", "decompress", "unarchive", "unpack", "unpacker"), "archive.extract"),
     **dict.fromkeys(("webhook", "post"), "http.post"),
     **dict.fromkeys(
         ("mail", "smtp", "send-email", "send-mail", "sendmail", "mailer", "gmail", "email-sender"), "email"
@@ -84,6 +86,11 @@ _ENDINGS: Final = (
 """Suffixes of tool names in other tools that have no meaning here."""
 
 _ACTIONS: Final = {
+    "archive": {
+        **dict.fromkeys(("zip", "tar", "pack", "compress", "add", "archive"), "create"),
+        **dict.fromkeys(("unzip", "untar", "unpack", "decompress", "unarchive", "extract_all"), "extract"),
+        **dict.fromkeys(("ls", "entries", "contents"), "list"),
+    },
     "filesystem": {
         **dict.fromkeys(("load", "open", "get", "cat", "read_file", "read_text"), "read"),
         **dict.fromkeys(("save", "create", "store", "put", "write_file", "write_text", "touch"), "write"),
@@ -155,6 +162,14 @@ _ACTION_HELP: Final = {
         **dict.fromkeys(("download", "fetch"), "download files with `tool: http`, `action: download`"),
         **dict.fromkeys(("parse", "read_json", "load_json"), "read the file, and convert the text: `| from_json`"),
         **dict.fromkeys(("read_csv", "write_csv"), "read and write tables with `tool: data`"),
+        **dict.fromkeys(
+            ("extract", "unzip", "untar", "unpack", "decompress"),
+            "unpack an archive with `tool: archive`, `action: extract`, which needs `path` and `destination`",
+        ),
+        **dict.fromkeys(
+            ("archive", "zip", "tar", "pack", "compress"),
+            "pack files with `tool: archive`, `action: create`, which needs `path` and `destination`",
+        ),
     },
     "text": {
         **dict.fromkeys(("upper", "lower", "trim", "title", "capitalize", "join", "length"), _BY_FILTER),

@@ -117,6 +117,11 @@ _ACTIONS: Final = {
         **dict.fromkeys(("unique", "distinct", "dedupe"), "deduplicate"),
         **dict.fromkeys(("order", "order_by"), "sort"),
         **dict.fromkeys(("where", "search"), "filter"),
+        **dict.fromkeys(("check", "verify", "expect", "assert"), "validate"),
+        **dict.fromkeys(("describe", "statistics", "stats", "info", "explore"), "profile"),
+        **dict.fromkeys(("melt", "pivot_longer", "to_long", "unstack"), "unpivot"),
+        **dict.fromkeys(("pivot_wider", "to_wide", "crosstab", "pivot_table"), "pivot"),
+        **dict.fromkeys(("rolling", "rank", "lag", "lead", "running_total", "cumulative"), "window"),
     },
     "json": {
         **dict.fromkeys(("get", "select", "extract", "find", "path", "parse"), "query"),
@@ -150,9 +155,8 @@ _ACTION_HELP: Final = {
             "`path: out.json`; `types` of `action: read` sets the types of columns",
         ),
         **dict.fromkeys(("cast", "astype"), "set the types of columns with `types` of `action: read`"),
-        **dict.fromkeys(("validate", "check", "verify"), "validate rows with `tool: json`, `action: validate`"),
         **dict.fromkeys(("rename", "add_column", "with_columns"), "list the columns, as SQL, in `action: select`"),
-        **dict.fromkeys(("head", "limit", "take", "sample"), "write a slice of the rows: `{{ rows[:10] }}`"),
+        **dict.fromkeys(("head", "limit", "take"), "write a slice of the rows: `{{ rows[:10] }}`"),
     },
     "filesystem": {
         **dict.fromkeys(

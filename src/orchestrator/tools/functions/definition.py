@@ -288,7 +288,7 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     own = [
         item
         for key, item in vars(module).items()
-        if isinstance(item, FunctionType) and item.__module__ == module.__name__ and not key.startswith("_")
+        if isinstance(item, FunctionType) and _belongs_to(module, item) and not key.startswith("_")
     ]
     functions = [item for item in own if is_marked(item)] or own
     if not functions:
@@ -298,6 +298,11 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
     versions = {_options(function).version for function in functions}
     return replace(Tool(tool_name, actions, description), version="+".join(sorted(versions)))
+
+
+def _belongs_to(module: ModuleType, function: FunctionType) -> bool:
+    """Whether a module defines a function, or is a package that shows one of its own modules."""
+    return f"{function.__module__}.".startswith(f"{module.__name__}.")
 
 
 def _options(obj: Any) -> _Options:

@@ -22,7 +22,8 @@ import orchestrator as orc
 from orchestrator.journal import Command, Event, Store
 from orchestrator.journal.run_journal import RunJournal
 from orchestrator.paths import is_at_or_below
-from tests.model.plans import answer, digest
+from tests.model.agents import note_call
+from tests.model.plans import answer, decision, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,10 +63,7 @@ def tools() -> list[Any]:
         transient: bool = False,
         writes: str = "",
     ) -> int:
-        line = json.dumps({"path": context.step, "attempt": context.attempt, "reads": reads}) + "\n"
-        descriptor = os.open(context.directory / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, line.encode())
-        os.close(descriptor)
+        note_call(context.directory, context.step, context.attempt, reads)
         await asyncio.sleep(0)
         broken = transient and not (context.directory / "mended").exists()
         if broken or context.attempt <= failures:
@@ -95,6 +93,12 @@ def calls(directory: Path) -> list[Called]:
     """All calls up to now, in order."""
     path = directory / "calls"
     return [Called(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def answers(directory: Path) -> list[str]:
+    """The paths of all questions that were answered up to now, in order."""
+    path = directory / "answers"
+    return path.read_text().split() if path.exists() else []
 
 
 @contextmanager
@@ -162,6 +166,8 @@ def stretch(client: orc.Orchestrator, run_id: str, turn: Turn | None, crash: Cra
                 elif status.state == "waiting":
                     asked = next(one for one in status.active if one.question is not None and not one.answered)
                     run.answer(asked.path, reply(asked.path, asked.question))
+                    with (client.directory / "answers").open("a") as answers:
+                        answers.write(f"{asked.path}\n")
                 else:
                     return run.id, status.state
         except orc.LeaseLost:
@@ -170,6 +176,8 @@ def stretch(client: orc.Orchestrator, run_id: str, turn: Turn | None, crash: Cra
 
 def reply(path: str, question: Any) -> Any:
     """What the person says who is asked at this path."""
+    if question.get("editable"):
+        return decision(path, question["content"])
     if question["kind"] == "approve":
         return answer(path) % 2 == 0
     return {"a": answer(path)} if question.get("questions") else answer(path)

@@ -7,12 +7,15 @@ or may not have run. So a block that fails is gone through to the end, and whate
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.model.agents import Conversation, decided, ids, is_asked
 from tests.model.plans import (
     Act,
+    Agent,
     Approve,
     Ask,
     Compute,
@@ -25,6 +28,7 @@ from tests.model.plans import (
     Items,
     Launch,
     Nap,
+    Offer,
     Plan,
     Policy,
     Repeat,
@@ -34,6 +38,7 @@ from tests.model.plans import (
     Switch,
     Test,
     answer,
+    arguments_of,
     digest,
     needs,
 )
@@ -201,24 +206,86 @@ class Expected:
             case Group(steps=steps, parallel=parallel):
                 values = {id: known.value for id, known in self.block(steps, scope, f"{path}.").items()}
                 return Known(values if parallel else list(values.values())[-1], values)
-            case Sub(inputs=inputs, steps=steps, outputs=outputs):
-                inner = {name: read(ref, scope) or 0 for name, ref in inputs.items()}
-                given: dict[str, Any] = {}
-                try:
-                    inner |= self.block(steps, inner, f"{path}.")
-                except Ended as ended:
-                    inner |= ended.known
-                    given = ended.outputs
-                values = {name: given[name] if name in given else read(ref, inner) for name, ref in outputs.items()}
+            case Sub(inputs=inputs) as sub:
+                values = self.pipeline(sub, {name: read(ref, scope) or 0 for name, ref in inputs.items()}, path)
                 return Known(values, values)
+            case Agent() as agent:
+                return self.agent(agent, scope, path)
         raise TypeError(step.work)
+
+    def pipeline(self, sub: Sub, inputs: Scope, path: str) -> dict[str, Any]:
+        """Go through a pipeline; return its outputs."""
+        inner, given = dict(inputs), dict[str, Any]()
+        try:
+            inner |= self.block(sub.steps, inner, f"{path}.")
+        except Ended as ended:
+            inner |= ended.known
+            given = ended.outputs
+        return {name: given[name] if name in given else read(ref, inner) for name, ref in sub.outputs.items()}
+
+    def agent(self, agent: Agent, scope: Scope, path: str) -> Known:
+        """Go through the turns of an agent, until its model answers."""
+        conversation = Conversation(agent, " ".join(["0", *(str(read(ref, scope) or 0) for ref in agent.reads)]))
+        for number in range(len(agent.turns) + 1):
+            here = f"{path}[{number}]"
+            if number == agent.max_turns:
+                turns = f"{number} turn{'s' * (number != 1)}"
+                message = f"`{path}` made {turns}, and its model still requests tools"
+                raise Failure({path}, "AgentUnfinished", message)
+            breaks = number == agent.breaks and not (agent.transient and self.mended)
+            count = agent.attempts if breaks else 1
+            self.calls[f"{here}.answer"] = Call(conversation.said, count, agent.attempts)
+            self.states[f"{here}.answer"] = {"failed" if breaks else "succeeded"}
+            if breaks:
+                raise Failure({f"{here}.answer"}, "StepError", f"boom {agent.salt}")
+            if number < len(agent.turns):
+                self.turn(agent, conversation, number, here)
+            self.states[here] = {"succeeded"}
+        value = digest(agent.salt, conversation.said)
+        given: Any = {"n": value} if agent.form else str(value)
+        return Known(given, {"n": value, "turns": len(agent.turns) + 1})
+
+    def turn(self, agent: Agent, conversation: Conversation, number: int, path: str) -> None:
+        """Make the calls of a turn."""
+        requests = agent.turns[number]
+        told = conversation.refusals(requests)
+        for place, (one, id) in enumerate(zip(requests, ids(requests, told), strict=True)):
+            if id:
+                offer, note = conversation.offers[one.name], ""
+                given: dict[str, Any] | None = arguments_of(one, conversation.said)
+                if is_asked(offer, given or {}):
+                    self.asked.add(f"{path}.{id}_approval")
+                    self.states[f"{path}.{id}_approval"] = {"succeeded"}
+                    given, note = decided(f"{path}.{id}_approval", given or {})
+                told[place] = note if given is None else note + self.called(agent, offer, given, f"{path}.{id}")
+        conversation.add(number, requests, told)
+
+    def called(self, agent: Agent, offer: Offer, given: dict[str, Any], path: str) -> str:
+        """Make a call that a model requests; return what the model is told of it."""
+        try:
+            if offer.pipeline is not None:
+                value: Any = self.pipeline(offer.pipeline, given, path)
+            elif offer.name == "hang":
+                raise Failure({path}, "StepTimeout", f"`{path}` ran longer than its timeout of 0.01 s")
+            else:
+                failures, error = given.get("failures", 0), given.get("error", "boom")
+                act = Act(given["salt"], ("number",), failures, agent.attempts, error, pure=offer.name == "think")
+                value = self.act(act, {"number": given["reads"][0]}, path)
+        except Failure as failure:
+            self.states[path] = {"failed"}
+            return f"error: {failure.message}"
+        self.states[path] = {"succeeded"}
+        return value if isinstance(value, str) else json.dumps(value)
 
     def act(self, act: Act, scope: Scope, path: str) -> int:
         """Call a tool."""
         failures = act.attempts if act.transient and not self.mended else act.failures
         self.calls[path] = Call([read(ref, scope) for ref in act.reads], min(failures + 1, act.attempts), act.attempts)
         if failures >= act.attempts:
-            raise Failure({path}, {"boom": "StepError", "clash": "ValueError"}[act.error], f"{act.error} {act.salt}")
+            message = f"{act.error} {act.salt}"
+            if act.error == "boom":
+                raise Failure({path}, "StepError", message)
+            raise Failure({path}, "ValueError", f"`{'think' if act.pure else 'act'}` raised ValueError: {message}")
         return digest(act.salt, self.calls[path].reads)
 
     def for_each(self, loop: ForEach, handlers: tuple[Handler, ...], scope: Scope, path: str) -> Known:

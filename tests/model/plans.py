@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+HAND_OVER = "hand_over_to_"
+"""What the name of the tool for a hand-over begins with."""
+
 
 @dataclass(frozen=True)
 class Test:
@@ -190,7 +193,63 @@ class Sub:
     in_order: bool = False
 
 
-Work = Act | Hang | Ask | Approve | Nap | Compute | Fail | End | Launch | ForEach | Repeat | Switch | Group | Sub
+@dataclass(frozen=True)
+class Request:
+    """What a model requests in a turn: the tool `name` with a number, which is `salt` or follows from what was said.
+
+    A call fails on its first `failures` attempts.
+    """
+
+    name: str
+    salt: int = 0
+    told: bool = False
+    failures: int = 0
+    error: Literal["boom", "clash"] = "boom"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A tool of an agent, by its name: `act`, `think`, `hang`, or that of the pipeline that it is.
+
+    `approve`: `even` numbers only; `lost`: a condition that cannot be evaluated.
+    """
+
+    name: str
+    pipeline: Sub | None = None
+    approve: Literal["", "always", "even", "lost"] = ""
+    max_calls: int | None = None
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A model that requests tools, turn by turn, and then answers with a number that follows from all that was said.
+
+    Its request of the turn `breaks` fails on every attempt; if that is transient, until the world has been mended.
+    `roles` are the agents that it can hand over to, with their tools.
+    """
+
+    salt: int
+    reads: tuple[str, ...]
+    turns: tuple[tuple[Request, ...], ...]
+    offers: tuple[Offer, ...]
+    roles: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
+    max_turns: int = 10
+    attempts: int = 1
+    parallel: bool = True
+    form: bool = False
+    breaks: int | None = None
+    transient: bool = False
+
+    @property
+    def pipelines(self) -> tuple[Sub, ...]:
+        """The pipelines that are tools of it."""
+        everyone = [*self.offers, *(offer for offers in self.roles.values() for offer in offers)]
+        return tuple(offer.pipeline for offer in everyone if offer.pipeline is not None)
+
+
+Work = (
+    Act | Hang | Ask | Approve | Nap | Compute | Fail | End | Launch | ForEach | Repeat | Switch | Group | Sub | Agent
+)
 
 
 @dataclass(frozen=True)
@@ -238,6 +297,28 @@ def answer(path: str) -> int:
     return zlib.crc32(path.encode()) % 97
 
 
+def decision(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the person does who sees the arguments of a call: lets it be, refuses it or changes its number."""
+    kind = answer(path) % 4
+    if kind == 0:
+        return {"approved": False}
+    changed = {name: value + 1 if name in ("salt", "n") else value for name, value in arguments.items()}
+    return {
+        "approved": True,
+        "content": changed if kind == 1 else dict(arguments),
+        **({"comment": "so"} if kind < 3 else {}),
+    }
+
+
+def arguments_of(request: Request, said: list[Any]) -> dict[str, Any]:
+    """What a tool is given that the model requests after all this was said."""
+    number = digest(request.salt, said) if request.told else request.salt
+    if request.name in ("act", "think"):
+        wrong = {"failures": request.failures, "error": request.error} if request.failures else {}
+        return {"salt": number, "reads": [request.salt], **wrong}
+    return {} if request.name == "hang" or request.name.startswith(HAND_OVER) else {"n": number}
+
+
 def blocks(step: Step) -> Iterator[tuple[Step, ...]]:
     """The blocks directly within a step that run in its own scope."""
     for handler in step.handlers:
@@ -277,6 +358,8 @@ def references(step: Step) -> Iterator[str]:
             yield subject
         case Sub(inputs=inputs):
             yield from inputs.values()
+        case Agent(reads=reads):
+            yield from reads
         case _:
             pass
     for block in blocks(step):
@@ -308,5 +391,7 @@ def everything(steps: tuple[Step, ...]) -> Iterator[Step]:
     """All steps of a block, at any depth."""
     for step in steps:
         yield step
-        for block in [*blocks(step), *([step.work.steps] if isinstance(step.work, Sub) else [])]:
+        called = [step.work] if isinstance(step.work, Sub) else ()
+        called = step.work.pipelines if isinstance(step.work, Agent) else called
+        for block in [*blocks(step), *(one.steps for one in called)]:
             yield from everything(block)

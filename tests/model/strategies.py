@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from tests.model.lives import Turn
 from tests.model.oracle import items_of
 from tests.model.plans import (
+    HAND_OVER,
     Act,
+    Agent,
     Approve,
     Ask,
     Compute,
@@ -27,9 +29,11 @@ from tests.model.plans import (
     Items,
     Launch,
     Nap,
+    Offer,
     Plan,
     Policy,
     Repeat,
+    Request,
     Step,
     Sub,
     Sum,
@@ -69,9 +73,10 @@ class Names:
 class Author:
     """Writes one plan. `draw` chooses."""
 
-    def __init__(self, draw: st.DrawFn, *, people: bool) -> None:
+    def __init__(self, draw: st.DrawFn, *, people: bool, agents: bool) -> None:
         self.draw = draw
         self.people = people
+        self.agents = agents
         self.count = 0
 
     def chance(self, one_in: int) -> bool:
@@ -126,9 +131,8 @@ class Author:
             handlers = tuple(self.handler(names, call=not composite) for _ in range(self.number(1, 2)))
         handled = on_failure != FAIL or bool(handlers)
         if composite:
-            kind = self.draw(
-                st.sampled_from([self.for_each, self.repeat, self.switch, self.group, self.sub, self.race])
-            )
+            kinds = [self.for_each, self.repeat, self.switch, self.group, self.sub, self.race, self.agent]
+            kind = self.draw(st.sampled_from(kinds if not self.agents else [self.agent, self.agent, self.group]))
             work, found = kind(id, names, depth + 1, open=open and not handled)
         elif depth == 0 and self.chance(12):
             work, found = Launch(self.new("launched")), Names()
@@ -327,6 +331,59 @@ class Author:
         others = tuple(f"{id}.{name}" for name, ref in outputs.items() if ref not in inside.numbers)
         return Sub(self.new("pipeline"), inputs, steps, outputs, in_order), Names(numbers, (), (id, *others))
 
+    def agent(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        reads = tuple(self.draw(st.lists(st.sampled_from(names.numbers), max_size=2))) if names.numbers else ()
+        offers = self.offers(depth)
+        roles = {self.new("role"): self.offers(depth) for _ in range(self.number(0, 2))} if self.chance(3) else {}
+        everyone = [*offers, *(offer for found in roles.values() for offer in found)]
+        known = [*dict.fromkeys(offer.name for offer in everyone), *(HAND_OVER + role for role in roles), "unknown"]
+        turns = tuple(
+            tuple(self.request(known) for _ in range(self.number(1, 3)))
+            for _ in range(self.draw(st.sampled_from([2, 1, 3, 0])))
+        )
+        most = self.number(1, 4) if self.chance(4) else 10
+        breaks = self.number(0, len(turns)) if self.chance(6) else None
+        transient = breaks is not None and breaks < most and open and self.chance(2)
+        form = self.chance(2)
+        attempts, parallel = self.number(1, 2), not self.chance(3)
+        salt = self.number(0, 99)
+        work = Agent(salt, reads, turns, offers, roles, most, attempts, parallel, form, breaks, transient)
+        return work, Names((f"{id}.turns", *([f"{id}.n"] if form else [])), others=(id,))
+
+    def request(self, names: list[str]) -> Request:
+        failures = self.number(1, 2) if self.chance(4) else 0
+        return Request(
+            self.one_of(*names),
+            self.number(0, 9),
+            self.chance(2),
+            failures,
+            self.draw(st.sampled_from(["boom", "clash"])),
+        )
+
+    def offers(self, depth: int) -> tuple[Offer, ...]:
+        """Tools of an agent."""
+        plain = self.draw(st.lists(st.sampled_from(["act", "think", "hang"]), max_size=2, unique=True))
+        offers = [self.offer(name) for name in plain]
+        if not plain or self.chance(2):
+            sub = self.called(depth)
+            offers.append(self.offer(self.new("call"), sub))
+        return tuple(offers)
+
+    def offer(self, name: str, pipeline: Sub | None = None) -> Offer:
+        kinds = ["always"] if name == "hang" else ["even", "always", "lost"]
+        approve = self.one_of(*kinds) if self.people and not self.chance(3) else ""
+        return Offer(name, pipeline, approve, self.number(1, 2) if self.chance(4) else None)  # type: ignore[arg-type]
+
+    def called(self, depth: int) -> Sub:
+        """A pipeline for a model. Its steps run in order: so the failure that the model is told is known."""
+        steps, inside = self.block(Names(("n",)), DEEPEST, open=False, most=2)
+        if depth < DEEPEST and self.count < MOST_STEPS and self.chance(3):
+            id = self.new()
+            work, found = self.agent(id, inside, depth + 1, open=False)
+            steps, inside = (*steps, Step(id, work)), inside.plus(found.numbers, found.lists, found.others)
+        outputs = {self.new("out"): self.one_of(*inside.all) for _ in range(self.number(1, 2))}
+        return Sub(self.new("pipeline"), {"n": "n"}, chained(steps), outputs, in_order=True)
+
 
 def _is_read(step: Step) -> bool:
     """Whether more than the value of a step may be read, so that it must stay what it is."""
@@ -339,8 +396,9 @@ def _hangs(steps: tuple[Step, ...]) -> bool:
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """A plan; in half of them people are asked."""
-    return Author(draw, people=draw(st.booleans())).plan()
+    """A plan; in half of them people are asked, and some of these are about agents above all."""
+    people = draw(st.booleans())
+    return Author(draw, people=people, agents=people and draw(st.booleans())).plan()
 
 
 def lives(*kinds: str) -> st.SearchStrategy[list[Turn]]:

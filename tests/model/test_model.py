@@ -22,7 +22,8 @@ import orchestrator as orc
 from orchestrator.journal import Store
 from orchestrator.journal.records import RunFilter
 from orchestrator.paths import is_at_or_below, is_in_undo, undone_step
-from tests.model.lives import Stretch, Turn, events, live, lose, store_url, stretch, tools
+from tests.model.agents import model
+from tests.model.lives import Stretch, Turn, answers, events, live, lose, store_url, stretch, tools
 from tests.model.oracle import LAUNCHED, Expected, expected
 from tests.model.plans import Act, ForEach, Plan, Step, Work, everything
 from tests.model.strategies import lives, plans
@@ -80,6 +81,22 @@ def check(plan: Plan, directory: Path, run_id: str, stretches: list[Stretch]) ->
     check_undo(plan, directory, run_id, stretches)
     check_files(plan, directory, run_id)
     check_launches(directory, run_id)
+    check_answers(directory, run_id, oracle)
+
+
+def check_answers(directory: Path, run_id: str, oracle: Expected) -> None:
+    """Questions are those that the oracle knows, and no one is asked twice, unless the answer was undone."""
+    for path, count in Counter(answers(directory)).items():
+        assert path in oracle.asked, path
+        assert count <= 1 + undone(directory, run_id, path), f"{path}, asked again"
+    for path in oracle.asked:
+        assert len(oracle.states[path]) > 1 or path in answers(directory), path
+
+
+def undone(directory: Path, run_id: str, path: str) -> int:
+    """How often what was done at a path was undone, so that it counts as not done."""
+    forgotten = [event.data["forget"] for event in events(directory, run_id) if event.type == "step.undone"]
+    return sum(any(is_at_or_below(path, one) or is_at_or_below(one, path) for one in paths) for paths in forgotten)
 
 
 def check_files(plan: Plan, directory: Path, run_id: str) -> None:
@@ -104,14 +121,17 @@ def launches(directory: Path, run_id: str, type: str) -> list[Event]:
 
 
 def check_launches(directory: Path, run_id: str) -> None:
-    """A step that has started a run has started that one only, whatever ended the process."""
+    """A step that has started a run has started that one only, whatever ended the process, unless it was undone."""
     named = {str(event.data["run"]) for event in launches(directory, run_id, "step.started")}
     ended = {str(event.data["output"]) for event in launches(directory, run_id, "step.succeeded")}
     with Store.open(store_url(directory)) as store:
         wanted = RunFilter(labels=(f"parent:{run_id}",))
         found = {status.run_id for status in store.list(wanted=wanted)}
     assert ended <= found <= named
-    assert len(named) == len({event.path for event in launches(directory, run_id, "step.started")})
+    starts = launches(directory, run_id, "step.started")
+    for path in {event.path for event in starts}:
+        of_path = {str(event.data["run"]) for event in starts if event.path == path}
+        assert len(of_path) <= 1 + undone(directory, run_id, path), path
 
 
 def check_states(directory: Path, run_id: str, allowed: dict[str, set[str]]) -> None:
@@ -223,7 +243,11 @@ def test_an_undisturbed_run_ends_as_the_oracle_says(home: Path, plan: Plan) -> N
 def test_a_disturbed_run_ends_as_the_oracle_says(home: Path, plan: Plan, turns: list[Turn]) -> None:
     directory = prepare(plan, home)
     with orc.Orchestrator(
-        directory=directory, tools=tools(), store=store_url(directory), max_parallel=plan.places
+        directory=directory,
+        tools=tools(),
+        models=model(directory),
+        store=store_url(directory),
+        max_parallel=plan.places,
     ) as client:
         run_id, stretches = live(directory, turns, lambda run_id, turn: stretch(client, run_id, turn, lose))
     check(plan, directory, run_id, stretches)

@@ -17,6 +17,7 @@ from typing import Any
 import orchestrator as orc
 from orchestrator.journal import Store
 from orchestrator.journal.records import RunFilter
+from tests.model.agents import model
 from tests.model.lives import Turn, die, store_url, stretch, tools
 
 
@@ -25,7 +26,11 @@ def lived(request: dict[str, Any]) -> tuple[str, str]:
     directory = Path(request["directory"])
     turn = Turn(*request["turn"]) if request["turn"] else None
     with orc.Orchestrator(
-        directory=directory, tools=tools(), store=store_url(directory), max_parallel=request["places"]
+        directory=directory,
+        tools=tools(),
+        models=model(directory),
+        store=store_url(directory),
+        max_parallel=request["places"],
     ) as client:
         return stretch(client, request["run"], turn, die)
 

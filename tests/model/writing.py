@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.model.agents import write_scripts
 from tests.model.plans import (
     Act,
+    Agent,
     Approve,
     Ask,
     Compute,
@@ -21,6 +23,7 @@ from tests.model.plans import (
     Items,
     Launch,
     Nap,
+    Offer,
     Plan,
     Policy,
     Repeat,
@@ -42,14 +45,11 @@ def write(plan: Plan, directory: Path) -> Path:
     """Write the pipeline, those that it calls, and the files that it reads; return the first."""
     for step in everything(plan.steps):
         match step.work:
-            case Sub(name=name, inputs=inputs, steps=steps, outputs=outputs, in_order=said):
-                document = {
-                    "inputs": {name: {"type": "integer"} for name in inputs},
-                    **in_order(said),
-                    "steps": block(steps, in_order=said),
-                    "outputs": {name: expression(ref) for name, ref in outputs.items()},
-                }
-                dump(directory / f"{name}.yaml", {key: value for key, value in document.items() if value})
+            case Sub() as sub:
+                write_pipeline(sub, directory)
+            case Agent(pipelines=pipelines):
+                for sub in pipelines:
+                    write_pipeline(sub, directory)
             case Launch(name=name):
                 steps_of_run = [{"id": "one", "value": 1}, {"id": "two", "value": "{{ one + 1 }}"}]
                 dump(directory / f"{name}.yaml", {"id": "launched", "steps": steps_of_run})
@@ -64,7 +64,19 @@ def write(plan: Plan, directory: Path) -> Path:
     if plan.error_handler:
         document["error_handlers"] = [{"steps": block([plan.error_handler])}]
     document["outputs"] = {step.id: expression(step.id) for step in plan.steps}
+    write_scripts(plan, directory)
     return dump(directory / "pipeline.yaml", document)
+
+
+def write_pipeline(sub: Sub, directory: Path) -> None:
+    """Write a pipeline that is called."""
+    document = {
+        "inputs": {name: {"type": "integer"} for name in sub.inputs},
+        **in_order(sub.in_order),
+        "steps": block(sub.steps, in_order=sub.in_order),
+        "outputs": {name: expression(ref) for name, ref in sub.outputs.items()},
+    }
+    dump(directory / f"{sub.name}.yaml", {key: value for key, value in document.items() if value})
 
 
 def dump(path: Path, document: dict[str, Any]) -> Path:
@@ -199,6 +211,37 @@ def work(one: Work, id: str) -> dict[str, Any]:
             found = {"pipeline": f"./{one.name}.yaml"}
             inputs = {name: expression(number(ref)) for name, ref in one.inputs.items()}
             return found | ({"inputs": inputs} if inputs else {})
+        case Agent() as agent:
+            found = {
+                "prompt": " ".join([expression("0"), *(expression(number(ref)) for ref in agent.reads)]),
+                "model": "ollama:m",
+                "tools": [tool(offer) for offer in agent.offers],
+                "max_turns": computed(agent.max_turns),
+            }
+            found |= {"schema": {"n": "integer"}} if agent.form else {}
+            found |= {} if agent.parallel else {"parallel": False}
+            found |= {"retry": {"max_attempts": agent.attempts, "delay": 0}} if agent.attempts > 1 else {}
+            roles = {
+                role: {
+                    "description": "Another.",
+                    "system": f"You are {role}.",
+                    "tools": [tool(offer) for offer in offers],
+                }
+                for role, offers in agent.roles.items()
+            }
+            return found | ({"hand_over": roles} if roles else {})
+
+
+def tool(offer: Offer) -> dict[str, Any]:
+    """An entry of the tools of an agent."""
+    found: dict[str, Any] = {"tool": offer.name}
+    if offer.pipeline is not None:
+        found = {"pipeline": f"{offer.pipeline.name}.yaml", "name": offer.name, "description": "A pipeline."}
+    argument = "arguments.n" if offer.pipeline is not None else "arguments.salt"
+    conditions = {"always": True, "even": f"{argument} % 2 == 0", "lost": "arguments.missing > 1"}
+    found |= {"approve": conditions[offer.approve]} if offer.approve else {}
+    found |= {"max_calls": offer.max_calls} if offer.max_calls is not None else {}
+    return found | {"timeout": 0.01 if offer.name == "hang" else 600}
 
 
 def waiting(one: Ask | Approve | Nap) -> dict[str, Any]:

@@ -168,6 +168,22 @@ APPROVED = {"tool": "echo", "approve": True}
 ID = "help[0].echo_approval"
 
 
+def test_a_group_undoes_what_a_pipeline_of_an_agent_has_done(opened: Opened, bench: Bench, tmp_path: Path) -> None:
+    booking = """
+steps: [{id: pay, tool: echo, parameters: {value: 1}, undo: {tool: echo, parameters: {value: "{{ output }}"}}}]
+outputs: {paid: "{{ pay }}"}
+"""
+    (tmp_path / "booking.yaml").write_text(booking, encoding="utf-8")
+    tools = [{"pipeline": "booking.yaml", "description": "Book a room."}]
+    agent = {"id": "clerk", "prompt": "Book.", "model": "ollama:m", "tools": tools}
+    fails = {"id": "late", "fail": "too late", "dependencies": ["clerk"]}
+    group = {"id": "trip", "compensate": True, "steps": [agent, fails], "on_failure": "continue"}
+    model = FakeModel({"trip.clerk": [asks(("booking", {})), "Booked."]})
+    result = opened(model).compile(pipeline(group)).run()
+    assert result.steps["trip"].state == "failed"
+    assert bench.calls == ["trip.clerk[0].booking.pay", "trip.clerk[0].booking.pay.undo.revert"]
+
+
 def test_a_person_sees_the_arguments_of_a_call_before_it_is_made(opened: Opened, bench: Bench) -> None:
     model = model_of(asks(("echo", {"value": 7})), "Done.")
     run = opened(model).compile(agent(APPROVED)).start()

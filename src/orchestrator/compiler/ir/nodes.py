@@ -287,6 +287,8 @@ class SourceWork(ABC):
         """The type of the step, if it is known once the step has been read."""
         self.carried: Carried | None = None
         """The values that a loop carries from round to round."""
+        self.offers_pipelines = False
+        """Whether the model of the step can call pipelines, whose steps are then inside the step."""
         self.makes_attempts = False
         """Whether the step's `retry`, `on_resume` and `cache` apply to its calls."""
         self.asks_models = False

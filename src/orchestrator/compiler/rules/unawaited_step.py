@@ -22,12 +22,7 @@ _WITHOUT_EFFECT: Final = {
     "text": None,
     "log": None,
     "sleep": None,
-    "data": frozenset(
-        {
-            *("read", "filter", "select", "sort", "aggregate", "join", "pivot", "unpivot", "deduplicate", "sql"),
-            *("profile", "validate", "window", "sample"),
-        }
-    ),
+    "data": frozenset({"read", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}),
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"get"}),
 }

@@ -54,6 +54,8 @@ class AgentWork(SourceWork):
             self.parameters: Value = MappingValue({**fields_of(value), **read})
         else:
             self.parameters = Constant({}) if node is None else context.value(node, names, self.places)
+        entries = [*self._entries, *(entry for role in self._roles for entry in role.entries)]
+        self.offers_pipelines = any(entry.called is not None for entry in entries)
         taken: Names = {}
         self._own = AgentToolset(context, taken)
         self._offered = [AgentToolset(context, taken) for _ in self._roles]

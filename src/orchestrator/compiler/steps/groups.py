@@ -66,7 +66,7 @@ class GroupWork(SourceWork):
 def _check_compensate(context: CompilationContext, step: SourceStep, inside: Sequence[SourceStep]) -> None:
     """Report a `compensate` in a group in which nothing can be undone."""
     key = step.spec.node.key("compensate")
-    if key is None or any(each.spec.undo or each.spec.pipeline for each in inside):
+    if key is None or any(each.spec.undo or each.spec.pipeline or _offers_pipelines(each) for each in inside):
         return
     context.diagnostics.add(
         codes.KEY_WITHOUT_EFFECT,
@@ -75,3 +75,7 @@ def _check_compensate(context: CompilationContext, step: SourceStep, inside: Seq
         label="nothing to undo",
         help="write below `undo:` of each step in it what undoes the step",
     )
+
+
+def _offers_pipelines(step: SourceStep) -> bool:
+    return step.work is not None and step.work.offers_pipelines

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, field
@@ -17,7 +18,9 @@ import orchestrator as orc
 from orchestrator.errors import LeaseLost
 from orchestrator.journal import Owner, Store
 from orchestrator.journal.records import RunLimit
-from orchestrator.journal.store.concurrency_store import ConcurrencyLine, Contender, comes_before
+from orchestrator.journal.state.status import QueuedRun
+from orchestrator.journal.store.concurrency_line import ConcurrencyLine, Contender
+from orchestrator.journal.store.concurrency_store import RunAdmission, RunRequest
 from orchestrator.journal.store.tables import runs as runs_table
 from tests.concurrency.worker import serve, work
 from tests.journal.support import new_run
@@ -201,7 +204,7 @@ def test_a_process_whose_lease_has_expired_gives_way_and_cannot_come_back(store:
     assert store.concurrency.ask(stopped, ONE, waits=False).admitted
     waiting = store.create_run(new_run("waiting"), MINE)
     asked = store.concurrency.ask(waiting, ONE, waits=False)
-    assert (asked.admitted, [each.run_id for each in asked.before]) == (False, ["stopped"])
+    assert asked == RunAdmission(False, QueuedRun("key", 1, ("stopped",), 1))
     with store.database.write() as connection:
         connection.execute(runs_table.update().where(runs_table.c.run_id == "stopped").values(lease_until=0.0))
     assert store.concurrency.ask(waiting, ONE, waits=False).admitted
@@ -230,7 +233,7 @@ def test_a_run_that_was_released_leaves_nothing_behind(store: Store) -> None:
     second = store.create_run(new_run("second"), MINE)
     assert store.concurrency.ask(second, ONE, waits=False).admitted
     again = store.acquire("first", MINE)
-    assert [each.run_id for each in store.concurrency.ask(again, ONE, waits=True).before] == ["second"]
+    assert store.concurrency.ask(again, ONE, waits=True).queued == QueuedRun("key", 1, ("second",), 1)
 
 
 def test_each_newer_run_replaces_as_many_as_are_too_many(store: Store) -> None:
@@ -247,8 +250,56 @@ def test_each_newer_run_replaces_as_many_as_are_too_many(store: Store) -> None:
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=30), st.integers(0, 31))
 def test_what_comes_before_a_run_is_counted_as_if_all_were_looked_at(runs: list[tuple[bool, ...]], run: int) -> None:
     found = [Contender(number, f"r{number}", 1, *flags) for number, flags in enumerate(runs)]
-    before, line = comes_before(found, run), ConcurrencyLine(found)
+    others = [each for each in found if each.run != run]
+    older = [each for each in others if not (each.admitted or each.lapsed) and each.run < run]
+    before, line = [*(each for each in others if each.admitted), *older], ConcurrencyLine(found)
+    assert line.ahead(run) == len(before)
     assert line.lively(run) == sum(not each.lapsed for each in before)
-    assert line.staying(run) == sum(not each.cancelled for each in before)
+    assert line.staying(run) == len(line.remaining(run)) == sum(not each.cancelled for each in before)
     queued = line.queued(run, "key", 1)
     assert (queued.runs, queued.ahead) == (tuple(each.run_id for each in before[:20]), len(before))
+
+
+ON_FULL = st.sampled_from(["queue", "skip", "cancel_oldest"])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(ON_FULL, st.booleans()), min_size=1, max_size=6), st.integers(1, 3))
+def test_many_runs_that_ask_at_once_are_decided_about_as_if_they_had_asked_one_after_another(
+    runs: list[tuple[Any, bool]], most: int
+) -> None:
+    found = []
+    for together in (True, False):
+        with Store.open("sqlite://") as store:
+            leases = [store.create_run(new_run(f"run-{number}"), MINE) for number in range(len(runs))]
+            asking = [
+                RunRequest(lease, RunLimit("key", most, on_full), waits)
+                for lease, (on_full, waits) in zip(leases, runs, strict=True)
+            ]
+            if together:
+                decisions = store.concurrency.ask_all(asking)
+            else:
+                for lease in leases:  # all are in line, as after a first look
+                    store.concurrency.ask_all([RunRequest(lease, RunLimit("key", 0), True)])
+                decisions = [store.concurrency.ask_all([each])[0] for each in asking]
+            commands = [(run_id, each.kind) for _, run_id, each in store.commands([each.run_id for each in leases])]
+            found.append((decisions, commands, store.concurrency.contenders(["key"])))
+    assert found[0] == found[1]
+
+
+def test_runs_that_ask_at_once_take_a_few_statements_however_many_they_are(store: Store) -> None:
+    counts = []
+    for many in (2, 200):
+        leases = [store.create_run(new_run(f"run-{many}-{number}"), MINE) for number in range(many)]
+        asking = [RunRequest(lease, RunLimit(f"key {many}", many // 2), False) for lease in leases]
+        statements: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any, found: list[str] = statements) -> None:
+            found.append(statement)
+
+        sa.event.listen(store.database.engine, "before_cursor_execute", note)
+        decisions = store.concurrency.ask_all(asking)
+        sa.event.remove(store.database.engine, "before_cursor_execute", note)
+        assert [each is not None and each.admitted for each in decisions] == [n < many // 2 for n in range(many)]
+        counts.append(len(statements))
+    assert counts[0] == counts[1]

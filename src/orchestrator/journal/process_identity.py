@@ -69,7 +69,8 @@ def _process(pid: int) -> tuple[bool, str]:
         return _answers(pid), ""
     # The command's name is in parentheses and may itself contain spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
-    return fields[0] not in "ZX", fields[19]
+    # Threads of a process that is killed may still end while its first one is a zombie: until then it has its files.
+    return fields[0] not in "ZX" or int(fields[17]) > 1, fields[19]
 
 
 def _answers(pid: int) -> bool:

@@ -7,17 +7,17 @@ process has taken over, counts no more, so nothing has to be cleaned up when a p
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from msgspec import Struct
 
 from orchestrator.journal.dialects.registry import upsert
+from orchestrator.journal.records import Lease, RunLimit
 from orchestrator.journal.state.status import QueuedRun
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.chunks import chunks
+from orchestrator.journal.store.concurrency_line import ConcurrencyLine, Contender
 from orchestrator.journal.store.leases import lease_lost
 from orchestrator.journal.store.stored_data import stored_lease_end, stored_owner
 from orchestrator.journal.store.tables import commands, concurrency, runs
@@ -27,35 +27,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.records import Lease, RunLimit
     from orchestrator.journal.store.database import Database
 
 
-_MOST_NAMED: Final = 20
+class RunRequest(Struct, frozen=True):
+    """A run that asks to be executed. If it `waits`, `limit.on_full` does not apply to it."""
 
-
-class Contender(Struct, frozen=True):
-    """A run that has a key: admitted, or in line. `run` is the store's number for it: they count up.
-
-    `lapsed`: its lease has expired, and its process may come back. `cancelled`: it was sent a command to end.
-    """
-
-    run: int
-    run_id: str
-    fence: int
-    admitted: bool
-    cancelled: bool = False
-    lapsed: bool = False
+    lease: Lease
+    limit: RunLimit
+    waits: bool
 
 
 class RunAdmission(Struct, frozen=True):
-    """Whether a run may be executed; `before` are the runs that come before it, the admitted ones first.
+    """Whether a run may be executed; `queued` is what it waits for else.
 
     `refused`: it never may, as it does not wait.
     """
 
     admitted: bool
-    before: tuple[Contender, ...] = ()
+    queued: QueuedRun | None = None
     refused: bool = False
 
 
@@ -66,36 +56,58 @@ class ConcurrencyStore:
         self._database = database
 
     def ask(self, lease: Lease, limit: RunLimit, *, waits: bool) -> RunAdmission:
-        """Admit a run if fewer than `limit.max` others are admitted or come before it; else put it in line.
-
-        Unless it `waits`, `limit.on_full` decides what happens then. A run that was admitted remains so.
+        """As `ask_all`, for one run.
 
         Raises:
             LeaseLost: Another process has taken the run.
         """
-        key = storable(limit.key)
+        found = self.ask_all([RunRequest(lease, limit, waits)])[0]
+        if found is None:
+            raise lease_lost(self._database.url, lease)
+        return found
+
+    def ask_all(self, asking: Sequence[RunRequest]) -> list[RunAdmission | None]:
+        """Decide about runs that have one key, the oldest first, in one transaction.
+
+        Each is admitted if fewer than its `limit.max` others are admitted or come before it; else it is put in line.
+        Unless it waits, `limit.on_full` decides what happens then. A run that was admitted remains so. For runs that
+        another process has taken, there is None.
+        """
+        key = storable(asking[0].limit.key)
         with self._database.write() as connection:
             self._database.dialect.lock_name(connection, f"concurrency {key}")
-            self._enter(connection, lease, key)
-            found = contenders(self._database, connection, [key]).get(key, [])
-            own = next((each for each in found if each.run == lease.key and not each.lapsed), None)
-            if own is None:
-                raise lease_lost(self._database.url, lease)
-            if own.admitted:
-                return RunAdmission(True)
-            before = comes_before(found, lease.key)
-            if len(before) >= limit.max:
-                before = self._without_evicted(connection, before)
-            if len(before) < limit.max:
-                self._mark(connection, [lease.key], admitted=True)
-                return RunAdmission(True)
-            if waits or limit.on_full == "queue":
-                return RunAdmission(False, before)
-            if limit.on_full == "skip":
-                connection.execute(concurrency.delete().where(concurrency.c.run == lease.key))
-                return RunAdmission(False, before, refused=True)
-            self._cancel_oldest(connection, before, limit, by=lease.run_id)
-            return RunAdmission(False, before)
+            held = self._enter(connection, [each.lease for each in asking], key)
+            line = ConcurrencyLine(contenders(self._database, connection, [key]).get(key, ()))
+            found = [self._decided(connection, each, line) if each.lease.key in held else None for each in asking]
+            admitted = [
+                each.lease.key
+                for each, admission in zip(asking, found, strict=True)
+                if admission is not None and admission.admitted
+            ]
+            self._mark(connection, admitted, admitted=True)
+            return found
+
+    def _decided(self, connection: Connection, asking: RunRequest, line: ConcurrencyLine) -> RunAdmission | None:
+        """Decide about one run, and keep the line as the store will have it."""
+        lease, limit = asking.lease, asking.limit
+        if not line.has(lease):
+            return None
+        if line.is_admitted(lease.key):
+            return RunAdmission(True)
+        if line.ahead(lease.key) >= limit.max:
+            self._evict(connection, line)
+        if line.ahead(lease.key) < limit.max:
+            line.admit(lease.key)
+            return RunAdmission(True)
+        queued = line.queued(lease.key, limit.key, limit.max)
+        if asking.waits or limit.on_full == "queue":
+            return RunAdmission(False, queued)
+        if limit.on_full == "skip":
+            connection.execute(concurrency.delete().where(concurrency.c.run == lease.key))
+            line.remove(lease.key)
+            return RunAdmission(False, queued, refused=True)
+        self._cancel_oldest(connection, line, asking)
+        return RunAdmission(False, queued)
 
     def withdraw(self, lease: Lease) -> None:
         """Remove a run that has not begun from the line, or take back its admission."""
@@ -108,106 +120,64 @@ class ConcurrencyStore:
         with self._database.read() as connection:
             return contenders(self._database, connection, keys)
 
-    def _enter(self, connection: Connection, lease: Lease, key: str) -> None:
-        """Put a run in line, unless it is there; extend its lease, so that it counts; forget the entries of others."""
-        held = connection.execute(
-            runs.update()
-            .where(runs.c.key == lease.key, runs.c.fence == lease.fence)
-            .values(lease_until=self._database.clock() + lease.ttl)
-        )
-        if held.rowcount == 0:
-            raise lease_lost(self._database.url, lease)
-        values = {"run": lease.key, "key": key, "fence": lease.fence, "admitted": False, "cancelled": False}
-        entry = upsert(connection, concurrency).values(values)
-        connection.execute(
-            entry.on_conflict_do_update(
-                index_elements=[concurrency.c.run],
-                set_={name: entry.excluded[name] for name in ("key", "fence", "admitted", "cancelled")},
-                where=concurrency.c.fence != lease.fence,
+    def _enter(self, connection: Connection, leases: Sequence[Lease], key: str) -> set[int]:
+        """Put runs in line, unless they are there, and forget the entries of others; return those that are held.
+
+        Their leases are extended, so that they count.
+        """
+        until = self._database.clock() + min(lease.ttl for lease in leases)
+        held: set[int] = set()
+        for some in chunks(leases):
+            own = sa.tuple_(runs.c.key, runs.c.fence).in_([(lease.key, lease.fence) for lease in some])
+            held |= set(connection.scalars(runs.update().where(own).values(lease_until=until).returning(runs.c.key)))
+        values = [
+            {"run": lease.key, "key": key, "fence": lease.fence, "admitted": False, "cancelled": False}
+            for lease in leases
+            if lease.key in held
+        ]
+        if values:
+            entry = upsert(connection, concurrency)
+            connection.execute(
+                entry.on_conflict_do_update(
+                    index_elements=[concurrency.c.run],
+                    set_={name: entry.excluded[name] for name in ("key", "fence", "admitted", "cancelled")},
+                    where=concurrency.c.fence != entry.excluded.fence,
+                ),
+                values,
             )
-        )
         current = sa.select(runs.c.fence).where(runs.c.key == concurrency.c.run).scalar_subquery()
         connection.execute(
             concurrency.delete().where(concurrency.c.key == key, concurrency.c.fence.is_distinct_from(current))
         )
+        return held
 
-    def _without_evicted(self, connection: Connection, before: Sequence[Contender]) -> tuple[Contender, ...]:
-        """Take their runs from processes whose leases have expired; return the others."""
-        kept = []
-        for each in before:
-            if each.lapsed:
-                taken = connection.execute(
-                    runs.update()
-                    .where(runs.c.key == each.run, runs.c.fence == each.fence)
-                    .where(runs.c.lease_until <= self._database.clock())
-                    .values(owner=None, lease_until=None, fence=runs.c.fence + 1)
-                )
-                if taken.rowcount:
-                    continue
-            kept.append(each)
-        return tuple(kept)
+    def _evict(self, connection: Connection, line: ConcurrencyLine) -> None:
+        """Take their admitted runs from processes whose leases have expired."""
+        for each in line.lapsed:
+            taken = connection.execute(
+                runs.update()
+                .where(runs.c.key == each.run, runs.c.fence == each.fence)
+                .where(runs.c.lease_until <= self._database.clock())
+                .values(owner=None, lease_until=None, fence=runs.c.fence + 1)
+            )
+            if taken.rowcount:
+                line.remove(each.run)
 
-    def _cancel_oldest(self, connection: Connection, before: Sequence[Contender], limit: RunLimit, *, by: str) -> None:
+    def _cancel_oldest(self, connection: Connection, line: ConcurrencyLine, asking: RunRequest) -> None:
         """Send commands to end to as many of the oldest runs as are too many."""
-        remaining = sorted((each for each in before if not each.cancelled), key=lambda each: each.run)
-        ending = remaining[: max(0, len(remaining) - limit.max + 1)]
-        reason = encode({"reason": f"run `{by}` replaces it: both have the concurrency key `{limit.key}`"})
+        key, most = asking.limit.key, asking.limit.max
+        remaining = line.remaining(asking.lease.key)
+        ending = remaining[: max(0, len(remaining) - most + 1)]
+        reason = encode({"reason": f"run `{asking.lease.run_id}` replaces it: both have the concurrency key `{key}`"})
         for each in ending:
             command = {"run": each.run, "kind": "cancel", "data": reason, "by": "", "at": time.time()}
             connection.execute(commands.insert().values(command))
+            line.cancel(each.run)
         self._mark(connection, [each.run for each in ending], cancelled=True)
 
     def _mark(self, connection: Connection, keys: Sequence[int], **values: bool) -> None:
-        if keys:
-            connection.execute(concurrency.update().where(concurrency.c.run.in_(keys)).values(**values))
-
-
-def comes_before(found: Iterable[Contender], run: int) -> tuple[Contender, ...]:
-    """Return the runs that come before another one: those that are admitted, and then those that are older."""
-    others = [each for each in found if each.run != run]
-    admitted = [each for each in others if each.admitted]
-    return (*admitted, *(each for each in others if not (each.admitted or each.lapsed) and each.run < run))
-
-
-class ConcurrencyLine:
-    """The runs that have one key. What comes before one of them is counted without looking at all of them."""
-
-    def __init__(self, found: Iterable[Contender]) -> None:
-        """`found` are ordered, the oldest first."""
-        self._fences: dict[int, int] = {}
-        self._admitted: list[Contender] = []
-        self._others: list[Contender] = []
-        for each in found:
-            self._fences[each.run] = each.fence
-            if each.admitted:
-                self._admitted.append(each)
-            elif not each.lapsed:
-                self._others.append(each)
-        self._runs = [each.run for each in self._others]
-        self._cancelled = list(accumulate((each.cancelled for each in self._others), initial=0))
-
-    def has(self, lease: Lease) -> bool:
-        """Whether a run is among them, under this lease."""
-        return self._fences.get(lease.key) == lease.fence
-
-    def lively(self, run: int) -> int:
-        """Return how many come before a run whose leases have not expired."""
-        return sum(not each.lapsed for each in self._admitted_before(run)) + bisect_left(self._runs, run)
-
-    def staying(self, run: int) -> int:
-        """Return how many come before a run that were not sent a command to end."""
-        place = bisect_left(self._runs, run)
-        admitted = sum(not each.cancelled for each in self._admitted_before(run))
-        return admitted + place - self._cancelled[place]
-
-    def queued(self, run: int, key: str, most: int) -> QueuedRun:
-        """Return what a run in line waits for."""
-        admitted, place = self._admitted_before(run), bisect_left(self._runs, run)
-        named = [*admitted[:_MOST_NAMED], *self._others[: min(place, _MOST_NAMED)]][:_MOST_NAMED]
-        return QueuedRun(key, most, tuple(each.run_id for each in named), len(admitted) + place)
-
-    def _admitted_before(self, run: int) -> list[Contender]:
-        return [each for each in self._admitted if each.run != run]
+        for some in chunks(keys):
+            connection.execute(concurrency.update().where(concurrency.c.run.in_(some)).values(**values))
 
 
 def contenders(database: Database, connection: Connection, keys: Iterable[str]) -> dict[str, list[Contender]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import LeaseLost
 from orchestrator.journal.state.status import QueuedRun
-from orchestrator.journal.store.concurrency_store import ConcurrencyLine
+from orchestrator.journal.store.concurrency_line import ConcurrencyLine
+from orchestrator.journal.store.concurrency_store import RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from orchestrator.journal import Store
     from orchestrator.journal.records import Lease, RunLimit
@@ -56,28 +56,31 @@ class RunQueue:
             self._told[run_id] = None
         if not waiting:
             return
-        found = self._entries.contenders({limit.key for _, _, limit in waiting})
-        lines = {limit.key: ConcurrencyLine(found.get(limit.key, ())) for _, _, limit in waiting}
+        keys = {limit.key for _, _, limit in waiting}
+        found = self._entries.contenders(keys)
+        lines = {key: ConcurrencyLine(found.get(key, ())) for key in keys}
+        asking: dict[str, list[tuple[RunRequest, StartHold]]] = {}
         for lease, hold, limit in sorted(waiting, key=lambda each: each[0].key):
             line = lines[limit.key]
             if _should_ask(lease, hold, limit, line):
-                self._ask(lease, hold, limit)
+                asking.setdefault(limit.key, []).append((RunRequest(lease, limit, hold.has_begun), hold))
             else:
                 self._tell(lease, hold, line.queued(lease.key, limit.key, limit.max))
+        for some in asking.values():
+            self._ask(some)
 
-    def _ask(self, lease: Lease, hold: StartHold, limit: RunLimit) -> None:
-        try:
-            admission = self._entries.ask(lease, limit, waits=hold.has_begun)
-        except LeaseLost:  # the next renewal ends the execution
-            return
-        if admission.admitted:
-            hold.admit()
-            return
-        queued = ConcurrencyLine(admission.before).queued(lease.key, limit.key, limit.max)
-        if admission.refused:
-            hold.refuse(queued)
-        else:
-            self._tell(lease, hold, queued)
+    def _ask(self, asking: Sequence[tuple[RunRequest, StartHold]]) -> None:
+        """Ask the store to decide about runs with one key."""
+        decisions = self._entries.ask_all([request for request, _ in asking])
+        for (request, hold), decision in zip(asking, decisions, strict=True):
+            if decision is None:  # the next renewal ends the execution
+                continue
+            if decision.queued is None:
+                hold.admit()
+            elif decision.refused:
+                hold.refuse(decision.queued)
+            else:
+                self._tell(request.lease, hold, decision.queued)
 
     def _tell(self, lease: Lease, hold: StartHold, queued: QueuedRun) -> None:
         if self._told.get(lease.run_id) != queued:

@@ -14,7 +14,8 @@ from orchestrator.journal.state.status import QueuedRun, RunStatus
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.chunks import chunks
-from orchestrator.journal.store.concurrency_store import ConcurrencyLine, contenders
+from orchestrator.journal.store.concurrency_line import ConcurrencyLine
+from orchestrator.journal.store.concurrency_store import contenders
 from orchestrator.journal.store.event_columns import run_of, seq_of
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.queries.event_ranges import of_run

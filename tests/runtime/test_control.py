@@ -79,6 +79,24 @@ def test_every_command_is_recorded_with_who_gave_it(client: orc.Orchestrator, be
     assert {who for type, who in by if type in commands} == {user}
 
 
+@pytest.mark.parametrize("state", ["running", "paused", "queued"])
+def test_inputs_for_a_run_whose_process_lives_are_refused_and_not_ignored(
+    client: orc.Orchestrator, bench: Bench, state: str
+) -> None:
+    limited = client.compile({"concurrency": {"max": 1}, **pipeline({"id": "a", "tool": "gate"})})
+    runs = [limited.start() for _ in range(2 if state == "queued" else 1)]
+    bench.wait_for("a")
+    if state == "paused":
+        runs[-1].pause()
+    with pytest.raises(orc.RunOwned, match="`pin` cannot be given now") as refused:
+        client.resume(runs[-1].id, inputs={"pin": "1234"})
+    assert refused.value.code == "ORC803"
+    client.resume(runs[-1].id)
+    for run in reversed(runs):
+        run.cancel()
+        assert run.wait(timeout=PATIENCE).state == "cancelled"
+
+
 def test_a_paused_run_can_be_cancelled(client: orc.Orchestrator, bench: Bench) -> None:
     run = client.compile(CHAIN).start()
     bench.wait_for("a")

@@ -12,6 +12,8 @@ from orchestrator import runtime
 from orchestrator.api.arguments import instance, several, validate_budget
 from orchestrator.errors import RunOwned
 from orchestrator.journal.records import Command
+from orchestrator.remedies import Cancel
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,6 +97,7 @@ def resume_run(
 ) -> Execution | None:
     """Resume a run: in this process, which returns its execution, or by its live owner. See `Orchestrator.resume`."""
     if edited is None and budget is None and _continues_by_itself(backend, run_id):
+        _refuse_inputs(backend, run_id, inputs)
         send(backend, run_id, command("resume", by))
         return None
     resumed = _resume(backend, run_id, inputs, edited, budget, by)
@@ -112,6 +115,7 @@ async def aresume_run(
 ) -> Execution | None:
     """As `resume_run`, on the current event loop."""
     if edited is None and budget is None and _continues_by_itself(backend, run_id):
+        _refuse_inputs(backend, run_id, inputs)
         await asend(backend, run_id, command("resume", by))
         return None
     return await _resume(backend, run_id, inputs, edited, budget, by)
@@ -124,6 +128,20 @@ def _continues_by_itself(backend: Backend, run_id: str) -> bool:
         return not execution.ending
     status = backend.status(run_id)
     return status.state == "paused" and status.owner is not None
+
+
+def _refuse_inputs(backend: Backend, run_id: str, inputs: Mapping[str, Any] | None) -> None:
+    """Raise RunOwned if a run whose process lives is given inputs: it has them, and takes no others."""
+    if not inputs:
+        return
+    owner = str(backend.status(run_id).owner or "this process")
+    raise RunOwned(
+        f"run `{run_id}` is being executed by {owner}, which has its inputs; {quoted_list(inputs)} cannot be given now",
+        run_id=run_id,
+        owner=owner,
+        help="resume it without inputs; or cancel it, and resume it with them",
+        remedies=[Cancel(run_id)],
+    )
 
 
 async def _resume(
@@ -143,6 +161,7 @@ async def _resume(
         status = await runtime.in_thread(lambda: backend.status(run_id))
         if edited is not None or budget is not None or status.state != "paused":
             raise
+        await runtime.in_thread(lambda: _refuse_inputs(backend, run_id, inputs))
         await runtime.in_thread(lambda: backend.commands.send(run_id, command("resume", by)))
         return None
 

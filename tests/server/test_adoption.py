@@ -26,6 +26,8 @@ def test_the_oldest_runs_are_continued_first_however_many_there_are(tmp_path: Pa
         resumed: list[str] = []
         monkeypatch.setattr(client, "check_resumable", lambda run_id: None)
         monkeypatch.setattr(client, "resume", lambda run_id, by: resumed.append(run_id))
-        service: Any = SimpleNamespace(orchestrator=client, draining=threading.Event(), is_full=lambda: False)
+        service: Any = SimpleNamespace(
+            orchestrator=client, draining=threading.Event(), is_full=lambda: False, has_full_line=lambda _: False
+        )
         assert Adoption(service).look() == 7
     assert resumed == started

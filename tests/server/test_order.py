@@ -50,16 +50,37 @@ def test_the_run_reads_the_time_of_its_start_as_now(client: Client, project: Pat
     assert later > first
 
 
-def test_no_more_runs_wait_for_their_turn_than_may_wait(project: Path, url: str):
-    (project / "limited.yaml").write_text("concurrency: {key: one}\nsteps: [{id: nap, sleep: 1h}]\n")
-    with serving(project, store=url, max_runs=2) as running:
+LIMITED = """
+inputs: {key: {type: string}}
+concurrency: {key: "{{ key }}"}
+steps: [{id: nap, sleep: 1h}]
+"""
+
+
+def wait_in_line(client: Client, key: str, count: int) -> list[str]:
+    """Start a run with a key, and as many more that wait for it."""
+    runs = [client.start("limited", inputs={"key": key})["run"]["run_id"] for _ in range(count + 1)]
+    for run in runs[1:]:
+        with client.http.stream("GET", f"/v1/runs/{run}/events", headers={"accept": "text/event-stream"}) as said:
+            assert any("run.queued" in line for line in said.iter_lines())
+    return runs
+
+
+def test_runs_that_wait_for_one_key_leave_room_for_all_others(project: Path, url: str):
+    (project / "limited.yaml").write_text(LIMITED)
+    with serving(project, store=url, max_runs=3) as running:
         client = client_of(*running)
-        runs = [client.start("limited")["run"]["run_id"] for _ in range(41)]
-        for run in runs[1:]:
-            with client.http.stream("GET", f"/v1/runs/{run}/events", headers={"accept": "text/event-stream"}) as said:
-                assert any("run.queued" in line for line in said.iter_lines())
-        client.problem("POST", "/v1/runs", {"pipeline": "limited"}, status=503, code="ORC913")
-        assert client.json("GET", f"/v1/runs/{runs[40]}")["queued"]["ahead"] == 40
+        runs = wait_in_line(client, "one", 30)
+        found = client.problem(
+            "POST", "/v1/runs", {"pipeline": "limited", "inputs": {"key": "one"}}, status=503, code="ORC913"
+        )
+        assert "30 runs with the concurrency key `one` wait for their turn already" in found["detail"]
+        assert client.json("GET", f"/v1/runs/{runs[30]}")["queued"]["ahead"] == 30
+        assert client.start("hello", wait=30)["run"]["state"] == "succeeded"  # as nothing of it waits
+        wait_in_line(client, "two", 30)  # all places of those that wait are taken now
+        client.problem("POST", "/v1/runs", {"pipeline": "limited", "inputs": {"key": "two"}}, status=503, code="ORC913")
+        assert client.start("hello", wait=30)["run"]["state"] == "succeeded"
+        assert client.start("limited", inputs={"key": "three"})["run"]["state"] == "running"
 
 
 def test_runs_that_wait_for_their_time_leave_room_for_others(project: Path, url: str):

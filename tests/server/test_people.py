@@ -65,3 +65,22 @@ def test_a_run_that_reminds_is_continued_by_a_server_and_another_that_asks_is_le
             run = other.compile(asked % more).with_options(labels=[HOSTED]).start()
             next(event for event in run.events() if event.type == "step.waiting")
     assert Adoption(service[0]).look() == 2
+
+
+def test_no_other_pipeline_replaces_the_question_that_is_for_others(service: tuple[Service, str], project: Path):
+    """Who may start runs and answer questions could otherwise choose a pipeline in which the question is for no one."""
+    (project / "open.yaml").write_text(RELEASE.replace(", assignee: [grace, managers]", ""))
+    eve = client_of(*service, "run", "answer", name="eve")
+    run_id = eve.start("release")["run"]["run_id"]
+    assert service[0].orchestrator.get_run(run_id).wait().state == "waiting"
+    eve.json("POST", f"/v1/runs/{run_id}/cancel")
+    service[0].orchestrator.get_run(run_id).wait()
+    path = f"/v1/runs/{run_id}/resume"
+    eve.problem("POST", path, {"pipeline": "open"}, status=403, code="ORC912")
+    assert eve.json("POST", path, {"pipeline": "release"})["run_id"] == run_id
+    service[0].orchestrator.get_run(run_id).wait()
+    eve.problem("POST", f"/v1/runs/{run_id}/answer", {"step": "release", "value": True}, status=403, code="ORC922")
+    eve.json("POST", f"/v1/runs/{run_id}/cancel")
+    service[0].orchestrator.get_run(run_id).wait()
+    admin = client_of(*service, "admin", name="admin")
+    assert admin.json("POST", path, {"pipeline": "open"})["run_id"] == run_id

@@ -52,6 +52,33 @@ def test_no_token_has_the_name_of_a_user_of_the_provider(server: tuple[Service, 
     assert "`ada`" in str(refused.value.help)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "server",
+        "Server",
+        "the server, after a restart",
+        "trigger:nightly",
+        "trigger nightly, by its schedule",
+        "schedule:x",
+        "its schedule",
+        "webhook",
+        "a delivery from 10.0.0.1",
+        "ｔｒｉｇｇｅｒ:nightly",
+        "the orchestrator",
+    ],
+)
+def test_no_token_has_a_name_that_the_server_records_for_what_it_does_itself(server: tuple[Service, str], name: str):
+    with pytest.raises(ConfigurationError, match="the server's own commands") as refused:
+        add_token(server[0].credentials, name, ["read"])
+    assert "`ci`" in str(refused.value.help)
+
+
+@pytest.mark.parametrize("name", ["server-1", "serverless", "triggers", "trigger.dev", "ada", "the scheduler"])
+def test_a_name_may_contain_words_of_the_server(server: tuple[Service, str], name: str):
+    assert add_token(server[0].credentials, name, ["read"])
+
+
 def test_a_login_that_races_with_the_revocation_of_its_token_opens_no_session(server: tuple[Service, str]):
     store = server[0].credentials
     for number in range(30):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api.backend import Backend
     from orchestrator.api.batches import AsyncBatchResults, BatchResults
+    from orchestrator.journal.records import RunLimit
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import OutputPlan, Plan
@@ -242,6 +243,14 @@ class Pipeline:
         """
         known = {name: spec for name, spec in self.plan.inputs.items() if name in inputs or not spec.default_from_env}
         return runtime.bind(known, inputs, permissions=self.backend.permissions, environment={})
+
+    def limit_of(self, inputs: Mapping[str, Any]) -> RunLimit | None:
+        """Internal: return how many runs may be executed together with one with these inputs, None without a limit.
+
+        Raises:
+            InputError: They do not fit, or the concurrency key cannot be evaluated.
+        """
+        return None if self.plan.concurrency is None else runtime.concurrency_limit(self.plan, self.bind(inputs))
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.

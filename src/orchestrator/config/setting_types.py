@@ -208,4 +208,3 @@ McpName = Annotated[
         "start with a letter, then use letters, digits, `-` and `_`",
     ),
 ]
-MailServerName = McpName

@@ -37,6 +37,7 @@ _EXPORTS = {
     "orchestrator.runtime.host.threads": ("in_thread",),
     "orchestrator.runtime.run.model_access": ("merged",),
     "orchestrator.runtime.run.model_services": ("ModelServices",),
+    "orchestrator.runtime.values.concurrency": ("concurrency_limit",),
     "orchestrator.runtime.values.inputs": (
         "Bound",
         "bind",

@@ -54,6 +54,9 @@ from orchestrator.runtime.run.model_access import (
 from orchestrator.runtime.run.model_services import (
     ModelServices as ModelServices,
 )
+from orchestrator.runtime.values.concurrency import (
+    concurrency_limit as concurrency_limit,
+)
 from orchestrator.runtime.values.inputs import (
     Bound as Bound,
     bind as bind,

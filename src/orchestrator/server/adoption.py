@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from orchestrator.errors import OrchestratorError, RunOwned
 from orchestrator.journal.events import RunState
+from orchestrator.journal.records import RunLimit
 from orchestrator.runtime.values.reminders import next_at
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Adoption:
     def _resume(self, run_id: str) -> bool:
         orchestrator = self._service.orchestrator
         try:
+            limit = RunLimit.of(orchestrator.get_run(run_id).record().options)
+            if self._service.has_full_line(limit):
+                return False  # a later look finds it again
             orchestrator.check_resumable(run_id)  # without holding the run, which a person may be resuming
             orchestrator.resume(run_id, by="the server, after a restart")
         except RunOwned:

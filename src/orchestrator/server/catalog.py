@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.config.tables.serve import ServeTable
     from orchestrator.diagnostics import Diagnostic
+    from orchestrator.journal import RunRecord
     from orchestrator.server.pipeline_directory import PipelineFile
     from orchestrator.tools.sandbox.paths import Location
 
@@ -119,6 +120,10 @@ class Catalog:
         file = next((found for each in self.directories if (found := each.at(at)) is not None), None)
         offered = None if file is None else self.get(file.name)
         return None if file is None or offered is None or offered.place != file.place else file.name
+
+    def name_of_run(self, record: RunRecord) -> str | None:
+        """Return the name of the pipeline in the file of a run; None if the server does not offer it."""
+        return self.name_of(Path(record.directory, record.source_name))
 
     def offers(self, path: Path) -> bool:
         """Whether the file at an absolute path is one of the pipelines, whatever is wrong with it."""

@@ -24,6 +24,7 @@ from orchestrator.server.startup_checks import check_settings
 from orchestrator.server.step_views import StepsOfRuns
 from orchestrator.server.streams import EncodedEvents
 from orchestrator.server.triggers.delivery_rate import DeliveryRate
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.api.pipeline import Pipeline
     from orchestrator.config.tables.serve import ServeTable
+    from orchestrator.journal.records import RunLimit
     from orchestrator.journal.store.credential_store import Credential, CredentialStore
 
 
 HELD_FOR_EACH: Final = 20
-"""How many runs may wait for their time, for each that may be executed."""
+"""How many runs may wait for their time, and how many for their turn, for each that may be executed."""
 
 
 def inner_path(name: str | None) -> str | None:
@@ -106,19 +108,22 @@ class Service:
         """Return the names by which questions are for a caller: the caller's own, and those of groups."""
         return names_of(name, self.settings.groups)
 
-    def is_full(self, *, later: bool = False) -> bool:
-        """Whether the server executes as many runs as it may, or as many wait for their turn as may wait.
+    def is_full(self) -> bool:
+        """Whether the server executes as many runs as it may. Those that wait, for their time or turn, do not count."""
+        engine, most = self.orchestrator.backend.engine, self.settings.max_runs
+        return engine.active_runs >= most and engine.active_runs - engine.held_runs >= most
 
-        With `later`, whether as many wait as may wait, for their turn or for their time.
+    def has_full_line(self, limit: RunLimit | None) -> bool:
+        """Whether a run with this limit would have to wait behind as many runs of this server as may wait.
+
+        One concurrency key has at most half of the places, and a run that is alone with its key is not kept out by
+        those that wait for others.
         """
-        engine = self.orchestrator.backend.engine
-        waiting = engine.held_runs if later else engine.queued_runs
-        return waiting >= self._most_waiting or (not later and self._is_busy)
-
-    @property
-    def _is_busy(self) -> bool:
-        engine = self.orchestrator.backend.engine
-        return engine.active_runs - engine.held_runs >= self.settings.max_runs
+        if limit is None:
+            return False
+        waiting = self.orchestrator.backend.engine.queued_runs
+        line = waiting[limit.key]
+        return 2 * line >= self._most_waiting or (line > 0 and waiting.total() >= self._most_waiting)
 
     @property
     def _most_waiting(self) -> int:
@@ -127,15 +132,17 @@ class Service:
     def refuse_if_full(self, *, later: bool = False) -> None:
         """Raise RequestError if the server can take no further run now, or with `later` none for a later time."""
         self.refuse_while_draining()
-        if self.is_full(later=later):
-            raise RequestError(
-                f"the server executes {self.settings.max_runs:,} runs already"
-                if self._is_busy and not later
-                else f"{self._most_waiting:,} runs of the server wait already, for their turn or their time",
-                status=503,
-                code=codes.REQUEST_REFUSED,
-                help="try again later, or raise `max_runs` in [serve] of orchestrator.toml",
-            )
+        if not later and self.is_full():
+            raise _full(f"the server executes {self.settings.max_runs:,} runs already")
+        engine = self.orchestrator.backend.engine
+        if later and engine.held_runs - engine.queued_runs.total() >= self._most_waiting:
+            raise _full(f"{self._most_waiting:,} runs of the server wait for their time already")
+
+    def refuse_full_line(self, limit: RunLimit | None) -> None:
+        """Raise RequestError if too many runs wait for their turn before a run with this limit."""
+        if limit is not None and self.has_full_line(limit):
+            waiting = self.orchestrator.backend.engine.queued_runs[limit.key]
+            raise _full(f"{plural(waiting, 'run')} with the concurrency key `{limit.key}` wait for their turn already")
 
     def compiled(self, source: str, file: str | None) -> Pipeline:
         """Compile the text of a request, which can use the pipelines that the server offers and their prompts.
@@ -163,3 +170,12 @@ class Service:
         if source is not None:
             return self.compiled(source, file)
         return self.catalog.find(str(name)).required()
+
+
+def _full(message: str) -> RequestError:
+    return RequestError(
+        message,
+        status=503,
+        code=codes.REQUEST_REFUSED,
+        help="try again later, or raise `max_runs` in [serve] of orchestrator.toml",
+    )

@@ -17,16 +17,13 @@ GROUP = "orchestrator.tools"
 
 _BUILTIN = (
     *(
-        "archive",
         "chart",
         "data",
-        "email",
         "filesystem",
         "http",
         "json",
         "log",
         "mcp",
-        "memory",
         "python",
         "report",
         "sleep",

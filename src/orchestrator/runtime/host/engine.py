@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -118,10 +119,10 @@ class Engine:
         return sum(execution.held for execution, _ in list(self._live.values()))
 
     @property
-    def queued_runs(self) -> int:
-        """How many of them wait for their turn, because enough others with their concurrency keys are executed."""
+    def queued_runs(self) -> Counter[str]:
+        """How many of them wait for their turn, by concurrency key: enough others with that key are executed."""
         holds = [execution.hold for execution, _ in list(self._live.values())]
-        return sum(hold is not None and hold.waits_for_turn for hold in holds)
+        return Counter(hold.limit.key for hold in holds if hold and hold.limit and hold.waits_for_turn)
 
     def status(self, run_id: str) -> RunStatus:
         """Return the status of a run, in whichever process it is executed."""

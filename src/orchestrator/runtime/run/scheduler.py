@@ -140,14 +140,11 @@ class Scheduler:
         self._loop.guard(act, self)
 
     def pause(self, *, now: bool = False) -> None:
-        """Start nothing new. Attempts in flight finish; with `now` they are stopped, and run again later.
-
-        What must not happen twice is not stopped.
-        """
+        """Start nothing new. Attempts in flight finish; with `now` they are stopped, and run again later."""
         self.paused = True
         if now:
             for node in self._slots.at_work:
-                if node.state == "running" and not node.step.happens_once:
+                if node.state == "running":
                     self._attempts.stop(self._run_of(node), "requeued")
         self._loop.wake()
 
@@ -359,7 +356,7 @@ class Scheduler:
         if not isinstance(step.work, ToolCall):
             self._execute(run)
             return
-        if step.resumption != "rerun" and node.record is not None and not resumption.may_rerun(run, node.record):
+        if step.on_resume != "rerun" and node.record is not None and not resumption.may_rerun(run, node.record):
             return
         node.record = None
         self.begin(node)

@@ -70,10 +70,7 @@ def step_timeout(node: StepNode) -> StepTimeout:
     """Return the error of an attempt that took longer than it may."""
     seconds = node.step.timeout or 0.0
     message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
-    error = StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")
-    if node.step.happens_once:
-        error.retryable, error.help = False, "check whether its work is complete; raise its `timeout`"
-    return error
+    return StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")
 
 
 def run_timeout(what: str, seconds: float) -> StepTimeout:

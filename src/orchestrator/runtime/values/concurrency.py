@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import EvaluationError, InputError
@@ -14,11 +15,11 @@ from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from typing import Any
 
     from orchestrator.expressions import Value
     from orchestrator.plan.model import Plan
+    from orchestrator.runtime.values.inputs import Bound
 
 
 def run_limit(plan: Plan, run_id: str, now: datetime, inputs: Mapping[str, Any]) -> RunLimit | None:
@@ -32,6 +33,11 @@ def run_limit(plan: Plan, run_id: str, now: datetime, inputs: Mapping[str, Any])
         return None
     key = plan.id if declared.key is None else _evaluated(declared.key, plan, run_id, now, inputs)
     return RunLimit(key, declared.max, declared.on_full)
+
+
+def concurrency_limit(plan: Plan, inputs: Bound) -> RunLimit | None:
+    """Return the limit of a run that would be created now with these inputs. Raises as `run_limit` does."""
+    return run_limit(plan, "", datetime.now(UTC), inputs.values)
 
 
 def _evaluated(key: Value, plan: Plan, run_id: str, now: datetime, inputs: Mapping[str, Any]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ConfigurationError
@@ -23,6 +25,11 @@ PREFIX: Final = "orc"
 
 PROVIDED: Final = "oidc:"
 """How the names of users begin whom an identity provider has named: no token can have such a name."""
+
+OF_SERVER: Final = re.compile(
+    r"(the\s+)?(server|orchestrator|trigger|schedule|webhook|its\s+schedule|a\s+delivery)(?![\w.-])", re.IGNORECASE
+)
+"""How the names begin that a server records for its own commands: `the server, after a restart`, `trigger nightly`."""
 
 _LONGEST_NAME: Final = 100
 _LONGEST_TOKEN: Final = 200
@@ -52,9 +59,10 @@ def add_token(store: CredentialStore, name: str, scopes: Sequence[Scope], *, lif
     """As `create_token`, for a person or a program; names are unique.
 
     Raises:
-        ConfigurationError: The name is taken, empty, too long, or like that of a user of the identity provider.
+        ConfigurationError: The name is taken, empty, too long, or like that of a user of the identity provider, or
+            like one that the server records for what it does by itself.
     """
-    name = name.strip()
+    name = unicodedata.normalize("NFKC", name).strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise ConfigurationError(
             "a token needs a name", help=f"use 1 to {_LONGEST_NAME} printable characters, such as `ci` or `ada`"
@@ -63,6 +71,11 @@ def add_token(store: CredentialStore, name: str, scopes: Sequence[Scope], *, lif
         raise ConfigurationError(
             f"the name of a token cannot begin with `{PROVIDED}`, as those of users of the identity provider do",
             help=f"choose another name, such as `{name[len(PROVIDED) :].strip() or 'ada'}`",
+        )
+    if imitated := OF_SERVER.match(name):
+        raise ConfigurationError(
+            f"the name of a token cannot begin with `{imitated[0]}`, as those of the server's own commands do",
+            help="choose the name of a person or a program, such as `ada` or `ci`",
         )
     store.remove_expired(time.time())
     if any(known.name == name for known in store.list("token")):

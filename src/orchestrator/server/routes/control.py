@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from orchestrator import codes
 from orchestrator.errors import RequestError
 from orchestrator.journal.audience import may_answer
+from orchestrator.journal.records import RunLimit
 from orchestrator.server.access.caller import Answerer, Runner, require
 from orchestrator.server.adoption import HOSTED
 from orchestrator.server.routes.parameters import PROBLEMS, KeyHeader, RunDependency, ServiceDependency, budget_from
@@ -47,13 +48,18 @@ def cancel_run(run: RunDependency, caller: Runner, body: CancelBody | None = Non
 
 @router.post("/resume", response_model=RunView)
 def resume_run(run: RunDependency, caller: Runner, service: ServiceDependency, body: ResumeBody | None = None) -> Any:
-    """Resume a run: its steps that succeeded are not run again. With an edited pipeline, what has changed is."""
+    """Resume a run: its steps that succeeded are not run again. With an edited pipeline, what has changed is.
+
+    With YAML text, or another pipeline of the server than that of the run, it needs the scope `admin`.
+    """
     given = body or ResumeBody(inputs={})
     edited = None
     if given.source is not None:
         require(caller, "admin")
     if given.pipeline is not None or given.source is not None:
         edited = service.chosen(given.pipeline, given.source, given.name)
+    if given.pipeline is not None and service.catalog.name_of_run(run.record()) != given.pipeline:
+        require(caller, "admin")  # its questions may be for other people, or for no one
     service.refuse_while_draining()
     if given.dry_run:
         service.orchestrator.check_resumable(run.id, inputs=given.inputs or None)
@@ -81,6 +87,7 @@ def fork_run(
     With `Idempotency-Key`, a request can be repeated after a lost response without starting a second run.
     """
     service.refuse_if_full()
+    service.refuse_full_line(RunLimit.of(run.record().options))
     forked = service.orchestrator.fork(
         run.id, from_step=body.step, inputs=body.inputs or None, by=caller.by, labels=[HOSTED], key=caller.own_key(key)
     )

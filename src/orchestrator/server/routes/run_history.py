@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -25,7 +24,6 @@ from orchestrator.server.routes.parameters import PROBLEMS, RunDependency, Servi
 from orchestrator.server.routes.run_steps import FirstQuery, ItemsQuery, StepPath, WithinQuery, json_response, level_of
 from orchestrator.server.schemas.history import AgainView, HistoryView, PlanView, StartView, TimelineView
 from orchestrator.server.schemas.steps import ChangesBody, ChangesView
-from orchestrator.server.service import Service
 from orchestrator.server.step_views import row_data, without_large
 
 router = APIRouter(prefix="/v1/runs/{run_id}", tags=["history"], responses=PROBLEMS)
@@ -51,7 +49,7 @@ def get_plan(run: RunDependency, caller: Reader, service: ServiceDependency) -> 
         "name": record.name,
         "source_name": record.source_name,
         "source": record.source_text,
-        "offered": _offered(service, record),
+        "offered": service.catalog.name_of_run(record),
         "nodes": _nodes(visits),
         "edges": _edges(record.plan, visits),
         "complete": len(visits) <= MOST_NODES,
@@ -70,7 +68,7 @@ def get_start(run: RunDependency, caller: Reader, service: ServiceDependency) ->
     return {
         "run_id": run.id,
         "pipeline": record.pipeline,
-        "offered": _offered(service, record),
+        "offered": service.catalog.name_of_run(record),
         "labels": _labels(record),
         "inputs": inputs,
         "omitted": omitted,
@@ -138,11 +136,6 @@ def preview_retry(path: StepPath, run: RunDependency, caller: Reader, service: S
     steps = sorted((each for each in others if item_of(each) is None), key=lambda each: -each.count("."))
     loops = dict.fromkeys(parent_of(each) for each in others if item_of(each) is not None)
     return {"path": first, "steps": steps[:MOST_AGAIN], "count": len(steps), "later_rounds": list(loops)}
-
-
-def _offered(service: Service, record: RunRecord) -> str | None:
-    """Return the name of the pipeline of the server that is in the file of a run; None if it offers none there."""
-    return service.catalog.name_of(Path(record.directory, record.source_name))
 
 
 def _labels(record: RunRecord) -> list[str]:

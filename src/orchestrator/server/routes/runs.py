@@ -84,6 +84,7 @@ def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -
         by=caller.by,
         key=caller.own_key(key),
     )
+    service.refuse_full_line(pipeline.limit_of(body.inputs))
     return pipeline.start(body.inputs)
 
 

@@ -85,7 +85,10 @@ class ResumeBody(RequestBody):
     inputs: Annotated[
         Json, Field(default_factory=dict, description="Its secrets, and the inputs that an edited pipeline adds.")
     ]
-    pipeline: Annotated[str | None, Field(description="Continue with this pipeline of the server.")] = None
+    pipeline: Annotated[
+        str | None,
+        Field(description="Continue with this pipeline of the server; one that is not that of the run: scope `admin`."),
+    ] = None
     source: Annotated[
         str | None, Field(max_length=5_000_000, description="Continue with this YAML text (scope `admin`).")
     ] = None

@@ -102,6 +102,7 @@ def accept_delivery(
     service.refuse_if_full()
     inputs = trigger.inputs(now, delivery.names())
     trigger.pipeline.bind(inputs)  # a delivery that does not fit leaves nothing behind
+    service.refuse_full_line(trigger.pipeline.limit_of(inputs))
     digest = hashlib.sha256(delivery.body).hexdigest()
     new = Firing(
         trigger.id,

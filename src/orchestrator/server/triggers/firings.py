@@ -26,8 +26,10 @@ def start_run(service: Service, trigger: OfferedTrigger, firing: Firing) -> Run:
 
     Raises:
         InputError, EvaluationError: The inputs cannot be evaluated, or do not fit.
+        RequestError: ORC913, too many runs wait for their turn before it.
     """
     inputs = firing.inputs if firing.inputs is not None else trigger.inputs(firing.instant)
+    service.refuse_full_line(trigger.pipeline.limit_of(inputs))
     pipeline = trigger.pipeline.with_options(
         labels=[trigger.label, f"instant:{trigger.time(firing.instant)}", HOSTED],
         by=f"trigger {trigger.id}, by {firing.by}",

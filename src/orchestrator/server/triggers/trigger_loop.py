@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 from starlette.concurrency import run_in_threadpool
 
-from orchestrator.errors import OrchestratorError, StoreError
+from orchestrator.errors import OrchestratorError, RequestError, StoreError
 from orchestrator.journal import Owner
 from orchestrator.journal.store.trigger_store import Firing
 from orchestrator.runtime.ids import new_run_id
@@ -125,6 +125,8 @@ class TriggerLoop:
                 start_run(self._service, trigger, firing)
             except StoreError:
                 raise
+            except RequestError:  # too many wait for their turn before it: it is due until there is room
+                return
             except OrchestratorError as error:
                 _log.warning("trigger %s failed: %s [%s]", trigger.id, error.message, error.code)
                 store.settle(firing, "failed", f"{error.message} [{error.code}]")

@@ -1,1 +1,0 @@
-"""Reads and writes archives, which can be hostile: within limits, and never outside of their destination."""

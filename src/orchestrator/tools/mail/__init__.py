@@ -1,1 +1,0 @@
-"""Mail: the servers that `orchestrator.toml` names, the messages, and their transmission by SMTP."""

@@ -217,6 +217,46 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"call": "mcp.call", "server": "notes", "tool": "find", "arguments": {"word": "wind"}},
         {"content": "text"},
     ),
+    "mcp-memory to store": (
+        "tool: mcp-memory, action: store, parameters: {namespace: talk, key: user, value: {name: Ada}, ttl: 3600}",
+        {"call": "memory.set", "namespace": "talk", "key": "user", "value": {"name": "Ada"}, "ttl": 3600},
+        {"stored_key": "key"},
+    ),
+    "mcp-memory to store for good": (
+        "tool: mcp-memory, action: store, parameters: {key: user, data: Ada, ttl: 0}",
+        {"call": "memory.set", "key": "user", "value": "Ada"},
+        {},
+    ),
+    "mcp-memory to retrieve": (
+        "tool: mcp-memory, action: retrieve, parameters: {namespace: talk, key: user}",
+        {"call": "memory.get", "namespace": "talk", "key": "user"},
+        {"result": "value", "success": "found"},
+    ),
+    "mcp-memory to list": (
+        "tool: mcp-memory, action: list, parameters: {namespace: talk}",
+        {"call": "memory.list", "namespace": "talk"},
+        {"items": "keys", "total": "count"},
+    ),
+    "mcp-memory to search": (
+        "tool: mcp-memory, action: search, parameters: {search_query: Ada, max_results: 3}",
+        {"call": "memory.search", "query": "Ada", "limit": 3},
+        {"matches": "results"},
+    ),
+    "mcp-memory to delete": (
+        "tool: mcp-memory, action: delete, parameters: {key: user}",
+        {"call": "memory.delete", "key": "user"},
+        {"success": "deleted"},
+    ),
+    "mcp-memory to clear": (
+        "tool: mcp-memory, action: clear",
+        {"call": "memory.clear", "namespace": "default"},
+        {"cleared": "count"},
+    ),
+    "mcp-memory with its action as a parameter": (
+        "tool: mcp-memory, action: execute, parameters: {action: store, key: user, value: Ada}",
+        {"call": "memory.set", "key": "user", "value": "Ada"},
+        {"memory_key": "key"},
+    ),
     "task-delegation": (
         "tool: task-delegation, action: delegate, parameters: {task: Summarize it}",
         {"call": "model.generate_text", "prompt": "Summarize it"},
@@ -240,7 +280,7 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
-ANY_VALUE = ("python-executor", "headless-browser verify")
+ANY_VALUE = ("python-executor", "headless-browser verify", "mcp-memory to retrieve")
 """Their values can have any field."""
 
 PART = 'inputs: {topic: solar}\nsteps:\n  - {id: a, value: "{{ topic }}"}\noutputs: {text: "{{ a }}"}\n'
@@ -471,7 +511,9 @@ REFUSED = {
     "tool: visualization, parameters: {data: [], chart_types: [bar], interactive: true}": ("ORC403", "format: html"),
     "tool: visualization, action: create_dashboard, parameters: {data: []}": ("ORC401", "tool: chart"),
     "tool: pdf-compiler, parameters: {content: hi, output_path: a.pdf, engine: latex}": ("ORC403", "WeasyPrint"),
-    "tool: mcp-memory, action: store, parameters: {key: a, value: 1}": ("ORC401", "tool: filesystem"),
+    "tool: mcp-memory, action: store, parameters: {key: a, value: 1, tags: [x]}": ("ORC403", "part of the value"),
+    "tool: mcp-memory, action: merge, parameters: {key: a}": ("ORC401", "`tool: memory`"),
+    "tool: redis, action: recall, parameters: {key: a}": ("ORC401", "`tool: memory`"),
     "tool: mcp-server, action: connect, parameters: {server_name: a}": ("ORC401", "[mcp.NAME]"),
 }
 

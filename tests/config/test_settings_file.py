@@ -110,11 +110,28 @@ read_only = false
 [databases.stock]
 url_env = "STOCK_URL"
 
+[mail.reports]
+host = "smtp.example.com"
+port = 2525
+security = "tls"
+user = "orchestrator"
+password_env = "REPORTS_PASSWORD"
+sender = "Reports <reports@example.com>"
+recipients = ["*@example.com", "ada@example.org"]
+
 [web]
 provider = "searxng"
 searxng_url = "https://search.example.org"
 keep = "1h"
 per_second = 0.5
+
+[memory]
+namespaces = ["notes", "user/*"]
+read_only = ["facts"]
+max_keys = 1_000
+max_value = 20_000
+ttl = "90d"
+project = "shop"
 
 [serve]
 host = "0.0.0.0"

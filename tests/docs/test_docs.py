@@ -6,7 +6,8 @@
     ```console         commands (`$ ...`) run and print the output that is shown; `...` stands for any
                        lines, or the rest of a line
 
-An Ollama runs on the machine; `answers.py` scripts what its model says. A command must succeed, unless the next one is
+An Ollama runs on the machine; `answers.py` scripts what its model says. A mail server accepts everything: its port is
+written 2525. A command must succeed, unless the next one is
 `echo $?`. Run ids, times and processes may differ from those shown.
 """
 
@@ -28,6 +29,7 @@ from orchestrator.models.limits import LimitSettings
 from orchestrator.notices.settings import NoticeSettings
 from orchestrator.testing import FakeModel
 from tests.docs.answers import ANSWERS
+from tests.mail import MailServer
 from tests.ollama import Ollama
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,7 @@ class Session:
     directory: Path
     scratch: Path
     models: Mapping[str, str]
+    mail_port: int
 
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ORCHESTRATOR_")}
@@ -99,7 +102,7 @@ class Session:
         if block.file:
             path = self.directory / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
+            path.write_text(block.text.replace("port = 2525", f"port = {self.mail_port}"), encoding="utf-8")
         match block.language:
             case "yaml":
                 self.compile(block)
@@ -173,8 +176,8 @@ def settled(text: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_correct(page: Path, tmp_path: Path) -> None:
-    with Ollama(ANSWERS.get(page.stem)) as ollama:
-        session = Session(tmp_path / "project", tmp_path / "scratch", ollama.environment)
+    with Ollama(ANSWERS.get(page.stem)) as ollama, MailServer() as mail:
+        session = Session(tmp_path / "project", tmp_path / "scratch", ollama.environment, mail.port)
         session.directory.mkdir()
         session.scratch.mkdir()
         for block in blocks(page):

@@ -23,6 +23,8 @@ from orchestrator.tools.default_tools import builtin_registry
 from tests.ollama import Ollama
 
 CHANGING = {
+    ("archive", "create"),
+    ("archive", "extract"),
     ("chart", "draw"),
     ("chart", "overview"),
     ("data", "write"),

@@ -102,7 +102,8 @@ OTHER_WRITERS = {"chart.draw", "chart.overview", "report.docx", "report.pdf", "s
 READERS = {
     "filesystem.read", "filesystem.list", "filesystem.glob", "filesystem.exists", "http.request", "http.get",
     "http.post", "data.read", "data.filter", "data.select", "data.sort", "data.aggregate", "data.join", "data.pivot",
-    "data.deduplicate", "data.sql", "sql.query", "sql.execute", "web.read",
+    "data.deduplicate", "data.sql", "data.profile", "data.validate", "data.sample", "data.window", "data.unpivot",
+    "sql.query", "sql.execute", "web.read",
 }  # fmt: skip
 """Actions that ask for permission, and write no file."""
 

@@ -113,6 +113,14 @@ def _loaders(file: ProjectFile) -> Iterator[Callable[[Path], object]]:
         from orchestrator.notices.settings import NoticeSettings
 
         yield NoticeSettings.load
+    if file.has("databases"):
+        from orchestrator.tools.databases.settings import load_databases
+
+        yield load_databases
+    if file.has("mail"):
+        from orchestrator.tools.mail.settings import load_mail_servers
+
+        yield load_mail_servers
     if file.has("mcp"):
         from orchestrator.tools.mcp.settings import load_servers
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, get_origin
 
 from orchestrator.config.tables.base import table_in
 from orchestrator.config.tables.databases import DatabaseSection
+from orchestrator.config.tables.mail import MailSection
 from orchestrator.config.tables.mcp import McpSection
+from orchestrator.config.tables.memory import MemorySection
 from orchestrator.config.tables.models import BudgetSection, LimitSection, ModelSection
 from orchestrator.config.tables.notify import NotifySection
 from orchestrator.config.tables.run import PermissionSection, RunSection
@@ -27,7 +29,9 @@ SECTIONS: tuple[type[Section], ...] = (
     BudgetSection,
     McpSection,
     DatabaseSection,
+    MailSection,
     WebSection,
+    MemorySection,
     ServeSection,
     NotifySection,
 )

@@ -208,3 +208,4 @@ McpName = Annotated[
         "start with a letter, then use letters, digits, `-` and `_`",
     ),
 ]
+MailServerName = McpName

@@ -73,8 +73,10 @@ _TABLES_ELSEWHERE: Final = {
     **dict.fromkeys(("notifications", "notices", "alerts", "alert"), "notify"),
     **dict.fromkeys(("mcp_servers", "mcpServers"), "mcp"),
     **dict.fromkeys(("search", "web_search", "searxng"), "web"),
+    **dict.fromkeys(("email", "smtp", "emails", "mail_servers"), "mail"),
     "db": "store",
     **dict.fromkeys(("database", "sql", "connections"), "databases"),
+    **dict.fromkeys(("memories", "remember", "mcp_memory"), "memory"),
     **dict.fromkeys(("llm", "llms"), "models"),
     **dict.fromkeys(("runs", "runtime", "defaults"), "run"),
 }

@@ -686,6 +686,15 @@ _TABLE = (
         "written, as each is one transaction. If the database could not be reached or was busy, `retry` tries again.",
         remedy="correct what the message names, and resume the run",
     ),
+    Code(
+        codes.MAIL_FAILED,
+        "mail failed",
+        "The tool `email` could not send a mail: the server cannot be reached, refused the login or a recipient, or "
+        "did not say whether it accepted the mail. Unless the message says so, nothing was sent, to any recipient. If "
+        "the server could not be reached or was busy, `retry` tries again. Servers are in `[mail]` of "
+        "orchestrator.toml.",
+        remedy="correct what the message names, and resume the run",
+    ),
     # --- 8xx: runs and the store
     Code(
         codes.RUN_NOT_FOUND,

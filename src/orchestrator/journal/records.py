@@ -264,12 +264,13 @@ class CacheEntry(Struct, frozen=True):
 
 
 class Pruned(Struct, frozen=True):
-    """What was removed: runs, cached results and large values, and the bytes of the large values."""
+    """What was removed: runs, cached results, large values and their bytes, and expired values of the memory."""
 
     runs: int = 0
     cache_entries: int = 0
     blobs: int = 0
     bytes: int = 0
+    memories: int = 0
 
 
 class StoreStats(Struct, frozen=True):

@@ -1,10 +1,9 @@
-"""Sends notices as mail. `smtplib` blocks, so it runs in a thread."""
+"""Sends notices as mail. The transmission blocks, so it runs in a thread."""
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from datetime import UTC, datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.notices.notice import DeliveryError
 from orchestrator.notices.settings import secret_of
 from orchestrator.text.words import shorten
-from orchestrator.tools.sandbox.network import connection_problem
+from orchestrator.tools.mail.session import MailError, MailSession
 
 if TYPE_CHECKING:
     from orchestrator.notices.notice import Notice
@@ -25,44 +24,24 @@ def mail_notice(target: NoticeTarget, notice: Notice, *, within: float) -> None:
     Raises:
         DeliveryError: The server did not accept it.
     """
-    password = secret_of(target.password_env) if target.user is not None else ""
+    if target.user is not None:
+        secret_of(target.password_env)
+    session = MailSession(target.account, within=within)
+    content = _message(target, notice).as_bytes()
     try:
-        with _connection(target, within) as server:
-            if target.security == "starttls":
-                server.starttls(context=ssl.create_default_context())
-            if target.user is not None:
-                server.login(target.user, password)
-            refused = server.send_message(_message(target, notice))
-    except smtplib.SMTPAuthenticationError as error:
-        raise DeliveryError("the mail server refused the login", retryable=False) from error
-    except smtplib.SMTPResponseException as error:
-        raise DeliveryError(
-            f"the mail server answered {error.smtp_code}", retryable=400 <= error.smtp_code < 500
-        ) from error
-    except smtplib.SMTPRecipientsRefused as error:
-        raise DeliveryError("the mail server refused all recipients", retryable=False) from error
-    except smtplib.SMTPNotSupportedError as error:
-        raise DeliveryError(
-            "the mail server does not offer what the target needs: STARTTLS or a login", retryable=False
-        ) from error
-    except ssl.SSLCertVerificationError as error:
-        raise DeliveryError("the certificate of the mail server is not trusted", retryable=False) from error
-    except (OSError, smtplib.SMTPException) as error:
-        raise DeliveryError(f"the mail server cannot be reached: {connection_problem(error)}") from error
+        refused = session.send(
+            content, parseaddr(target.sender)[1], [parseaddr(each)[1] for each in target.recipients], partly=True
+        )
+    except MailError as error:
+        # a notice that may have been accepted is sent again: twice is better than never
+        raise DeliveryError(error.reason, retryable=error.retryable or error.unknown) from error
     if refused:
         listed = ", ".join(sorted(refused))
         raise DeliveryError(f"the mail server refused {shorten(listed)}; the others received it", retryable=False)
 
 
-def _connection(target: NoticeTarget, within: float) -> smtplib.SMTP:
-    if target.security == "tls":
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(target.host, target.port, timeout=within, context=context)
-    return smtplib.SMTP(target.host, target.port, timeout=within)
-
-
 def _message(target: NoticeTarget, notice: Notice) -> EmailMessage:
-    message = EmailMessage()
+    message = EmailMessage(policy.SMTP.clone(cte_type="7bit"))
     message["Subject"] = shorten(notice.title, 150)
     message["From"] = target.sender
     message["To"] = ", ".join(target.recipients)

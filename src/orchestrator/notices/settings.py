@@ -15,6 +15,7 @@ from orchestrator.config.vocabulary import MailSecurity, TargetType
 from orchestrator.diagnostics import suggest
 from orchestrator.notices.notice import DeliveryError
 from orchestrator.text.words import quoted_list
+from orchestrator.tools.mail.settings import PORTS, MailAccount, login_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.config.tables.notify import NoticeTargetTable
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_PORTS: Final[Mapping[MailSecurity, int]] = {"starttls": 587, "tls": 465, "none": 25}
 _OF_MAIL: Final = ("host", "port", "security", "user", "password_env", "sender", "recipients")
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "webhook": ("url", "url_env", "secret_env"),
@@ -52,6 +52,11 @@ class NoticeTarget(Struct, frozen=True):
     password_env: str | None = None
     sender: str = ""
     recipients: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> MailAccount:
+        """How mail is given to its server."""
+        return MailAccount(self.host, self.port, self.security, self.user, self.password_env)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -111,7 +116,7 @@ def _page(file: ProjectFile) -> str:
 def _target(name: str, table: NoticeTargetTable) -> NoticeTarget:
     given: dict[str, Any] = {key: value for key, value in table if value is not None}
     if table.type == "smtp":
-        given["port"] = table.port or _PORTS[table.security]
+        given["port"] = table.port or PORTS[table.security]
     return NoticeTarget(name, **given)
 
 
@@ -148,11 +153,6 @@ def _of_target(keys: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[Sett
     if kind == "smtp":
         if not all(table.get(key) for key in ("host", "sender", "recipients")):
             yield SettingProblem("{} must have a `host`, a `sender` and `recipients`", help=_EXAMPLES[kind], keys=keys)
-        if ("user" in table) != ("password_env" in table):
-            help = "give both to log in, or none"
-            yield SettingProblem("{} must have both `user` and `password_env`", help=help, keys=keys)
-        elif "user" in table and table.get("security") == "none":
-            help = 'write `security = "starttls"` or `security = "tls"`'
-            yield SettingProblem("{} would send the password unencrypted", help=help, keys=(*keys, "security"))
+        yield from login_problems(keys, table)
     elif ("url" in table) == ("url_env" in table):
         yield SettingProblem("{} must have either a `url` or a `url_env`", help=_EXAMPLES[kind], keys=keys)

@@ -164,7 +164,7 @@ class _PlanWriter(Struct, frozen=True):
             on_failure=_failure(step.on_failure) if step.on_failure != FAIL else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,
             undo=self._block(step.undo) if step.undo is not None else None,
-            on_resume=step.on_resume if step.on_resume != "rerun" else None,
+            on_resume=step.on_resume if step.on_resume != "rerun" or step.happens_once else None,
         )
         for name, value in step.limits.items():
             _enter(entry, LIMITS[name].path, source_of(value))

@@ -411,10 +411,11 @@ class StepPlan(Struct, frozen=True):
     `dependencies` are the ids of all steps of the same block that must end before this one starts: declared ones,
     those that its expressions and those of the steps inside it read, and those whose jump could skip it.
     `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
-    `on_error` handlers are tried in order when the last attempt has failed, before `on_failure`. `on_resume` decides
-    what happens to an attempt that was running when its process died. `check` validates the output; `budget` limits
-    what the step and the steps inside it spend on models. When it has succeeded, the files at the paths `produces` must
-    exist. `undo` undoes its success, and `undo_reads` is what that reads from outside. `line` is its line in the file.
+    `on_error` handlers are tried in order when the last attempt has failed, before `on_failure`. `on_resume`
+    decides what happens to an attempt that was running when its process died; None: as its action needs it.
+    `check` validates the output; `budget` limits what the step and the steps inside it spend on models. When it has
+    succeeded, the files at the paths `produces` must exist. `undo` undoes its success, and `undo_reads` is what that
+    reads from outside. `line` is its line in the file.
     `limits` are those that are computed when the step begins, by the names of `plan.limits`; until then, their fields
     have the defaults. `result_names` are further names of the fields of its result, each with the field that it reads,
     "" for the value of the step.
@@ -433,7 +434,7 @@ class StepPlan(Struct, frozen=True):
     on_false: str | None = None
     skips: Mapping[Literal["on_success", "on_false", "on_failure"], Sequence[str]] = field(default_factory=dict)
     on_error: tuple[Handler, ...] = ()
-    on_resume: Literal["rerun", "fail", "ask"] = "rerun"
+    on_resume: Literal["rerun", "fail", "ask"] | None = None
     cache: CachePolicy | None = None
     check: Check | None = None
     produces: tuple[Value, ...] = ()
@@ -451,6 +452,16 @@ class StepPlan(Struct, frozen=True):
         return is_auto(self.id)
 
     @property
+    def happens_once(self) -> bool:
+        """Whether the step calls a tool for what must not happen twice."""
+        return isinstance(self.work, ToolCall) and self.work.action.effects == "once"
+
+    @property
+    def resumption(self) -> Literal["rerun", "fail", "ask"]:
+        """What happens to an attempt that was running when its process died."""
+        return self.on_resume or ("fail" if self.happens_once else "rerun")
+
+    @property
     def has_effects(self) -> bool:
         """Whether the step does more than compute, so that it starts only when all that it depends on is durable.
 
@@ -460,7 +471,7 @@ class StepPlan(Struct, frozen=True):
         """
         work, check = self.work, self.check
         if isinstance(work, ToolCall):
-            computes = work.action.effects == "none" and self.cache is None and self.on_resume == "rerun"
+            computes = work.action.effects == "none" and self.cache is None and self.resumption == "rerun"
             return not computes or bool(self.produces or self.undo) or (check is not None and check.judge is not None)
         return check is not None or bool(self.produces or self.undo) or not isinstance(work, _COMPUTES)
 

@@ -48,13 +48,19 @@ _MARKS: Final = frozenset({"CACHEDIR.TAG", "pyvenv.cfg"})
 
 
 _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
+    "archive": frozenset({"list"}),
     "data": frozenset(
-        {"read", "convert", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}
+        {
+            *("read", "convert", "filter", "select", "sort", "aggregate", "join", "pivot", "unpivot", "deduplicate"),
+            *("sql", "profile", "validate", "window", "sample"),
+        }
     ),
+    "email": frozenset({"send"}),
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"request", "get", "post"}),
     "json": frozenset({"query", "merge", "validate"}),
     "log": frozenset({"write"}),
+    "memory": frozenset({"set", "append", "get", "list", "search", "delete", "clear"}),
     "sleep": frozenset({"wait"}),
     "sql": frozenset({"query"}),
     "text": frozenset({"template", "split", "regex", "replace"}),
@@ -82,7 +88,8 @@ def _may_change_files(step: StepPlan) -> bool:
     module = getattr(work.action.function, "__module__", "")
     if module == _STUB:
         return False
-    return module != f"{_BUILTIN}{work.tool.name}" or work.action.name not in _READ_ONLY.get(work.tool.name, ())
+    builtin = f"{module}.".startswith(f"{_BUILTIN}{work.tool.name}.")
+    return not builtin or work.action.name not in _READ_ONLY.get(work.tool.name, ())
 
 
 class Workspace(Struct, frozen=True):

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Effects = Literal["none", "external"]
-"""What a call does in addition to computing its result. `none`: nothing; it is quick and free, in this process."""
+Effects = Literal["none", "external", "once"]
+"""What a call does in addition to computing its result.
+
+`none`: nothing; it is quick and free, in this process. `once`: what must not happen twice, such as a mail.
+"""
 
 
 class Parameter(Struct, frozen=True):
@@ -118,7 +121,8 @@ class Action(Struct, frozen=True):
     models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`. `result_type`
     returns the type of the result if it follows from the constant parameters and the defaults; parameters whose value
     is known only at run time are absent. With `effects` "none" a step that was lost in a crash is computed again, so
-    what depends on it need not wait until its success is durable, unless that has effects itself.
+    what depends on it need not wait until its success is durable, unless that has effects itself. With "once" a call
+    that was interrupted, by a crash, a timeout or a shutdown, is not made again by itself, unless its step says so.
     """
 
     name: str

@@ -17,13 +17,16 @@ GROUP = "orchestrator.tools"
 
 _BUILTIN = (
     *(
+        "archive",
         "chart",
         "data",
+        "email",
         "filesystem",
         "http",
         "json",
         "log",
         "mcp",
+        "memory",
         "python",
         "report",
         "sleep",

@@ -66,6 +66,8 @@ def prune(
         plural(removed.cache_entries, "shared result"),
         f"{plural(removed.blobs, 'large value')} of {byte_size(removed.bytes)}",
     ]
+    if removed.memories:
+        parts.append(f"{plural(removed.memories, 'expired value')} of the memory")
     emit(f"{'would remove' if dry_run else 'removed'} {', '.join(parts)}")
 
 

@@ -7,7 +7,7 @@ order in which the types of the steps that a step reads are known. It is planned
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from orchestrator.compiler.ir.context import CompilationContext
 from orchestrator.compiler.ir.cycles import report_cycles, topological_order
@@ -185,7 +185,7 @@ class BlockCompiler:
             on_false=targets.get("on_false"),
             skips={kind: Between(ids, jump.source + 1, jump.end) for kind, jump in jumps.items()},
             on_error=() if each else plan_handlers(context, step.handlers),
-            on_resume=spec.on_resume if own else "rerun",
+            on_resume=_on_resume(step) if own else None,
             cache=cache_of(step) if own else None,
             check=None if each else plan_check(step),
             produces=() if each or step.produces is None else tuple(step.produces.paths),
@@ -213,7 +213,7 @@ class BlockCompiler:
             timeout=timeout_of(context, spec) if work.calls_tool else known(spec.timeout),
             on_failure=on_failure,
             on_error=plan_handlers(context, step.handlers),
-            on_resume=spec.on_resume,
+            on_resume=_on_resume(step),
             cache=cache_of(step),
             check=plan_check(step),
             produces=() if step.produces is None else tuple(step.produces.paths),
@@ -221,6 +221,10 @@ class BlockCompiler:
             line=spec.node.span.start.line,
             **self._plan_undo(step),
         )
+
+
+def _on_resume(step: SourceStep) -> Literal["rerun", "fail", "ask"] | None:
+    return step.spec.on_resume if child(step.spec.node, "on_resume") is not None else None
 
 
 def _is_a_case_of_its_own(node: Node) -> bool:

@@ -32,7 +32,12 @@ _TOOLS: Final = {
     **dict.fromkeys(("web-scraping", "web-page", "playwright", "selenium", "webpage"), "web.read"),
     **dict.fromkeys(("google", "google-search", "serpapi", "duckduckgo", "ddgs", "tavily"), "web.search"),
     **dict.fromkeys(("web-search", "search", "bing", "brave", "exa", "searxng", "search-web"), "web.search"),
+    **dict.fromkeys(("zip", "tar", "gzip", "archiver", "compress", "zip-file", "zipfile"), "archive.create"),
+    **dict.fromkeys(("unzip", "untar", "gunzip", "decompress", "unarchive", "unpack", "unpacker"), "archive.extract"),
     **dict.fromkeys(("webhook", "post"), "http.post"),
+    **dict.fromkeys(
+        ("mail", "smtp", "send-email", "send-mail", "sendmail", "mailer", "gmail", "email-sender"), "email"
+    ),
     **dict.fromkeys(("download", "downloader", "get-url"), "http.download"),
     **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "spreadsheet", "excel", "etl"), "data"),
     **dict.fromkeys(("data-processing", "data-processor", "data-transform", "transform", "dataset"), "data"),
@@ -57,6 +62,8 @@ _TOOLS: Final = {
     **dict.fromkeys(("validate", "validation", "validator", "json-schema", "schema-validator"), "json.validate"),
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
     **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
+    **dict.fromkeys(("mcp-memory", "memory-store", "key-value-store", "kv", "redis", "remember"), "memory"),
+    **dict.fromkeys(("agent-memory", "long-term-memory", "context-store", "recall"), "memory"),
 }
 """The equivalent tool or action of a name in other tools, in lower case with hyphens."""
 
@@ -79,6 +86,11 @@ _ENDINGS: Final = (
 """Suffixes of tool names in other tools that have no meaning here."""
 
 _ACTIONS: Final = {
+    "archive": {
+        **dict.fromkeys(("zip", "tar", "pack", "compress", "add", "archive"), "create"),
+        **dict.fromkeys(("unzip", "untar", "unpack", "decompress", "unarchive", "extract_all"), "extract"),
+        **dict.fromkeys(("ls", "entries", "contents"), "list"),
+    },
     "filesystem": {
         **dict.fromkeys(("load", "open", "get", "cat", "read_file", "read_text"), "read"),
         **dict.fromkeys(("save", "create", "store", "put", "write_file", "write_text", "touch"), "write"),
@@ -105,11 +117,25 @@ _ACTIONS: Final = {
         **dict.fromkeys(("unique", "distinct", "dedupe"), "deduplicate"),
         **dict.fromkeys(("order", "order_by"), "sort"),
         **dict.fromkeys(("where", "search"), "filter"),
+        **dict.fromkeys(("check", "verify", "expect", "assert"), "validate"),
+        **dict.fromkeys(("describe", "statistics", "stats", "info", "explore"), "profile"),
+        **dict.fromkeys(("melt", "pivot_longer", "to_long", "unstack"), "unpivot"),
+        **dict.fromkeys(("pivot_wider", "to_wide", "crosstab", "pivot_table"), "pivot"),
+        **dict.fromkeys(("rolling", "rank", "lag", "lead", "running_total", "cumulative"), "window"),
     },
     "json": {
         **dict.fromkeys(("get", "select", "extract", "find", "path", "parse"), "query"),
         **dict.fromkeys(("combine", "update", "join"), "merge"),
         **dict.fromkeys(("check", "verify", "schema"), "validate"),
+    },
+    "memory": {
+        **dict.fromkeys(("store", "put", "save", "write", "remember", "update"), "set"),
+        **dict.fromkeys(("retrieve", "read", "load", "recall", "fetch"), "get"),
+        **dict.fromkeys(("find", "query", "match"), "search"),
+        **dict.fromkeys(("keys", "list_keys", "scan"), "list"),
+        **dict.fromkeys(("remove", "forget", "del"), "delete"),
+        **dict.fromkeys(("add", "push", "rpush", "extend"), "append"),
+        **dict.fromkeys(("reset", "flush", "delete_all"), "clear"),
     },
     "text": {
         **dict.fromkeys(("render", "format", "fill"), "template"),
@@ -129,9 +155,8 @@ _ACTION_HELP: Final = {
             "`path: out.json`; `types` of `action: read` sets the types of columns",
         ),
         **dict.fromkeys(("cast", "astype"), "set the types of columns with `types` of `action: read`"),
-        **dict.fromkeys(("validate", "check", "verify"), "validate rows with `tool: json`, `action: validate`"),
         **dict.fromkeys(("rename", "add_column", "with_columns"), "list the columns, as SQL, in `action: select`"),
-        **dict.fromkeys(("head", "limit", "take", "sample"), "write a slice of the rows: `{{ rows[:10] }}`"),
+        **dict.fromkeys(("head", "limit", "take"), "write a slice of the rows: `{{ rows[:10] }}`"),
     },
     "filesystem": {
         **dict.fromkeys(
@@ -141,6 +166,14 @@ _ACTION_HELP: Final = {
         **dict.fromkeys(("download", "fetch"), "download files with `tool: http`, `action: download`"),
         **dict.fromkeys(("parse", "read_json", "load_json"), "read the file, and convert the text: `| from_json`"),
         **dict.fromkeys(("read_csv", "write_csv"), "read and write tables with `tool: data`"),
+        **dict.fromkeys(
+            ("extract", "unzip", "untar", "unpack", "decompress"),
+            "unpack an archive with `tool: archive`, `action: extract`, which needs `path` and `destination`",
+        ),
+        **dict.fromkeys(
+            ("archive", "zip", "tar", "pack", "compress"),
+            "pack files with `tool: archive`, `action: create`, which needs `path` and `destination`",
+        ),
     },
     "text": {
         **dict.fromkeys(("upper", "lower", "trim", "title", "capitalize", "join", "length"), _BY_FILTER),
@@ -207,10 +240,6 @@ _PIPELINE_TOO: Final = (
 _AGENT: Final = ("ai-agent", "react-agent", "task-delegation", "autonomous-agent", "crew", "delegate")
 _PROVIDERS: Final = ("openai", "anthropic", "claude", "gpt", "chatgpt", "gemini", "ollama", "huggingface", "chat-model")
 _SEND: Final = (
-    "email",
-    "mail",
-    "smtp",
-    "send-email",
     "slack",
     "teams",
     "discord",
@@ -263,7 +292,9 @@ _STEPS: Final = {
     **dict.fromkeys(_PROVIDERS, "to call a model, write `prompt:` in the step and `model: auto`, without `tool:`"),
     **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
     **dict.fromkeys(
-        _SEND, "no built-in tool sends messages: call the API of the service with `tool: http`, `action: post`"
+        _SEND,
+        "`email` sends mail, and no other tool sends messages: call the API of the service with `tool: http`, "
+        "`action: post`",
     ),
     **dict.fromkeys(
         _MEDIA, "no built-in tool creates media: call the API of a service with `tool: http`, or write a tool in Python"
@@ -272,11 +303,6 @@ _STEPS: Final = {
         ("video-processing", "audio-processing", "video-processor", "audio-processor"),
         "no built-in tool changes audio or video: run a program, `tool: terminal`, `command: [ffmpeg, ...]`; to have a "
         "model hear or see a file, write `prompt:` with `files: [talk.mp3]`",
-    ),
-    **dict.fromkeys(
-        ("mcp-memory", "memory", "memory-store", "key-value-store", "redis"),
-        "no built-in tool keeps values by name: in a run, read the step that returns the value; for later runs, write "
-        "a file with `tool: filesystem`, `action: write`",
     ),
 }
 """By the name of a tool in other tools, the equivalent kind of step, or the alternative."""

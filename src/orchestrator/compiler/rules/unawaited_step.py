@@ -22,7 +22,12 @@ _WITHOUT_EFFECT: Final = {
     "text": None,
     "log": None,
     "sleep": None,
-    "data": frozenset({"read", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}),
+    "data": frozenset(
+        {
+            *("read", "filter", "select", "sort", "aggregate", "join", "pivot", "unpivot", "deduplicate", "sql"),
+            *("profile", "validate", "window", "sample"),
+        }
+    ),
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"get"}),
 }

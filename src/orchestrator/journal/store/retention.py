@@ -13,6 +13,7 @@ from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
 from orchestrator.journal.store.chunks import chunks
 from orchestrator.journal.store.event_columns import event_id, seq_of
+from orchestrator.journal.store.memory_store import WRITES_KEPT
 from orchestrator.journal.store.queries import batches
 from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.queries.statuses import running_states
@@ -26,6 +27,8 @@ from orchestrator.journal.store.tables import (
     durations,
     events,
     labels,
+    memories,
+    memory_writes,
     runs,
 )
 from orchestrator.journal.turns import Portion, Turns
@@ -63,9 +66,10 @@ def prune_runs(database: Database, *, older_than: float | None, keep: int | None
         with work.transaction(work.entries) as connection:
             connection.execute(durations.delete().where(durations.c.at < older_than))
     gone, size = _remove_blobs(work)
+    expired = _remove_memories(work)
     with suppress(StoreUnavailable), database.errors():  # a busy store is not shrunk
         database.dialect.shrink(work.turns)
-    return Pruned(removed, entries, gone, size)
+    return Pruned(removed, entries, gone, size, expired)
 
 
 def prunable(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
@@ -83,7 +87,9 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
         removed = connection.execute(sa.select(sa.func.count()).select_from(unwanted.subquery())).scalar_one()
         entries = connection.execute(sa.select(sa.func.count()).select_from(cache).where(old)).scalar_one()
         gone, size = connection.execute(unused).one()
-    return Pruned(removed, entries, gone, int(size or 0))
+        of_memory = sa.select(sa.func.count()).select_from(memories).where(memories.c.expires_at <= database.clock())
+        expired = connection.execute(of_memory).scalar_one()
+    return Pruned(removed, entries, gone, int(size or 0), expired)
 
 
 def run_counts(database: Database) -> dict[str, int]:
@@ -271,6 +277,23 @@ def _remove_cached(work: _Pruning, older_than: float) -> int:
         count += gone
         if gone < ENTRIES_AT_ONCE:
             return count
+
+
+def _remove_memories(work: _Pruning) -> int:
+    """Remove values of the memory that have expired, and what is known of writes long ago; return how many values."""
+    place = sa.tuple_(memories.c.project, memories.c.namespace, memories.c.name)
+    expired = memories.c.expires_at <= work.database.clock()
+    some = sa.select(*place.clauses).where(expired).order_by(memories.c.expires_at).limit(ENTRIES_AT_ONCE)
+    count = 0
+    while True:
+        with work.transaction(work.entries) as connection:
+            gone = connection.execute(memories.delete().where(place.in_(some), expired)).rowcount
+        count += gone
+        if gone < ENTRIES_AT_ONCE:
+            break
+    with work.transaction(work.entries) as connection:
+        connection.execute(memory_writes.delete().where(memory_writes.c.at < work.database.clock() - WRITES_KEPT))
+    return count
 
 
 def _remove_blobs(work: _Pruning) -> tuple[int, int]:

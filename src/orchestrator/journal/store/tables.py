@@ -20,7 +20,7 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"
@@ -233,3 +233,27 @@ firings = Table(
 Index(None, firings.c.trigger, firings.c.cause, unique=True)
 Index(None, firings.c.state, firings.c.key)
 Index(None, firings.c.created_at)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("project", Text, nullable=False),
+    Column("namespace", _Id, nullable=False),
+    Column("name", _Id, nullable=False),
+    Column("value", Text, nullable=False),  # JSON
+    Column("words", Text, nullable=False),  # of the name and the value, in small letters: what a search looks in
+    Column("size", BigInteger, nullable=False),
+    Column("updated_at", Double, nullable=False),  # as all times here, by the clock of the database
+    Column("expires_at", Double),
+    PrimaryKeyConstraint("project", "namespace", "name"),
+)
+Index(None, memories.c.expires_at)
+
+memory_writes = Table(
+    "memory_writes",
+    metadata,
+    Column("key", Text, primary_key=True),  # of the step that wrote, and what: a repeated attempt finds it
+    Column("at", Double, nullable=False),
+    Column("result", Text, nullable=False),
+)
+Index(None, memory_writes.c.at)

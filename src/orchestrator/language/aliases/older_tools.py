@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from orchestrator.language.aliases.older_call import OlderCall, named
+from orchestrator.language.aliases.older_memory import MEMORY
 from orchestrator.language.aliases.older_model_calls import (
     ANALYSES,
     HEARD,
@@ -464,6 +465,7 @@ OLDER: Final[Mapping[str, tuple[OlderCall, ...]]] = {
     "audio_processing": (HEARD,),
     "video_processing": (WATCHED,),
     "mcp_server": _REMOTE,
+    "mcp_memory": MEMORY,
     "task_delegation": (ROUTED,),
     "multi_model_routing": (ROUTED,),
     "prompt_optimization": (IMPROVED,),

@@ -248,7 +248,9 @@ class StepSpec(Spec):
     on_success: str | None = Field(default=None, description="A later step to jump to after success.")
     on_false: str | None = Field(default=None, description="A later step to jump to if the condition is false.")
     on_resume: Literal["rerun", "fail", "ask"] = Field(
-        default="rerun", description="What happens to an attempt that was running when its process died."
+        default="rerun",
+        description="What happens to an attempt that was running when its process died. What must not happen twice, "
+        "such as a mail, fails by default.",
     )
     cache: CacheSpec | None = Field(
         default=None, description="Whether results are shared across runs: true, or `{ttl: 1d}`."

@@ -52,6 +52,7 @@ class Attempts:
             gateway=None if computes else partial(models.gateway, node),
             servers=None if computes else models.servers,
             web=None if computes else models.web,
+            memory=None if computes else models.memory,
         )
         node.models = None
         node.task = context.loop.create_task(self._attempt(run, node.context, copy_of(parameters)))
@@ -97,7 +98,7 @@ class Attempts:
         node, work = run.node, run.node.step.work
         if not isinstance(work, ToolCall):
             raise TypeError("only tool calls have attempts")
-        if node.step.on_resume != "rerun" or node.attempt > 1:
+        if node.step.resumption != "rerun" or node.attempt > 1:
             await run.context.log.commit()  # a process that resumes the run must know of the attempts so far
         elif node.step.has_effects:
             await run.context.until_durable(node.needs)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.run_context import RunContext
     from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.memory.service import Memory
     from orchestrator.tools.web.search import WebSearch
 
 THE_RUN: Final = "the run"
@@ -71,6 +72,11 @@ class ModelAccess:
     def web(self) -> Callable[[], WebSearch]:
         """What gives the searches of the web that the run's steps may make."""
         return self._services.web
+
+    def memory(self) -> Memory:
+        """Return the memory as the run's steps use it: without secrets of the run."""
+        redactor = self._context.redactor
+        return self._services.memory(lambda value: redactor.lost(redactor.scrub(value)))
 
     @property
     def servers(self) -> Callable[[], McpServers]:

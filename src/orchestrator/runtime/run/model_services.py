@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.models.limits import Limits
     from orchestrator.models.messages import ModelClient
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.memory.service import Memory
+    from orchestrator.tools.memory.settings import MemorySettings
     from orchestrator.tools.web.search import WebSearch
 
 _Keeper = AsyncGenerator[None, None]
@@ -38,6 +40,7 @@ class ModelServices:
         self._open: dict[asyncio.AbstractEventLoop, tuple[ModelService, _Keeper]] = {}
         self._servers: McpServers | None = None
         self._web: WebSearch | None = None
+        self._memory_settings: MemorySettings | None = None
         self._lock = threading.Lock()
 
     @property
@@ -82,6 +85,18 @@ class ModelServices:
                 client = self._client
                 self._web = WebSearch(self._directory, recorder=client if isinstance(client, SearchRecorder) else None)
             return self._web
+
+    def memory(self, secret_in: Callable[[Any], str | None]) -> Memory:
+        """Return the memory as a run uses it; `secret_in` names the secret of the run that a value contains."""
+        from orchestrator.journal.store.memory_store import StoredMemory
+        from orchestrator.tools.memory.service import Memory
+        from orchestrator.tools.memory.settings import MemorySettings
+
+        with self._lock:
+            if self._memory_settings is None:
+                self._memory_settings = MemorySettings.load(self._directory)
+            settings = self._memory_settings
+        return Memory(StoredMemory(self._store.database, settings.project), settings, secret_in)
 
     def close(self) -> None:
         """Close what belongs to loops that are still running, which takes no time, and end the servers of tools."""

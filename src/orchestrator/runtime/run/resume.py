@@ -114,7 +114,7 @@ def may_rerun(run: StepRun, record: StepRecord) -> bool:
     asked = record.question is not None and record.question.get("kind") == "resume"
     if record.state != "running" and not asked:
         return True
-    if node.step.on_resume == "ask":
+    if node.step.resumption == "ask":
         if record.answered and record.answer is True:
             return True
         if not record.answered:

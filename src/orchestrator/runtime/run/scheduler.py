@@ -140,11 +140,14 @@ class Scheduler:
         self._loop.guard(act, self)
 
     def pause(self, *, now: bool = False) -> None:
-        """Start nothing new. Attempts in flight finish; with `now` they are stopped, and run again later."""
+        """Start nothing new. Attempts in flight finish; with `now` they are stopped, and run again later.
+
+        What must not happen twice is not stopped.
+        """
         self.paused = True
         if now:
             for node in self._slots.at_work:
-                if node.state == "running":
+                if node.state == "running" and not node.step.happens_once:
                     self._attempts.stop(self._run_of(node), "requeued")
         self._loop.wake()
 
@@ -356,7 +359,7 @@ class Scheduler:
         if not isinstance(step.work, ToolCall):
             self._execute(run)
             return
-        if step.on_resume != "rerun" and node.record is not None and not resumption.may_rerun(run, node.record):
+        if step.resumption != "rerun" and node.record is not None and not resumption.may_rerun(run, node.record):
             return
         node.record = None
         self.begin(node)

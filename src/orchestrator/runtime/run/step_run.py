@@ -220,8 +220,12 @@ class StepRun(Struct, frozen=True):
         return True
 
     def cancel(self) -> None:
-        """Record that the step was stopped. What an interrupted process leaves open stays open: a loop, a question."""
-        if not self.context.interrupted or isinstance(self.node.step.work, ToolCall):
+        """Record that the step was stopped. What an interrupted process leaves open stays open: a loop, a question.
+
+        So does a call that must not happen twice: whether it has happened is unknown.
+        """
+        tool_call = isinstance(self.node.step.work, ToolCall)
+        if not self.context.interrupted or (tool_call and not self.node.step.happens_once):
             self.record(StepCancelledPayload(reason=self.node.frame.reason))
         self.parts.control.settle(self.node)
 

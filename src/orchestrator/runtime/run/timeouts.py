@@ -70,7 +70,10 @@ def step_timeout(node: StepNode) -> StepTimeout:
     """Return the error of an attempt that took longer than it may."""
     seconds = node.step.timeout or 0.0
     message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
-    return StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")
+    error = StepTimeout(message, seconds=seconds, help="raise its `timeout`, or reduce the work")
+    if node.step.happens_once:
+        error.retryable, error.help = False, "check whether its work is complete; raise its `timeout`"
+    return error
 
 
 def run_timeout(what: str, seconds: float) -> StepTimeout:

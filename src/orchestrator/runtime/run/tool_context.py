@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.gateway import ModelGateway
     from orchestrator.tools import Permissions
     from orchestrator.tools.mcp import McpServers
+    from orchestrator.tools.memory.service import Memory
     from orchestrator.tools.web.search import WebSearch
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class StepContext:
         "_idempotency_key",
         "_latest",
         "_loop",
+        "_memory",
         "_permissions",
         "_reported_at",
         "_reporter",
@@ -83,8 +85,9 @@ class StepContext:
         gateway: Callable[[], ModelGateway] | None = None,
         servers: Callable[[], McpServers] | None = None,
         web: Callable[[], WebSearch] | None = None,
+        memory: Callable[[], Memory] | None = None,
     ) -> None:
-        """`gateway` gives what the attempt asks models through, `servers` the servers of tools, `web` the searches."""
+        """`gateway` gives what the attempt asks models through, `servers`, `web` and `memory` what tools use."""
         self._reporter = reporter
         self._run_id = run_id
         self._idempotency_key = idempotency_key
@@ -96,6 +99,7 @@ class StepContext:
         self._gateway = gateway
         self._servers = servers
         self._web = web
+        self._memory = memory
         self._thread = threading.get_ident()
         self._latest: StepProgressPayload | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -133,7 +137,7 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """Return a further service of the run by its type: a `ModelGateway`, `McpServers` or `WebSearch`."""
+        """Return a further service of the run by its type: a `ModelGateway`, `McpServers`, `WebSearch` or `Memory`."""
         from orchestrator.models.calls.gateway import ModelGateway  # who asks for it has loaded it
         from orchestrator.tools.mcp import McpServers
 
@@ -144,6 +148,11 @@ class StepContext:
 
             if kind is WebSearch:
                 return cast("T", self._web())
+        if kind is not ModelGateway and self._memory is not None:
+            from orchestrator.tools.memory.service import Memory
+
+            if kind is Memory:
+                return cast("T", self._memory())
         if kind is not ModelGateway or self._gateway is None:
             raise StepError(
                 f"no {kind.__name__} is available to this step",

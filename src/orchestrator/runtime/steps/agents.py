@@ -371,7 +371,7 @@ class AgentRun:
             retry=step.retry,
             timeout=self._agent.timeout if timeout is None else timeout,
             on_failure=OnFailure("fail" if id == ANSWER else "continue"),
-            on_resume="rerun" if id == ANSWER else step.on_resume,
+            on_resume=None if id == ANSWER else step.on_resume,
             cache=step.cache,
             line=step.line,
         )

@@ -56,7 +56,8 @@ def rows_format(path: str, format: str | None) -> str:
     Raises:
         StepError: No format is given, and the name shows none.
     """
-    from orchestrator.tools.tables.files import FORMATS, bad_data
+    from orchestrator.tools.tables.files import FORMATS
+    from orchestrator.tools.tables.invalid_data import bad_data
 
     found = format or FORMATS.get(PurePath(path).suffix.lower())
     if found is None:

@@ -78,8 +78,9 @@ def tool(
         reads: The parameters that name a file which must exist.
         version: Change it when the same parameters give another result.
         effects: "none" if the function only computes its result: it writes nothing, calls no service, costs nothing and
-            takes little time. Steps without effects that depend on it then start before its success is durable. Of a
-            class: that of all its methods.
+            takes little time. Steps without effects that depend on it then start before its success is durable.
+            "once" if it does what must not happen twice: a call that was interrupted is not repeated by itself, and
+            its step fails unless it has `on_resume`. Of a class: that of all its methods.
 
     Example:
         >>> @tool
@@ -267,8 +268,8 @@ def _from_instance(instance: Any, name: str | None) -> Tool:
     if not methods:
         raise _invalid_tool(place, "it has no public methods", "add a typed method for each action")
     actions = {action.name: action for action in map(to_action, methods)}
-    if options.effects == "none":
-        actions = {key: replace(action, effects="none") for key, action in actions.items()}
+    if options.effects != "external":
+        actions = {key: replace(action, effects=options.effects) for key, action in actions.items()}
     tool_name = _checked_name(name or options.name or _snake(kind.__name__), place)
     description = parse_docstring(inspect.cleandoc(kind.__doc__ or "")).description
     return Tool(tool_name, actions, description, options.version)
@@ -287,7 +288,7 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     own = [
         item
         for key, item in vars(module).items()
-        if isinstance(item, FunctionType) and item.__module__ == module.__name__ and not key.startswith("_")
+        if isinstance(item, FunctionType) and _belongs_to(module, item) and not key.startswith("_")
     ]
     functions = [item for item in own if is_marked(item)] or own
     if not functions:
@@ -297,6 +298,11 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
     versions = {_options(function).version for function in functions}
     return replace(Tool(tool_name, actions, description), version="+".join(sorted(versions)))
+
+
+def _belongs_to(module: ModuleType, function: FunctionType) -> bool:
+    """Whether a module defines a function, or is a package that shows one of its own modules."""
+    return f"{function.__module__}.".startswith(f"{module.__name__}.")
 
 
 def _options(obj: Any) -> _Options:

@@ -47,7 +47,7 @@ class Column:
         if self._type is not None:
             for row, cell in enumerate(cells, self._count):
                 try:
-                    _typed(cell, self._type)
+                    typed_cell(cell, self._type)
                 except ValueError as error:
                     raise ValueError(f"{error} in row {row}: `{(cell or '').strip()[:40]}`") from None
             self._count += len(cells)
@@ -87,7 +87,7 @@ class Column:
     def conversion(self) -> Callable[[str], Any] | None:
         """Return what converts a cell that is not empty; None if the column is text."""
         if self._type is not None:
-            return None if self._type == "string" else partial(_typed, type=self._type)
+            return None if self._type == "string" else partial(typed_cell, type=self._type)
         if self._empty:
             return None
         if self._integers:
@@ -120,8 +120,12 @@ def _boolean(cell: str) -> bool:
     return cell == "true"
 
 
-def _typed(cell: str | None, type: ColumnType) -> Any:
-    """Return a cell as a value of a type. Raises ValueError if it is not one."""
+def typed_cell(cell: str | None, type: ColumnType) -> Any:
+    """Return a cell of a CSV file as a value of a type; null if it is blank.
+
+    Raises:
+        ValueError: It is not one.
+    """
     bare = (cell or "").strip()
     value: Any = None
     if type == "string":

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from msgspec import Struct
 
-from orchestrator import codes
-from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text
 from orchestrator.text.csv_text import BadRecord, ColumnType, csv_of, csv_table, delimited, delimiter_problem
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.tables.columns import Column
+from orchestrator.tools.tables.invalid_data import bad_data
 from orchestrator.tools.tables.sql_driver import MAX_CELLS, ROW_INDEX
 
 if TYPE_CHECKING:
@@ -34,11 +33,6 @@ _READS_FILES = re.compile(
     r"|\b(?:read|scan)_\w+[\"`\]]*(?:\s|/\*.*?\*/|--[^\n]*\n)*\(",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-def bad_data(message: str, help: str | None = None) -> StepError:
-    """Return the error for invalid data or parameters."""
-    return StepError(message, code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 @contextmanager
@@ -130,14 +124,6 @@ def _number(value: Decimal | None) -> int | float | str | None:
     return int(value) if value == value.to_integral_value() else str(value)
 
 
-def joined_size(left: pl.DataFrame, right: pl.DataFrame, on: list[str] | None) -> int:
-    """Return the number of rows of a join."""
-    if on is None:
-        return left.height * right.height
-    counts = left.group_by(on).len("n").join(right.group_by(on).len("m"), on=on)
-    return int(counts.select((pl.col("n").cast(pl.Float64) * pl.col("m")).sum()).item() or 0)
-
-
 def check_size(rows: int, columns: int, help: str) -> None:
     """Refuse a result that is too large for a step."""
     if rows * columns > MAX_CELLS:
@@ -156,6 +142,7 @@ class RowsLayout(Struct, frozen=True):
     encoding: str | None = None
     delimiter: str | None = None
     types: Mapping[str, ColumnType] | None = None
+    as_text: frozenset[str] = frozenset()  # columns that stay text, if the file has them
 
 
 DETECTED: Final = RowsLayout()
@@ -232,6 +219,7 @@ def _parse_csv(text: str, format: str, path: str, layout: RowsLayout) -> tuple[l
         raise bad_data(
             f"`types` names the column `{unknown}`, which `{path}` does not have", f"the columns are {known}"
         )
+    types = {**dict.fromkeys(layout.as_text, "string"), **types}
     columns = []
     for name, column in zip(names or (), zip(*cells, strict=True), strict=False):
         kind = Column(types.get(name))
@@ -275,10 +263,3 @@ def require_columns(rows: list[Row], names: list[str]) -> None:
         if rows and name not in known:
             help = f"the columns are {quoted_list(known)}"
             raise bad_data(f"unknown column `{name}`", help)
-
-
-def join_with_nothing(first: list[Row], second: list[Row], how: str) -> list[Row]:
-    """Join tables of which one has no rows, and so no columns."""
-    if how in ("left", "anti"):
-        return first
-    return first or second if how == "full" else []

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.tables.files import bad_data
+from orchestrator.tools.tables.invalid_data import bad_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,8 @@ from msgspec.structs import replace
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
 from orchestrator.tools.tables import sql_driver
-from orchestrator.tools.tables.files import bad_data, check_sql, polars_errors, to_frame, to_rows
+from orchestrator.tools.tables.files import check_sql, polars_errors, to_frame, to_rows
+from orchestrator.tools.tables.invalid_data import bad_data
 from orchestrator.tools.tables.sql_inputs import substitute_inputs
 
 if TYPE_CHECKING:

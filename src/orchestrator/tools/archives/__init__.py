@@ -1,0 +1,1 @@
+"""Reads and writes archives, which can be hostile: within limits, and never outside of their destination."""

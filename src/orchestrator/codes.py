@@ -164,6 +164,7 @@ OPTIONS_REQUIRED_AGAIN: Final = "ORC818"
 RUN_TIMEOUT: Final = "ORC819"
 START_KEY_REUSED: Final = "ORC820"
 NOTICE_NOT_SENT: Final = "ORC821"
+WORKERS_ENDED: Final = "ORC822"
 
 # 9xx: installation, configuration and servers
 EXTRA_MISSING: Final = "ORC901"

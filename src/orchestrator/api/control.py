@@ -53,23 +53,23 @@ def command(kind: CommandKind, by: str | None = None, **data: Any) -> Command:
 def send(backend: Backend, run_id: str, given: Command) -> None:
     """Have a command carried out; return when it has taken effect, if the run is executed on another thread here."""
     execution = backend.execution(run_id)
-    if execution is None:
+    taken = None if execution is None else execution.post(given)
+    if execution is not None and not execution.is_on_this_thread:
+        (taken or execution.left).result()
+    if taken is None:
         backend.commands.send(run_id, given)
-        return
-    taken = execution.post(given)
-    if not execution.is_on_this_thread:
-        taken.result()
 
 
 async def asend(backend: Backend, run_id: str, given: Command) -> None:
     """As `send`; return when the command has taken effect, if the run is executed here."""
-    execution = backend.execution(run_id)
-    if execution is None:
-        await runtime.in_thread(lambda: backend.commands.send(run_id, given))
-    else:
-        import asyncio
+    import asyncio
 
-        await asyncio.wrap_future(execution.post(given))
+    execution = backend.execution(run_id)
+    taken = None if execution is None else execution.post(given)
+    if execution is not None:
+        await asyncio.wrap_future(taken or execution.left)
+    if taken is None:
+        await runtime.in_thread(lambda: backend.commands.send(run_id, given))
 
 
 def answer_here(backend: Backend, run_id: str, path: str, value: Any, by: str | None) -> Command | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from orchestrator.journal import Event, RunRecord, RunStatus
     from orchestrator.journal.events import RunState
     from orchestrator.journal.records import BatchStatus
+    from orchestrator.journal.store.submissions import QueueLength
+    from orchestrator.journal.store.worker_store import WorkerStatus
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.runtime.host.batches import Row, RowResult
@@ -201,6 +203,7 @@ class AnyPipeline(Protocol):
         key: str | None = None,
         priority: int | None = None,
         not_before: float | datetime | None = None,
+        runs_on: Iterable[str] | None = None,
     ) -> AnyPipeline:
         """Return the pipeline with other options for its runs."""
 
@@ -209,6 +212,9 @@ class AnyPipeline(Protocol):
 
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> AnyRun:
         """Start a run and return at once."""
+
+    def submit(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> AnyRun:
+        """Leave a run to a worker."""
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`."""
@@ -276,6 +282,12 @@ class AnyOrchestrator(Protocol):
 
     def get_batch(self, batch_id: str) -> BatchStatus:
         """Return the status of a batch."""
+
+    def list_workers(self) -> list[WorkerStatus]:
+        """Return the workers."""
+
+    def queue_lengths(self) -> list[QueueLength]:
+        """Count the submitted runs that no worker has taken yet."""
 
     def resume(
         self,

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.journal import RunStatus
     from orchestrator.journal.records import Pruned, StoreStats
+    from orchestrator.journal.store.submissions import QueueLength
+    from orchestrator.journal.store.worker_store import WorkerStatus
     from orchestrator.models.budget import Budget
     from orchestrator.models.messages import ModelClient
     from orchestrator.plan.model import Plan
@@ -277,6 +279,14 @@ class Orchestrator:
             RunError: ORC817, the batch is unknown.
         """
         return self.backend.existing_store().batch_status(batch_id)
+
+    def list_workers(self) -> list[WorkerStatus]:
+        """Return the workers of the store, the oldest first; lost ones are among them for ten minutes."""
+        return self.backend.store.workers.list() if self.backend.has_store() else []
+
+    def queue_lengths(self) -> list[QueueLength]:
+        """Count the submitted runs that no worker has taken yet, by the labels that they demand."""
+        return self.backend.store.submissions.lengths() if self.backend.has_store() else []
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
         """Remove runs that have ended, and the data that only they used; return how much was removed.

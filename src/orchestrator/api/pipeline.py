@@ -26,6 +26,7 @@ from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.control import command, giver
 from orchestrator.api.run import Run
 from orchestrator.api.start_key import checked_key, run_as, start_once
+from orchestrator.api.submission import submit_run, worker_labels
 from orchestrator.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class Pipeline:
         key: str | None = None,
         priority: int | None = None,
         not_before: float | datetime | None = None,
+        runs_on: Iterable[str] | None = None,
     ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
@@ -201,9 +203,10 @@ class Pipeline:
             key: what a caller chooses for one run, such as the number of an order: of all starts with this key within
                 24 hours, in all processes, only the first one starts a run, and the others return that run.
             priority: from -100 to 100, by default 0. Where runs share slots, as in a server, steps of runs with a
-                higher one start first.
+                higher one start first; workers take runs with a higher one first.
             not_before: the time before which nothing of a run starts (seconds since the epoch, or a `datetime`). The
                 process that started it waits for that time; if it ends before, the run can be resumed.
+            runs_on: the labels that a worker must have to execute its submitted runs, at most four; see `submit`.
 
         Raises:
             ConfigurationError: A number is not above 0, or out of its range.
@@ -223,6 +226,7 @@ class Pipeline:
             key=self.options.key if key is None else checked_key(key),
             priority=self.options.priority if priority is None else checked_priority(priority),
             not_before=self.options.not_before if not_before is None else moment("not_before", not_before),
+            runs_on=self.options.runs_on if runs_on is None else worker_labels(runs_on),
         )
         require_shared(self.plan, options.refresh)
         return Pipeline(self.backend, self.plan, self.diagnostics, options)
@@ -272,6 +276,24 @@ class Pipeline:
         bound = self.bind(inputs_of(inputs, kwargs))
         return self.backend.call(self._begun(bound))
 
+    def submit(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """Leave a run to a worker, and return at once: `orchestrator worker` takes it from the store.
+
+        The run is `queued` until a worker takes it, on this machine or another one. The worker reads secret inputs from
+        the environment variables that the pipeline names (`default_from_env`), as secrets are never stored.
+
+        Raises:
+            InputError: The inputs are invalid, or a secret is given; nothing was submitted.
+        """
+        return self.backend.call(self._submitted(inputs_of(inputs, kwargs)))
+
+    async def asubmit(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """As `submit`."""
+        return await self._submitted(inputs_of(inputs, kwargs))
+
+    async def _submitted(self, inputs: Mapping[str, Any]) -> Run:
+        return await submit_run(self.backend, self.plan, inputs, self.options, by=self._by)
+
     def start_as(self, run_id: str, inputs: Mapping[str, Any]) -> Run:
         """Internal: start the run with an id that was recorded before, or return it if it has been started."""
         backend, bound = self.backend, self.bind(inputs)
@@ -290,9 +312,8 @@ class Pipeline:
         except asyncio.CancelledError:
             execution = self.backend.engine.execution(run.id)
             if execution is not None:
-                await asyncio.wrap_future(
-                    execution.post(command("cancel", self.options.by, reason="its caller was cancelled"))
-                )
+                taken = execution.post(command("cancel", self.options.by, reason="its caller was cancelled"))
+                await asyncio.wrap_future(taken or execution.left)
                 await asyncio.shield(asyncio.wrap_future(execution.resting))
             raise
 

@@ -50,7 +50,7 @@ async def start_once(backend: Backend, plan: Plan, bound: Bound, options: Option
     return await run_once(
         backend,
         key,
-        _fingerprint(plan, bound, options),
+        start_fingerprint(plan, bound, options),
         lambda run_id: backend.engine.start(plan, bound, options, by=by, run_id=run_id),
     )
 
@@ -66,6 +66,15 @@ async def run_once(
     Raises:
         RunError: ORC820, the key was used for something else.
     """
+    return await run_as(backend, await keyed_run_id(backend, key, fingerprint), start)
+
+
+async def keyed_run_id(backend: Backend, key: str, fingerprint: str) -> str:
+    """Return the id of the run that the key stands for: a new one at first.
+
+    Raises:
+        RunError: ORC820, the key was used for something else.
+    """
     keys = backend.store.start_keys
     claimed = await runtime.in_thread(lambda: keys.claim(key, fingerprint, new_run_id(), kept=KEPT_SECONDS))
     if claimed.fingerprint != fingerprint:
@@ -75,7 +84,7 @@ async def run_once(
             code=codes.START_KEY_REUSED,
             help="choose a new key for each run",
         )
-    return await run_as(backend, claimed.run_id, start)
+    return claimed.run_id
 
 
 async def run_as(backend: Backend, run_id: str, start: Callable[[str], Coroutine[Any, Any, Execution]]) -> Run:
@@ -89,14 +98,14 @@ async def run_as(backend: Backend, run_id: str, start: Callable[[str], Coroutine
     return Run(backend, run_id, execution)
 
 
-def _fingerprint(plan: Plan, bound: Bound, options: Options) -> str:
+def start_fingerprint(plan: Plan, bound: Bound, options: Options) -> str:
     """Return a digest of what is started. Secrets do not count: a digest would give them away to guessing."""
     budget = options.budget
     parts = {
         "plan": plan.digest,
         "inputs": {name: value for name, value in bound.values.items() if name not in bound.secrets},
         "options": [options.max_parallel, options.timeout, options.cache, sorted(options.refresh), options.labels],
-        "when": [options.priority, options.not_before],
+        "when": [options.priority, options.not_before, options.runs_on],
         "budget": None if budget is None else [budget.usd, budget.tokens, budget.requests],
     }
     return _digest(parts)

@@ -14,10 +14,17 @@ from orchestrator.cli.maintain.completion import INSTALLING, PROGRAMS, attach, p
 from orchestrator.cli.options.usage_errors import CliCommand, command_group
 
 GROUPS: Final = {
-    "Run": {"run": "run.run", "map": "run.map", "serve": "run.serve"},
+    "Run": {
+        "run": "run.run",
+        "map": "run.map",
+        "submit": "run.submit",
+        "worker": "run.worker",
+        "serve": "run.serve",
+    },
     "Inspect": {
         "runs": "inspect.runs",
         "batches": "inspect.runs",
+        "workers": "inspect.workers",
         "status": "inspect.runs",
         "events": "inspect.runs",
         "show": "inspect.show",

@@ -26,6 +26,8 @@ from orchestrator.client.views import batch_from, changes_from, status_from
 from orchestrator.errors import CompilationError
 from orchestrator.journal.events import RunState
 from orchestrator.journal.store.credential_store import BrowserSession
+from orchestrator.journal.store.submissions import QueueLength
+from orchestrator.journal.store.worker_store import WorkerStatus
 from orchestrator.language import read_document
 from orchestrator.text.words import plural
 
@@ -231,6 +233,15 @@ class Client:
         params: Params = [("limit", str(min(limit, MOST_PER_PAGE)))]
         found = self._connection.call(self._connection.get("/v1/batches", params))
         return [batch_from(each) for each in found["batches"]]
+
+    def list_workers(self) -> list[WorkerStatus]:
+        """Return the workers that share the store of the server."""
+        found = self._connection.call(self._connection.get("/v1/workers"))
+        return [convert({**each, "labels": tuple(each["labels"])}, WorkerStatus) for each in found["workers"]]
+
+    def queue_lengths(self) -> list[QueueLength]:
+        """Count the submitted runs that no worker has taken yet, by the labels that they demand."""
+        return convert(self._connection.call(self._connection.get("/v1/workers"))["queue"], list[QueueLength])
 
     def get_batch(self, batch_id: str) -> BatchStatus:
         """Return the status of a batch.

@@ -21,6 +21,7 @@ from orchestrator.api.arguments import (
     word_among,
 )
 from orchestrator.api.start_key import checked_key
+from orchestrator.api.submission import worker_labels
 from orchestrator.client.json_values import json_inputs
 from orchestrator.client.remote_batch import RemoteAsyncBatchResults, RemoteBatch, RemoteBatchResults
 from orchestrator.client.remote_run import RemoteRun
@@ -52,6 +53,7 @@ class RunChoices(Struct, frozen=True):
     key: str | None = None
     priority: int | None = None
     not_before: float | None = None
+    runs_on: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, **given: Any) -> RunChoices:
@@ -66,6 +68,7 @@ class RunChoices(Struct, frozen=True):
             "key": checked_key,
             "priority": checked_priority,
             "not_before": lambda value: moment("not_before", value),
+            "runs_on": worker_labels,
         }
         return cls(**{name: checks[name](value) for name, value in given.items() if value is not None})
 
@@ -187,6 +190,7 @@ class RemotePipeline:
         key: str | None = None,
         priority: int | None = None,
         not_before: float | datetime | None = None,
+        runs_on: Iterable[str] | None = None,
     ) -> RemotePipeline:
         """Return the pipeline with other options for its runs, as `Pipeline.with_options`.
 
@@ -205,6 +209,7 @@ class RemotePipeline:
             key=key,
             priority=priority,
             not_before=not_before,
+            runs_on=runs_on,
         )
         return RemotePipeline(self._connection, self.chosen, self._compiled, self._diagnostics, choices)
 
@@ -226,6 +231,14 @@ class RemotePipeline:
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> RemoteRun:
         """Start a run on the server, and return as soon as it is recorded."""
         return self._connection.call(self._started(json_inputs(inputs_of(inputs, kwargs))))
+
+    def submit(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> RemoteRun:
+        """Leave a run to a worker that shares the store of the server, as `Pipeline.submit`."""
+        return self._connection.call(self._submitted(json_inputs(inputs_of(inputs, kwargs))))
+
+    async def asubmit(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> RemoteRun:
+        """As `submit`."""
+        return await self._connection.acall(self._submitted(json_inputs(inputs_of(inputs, kwargs))))
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`. Cancelling the caller cancels the run."""
@@ -287,9 +300,12 @@ class RemotePipeline:
         }
         return RemoteBatch(self._connection, head, rows, batch)
 
-    async def _started(self, inputs: dict[str, Any]) -> RemoteRun:
+    async def _submitted(self, inputs: dict[str, Any]) -> RemoteRun:
+        return await self._started(inputs, runs_on=list(self.choices.runs_on or ()))
+
+    async def _started(self, inputs: dict[str, Any], **more: Any) -> RemoteRun:
         key = self.choices.key or f"client-{uuid.uuid4().hex}"
-        body = {**self.chosen, "inputs": inputs, **self.choices.to_dict()}
+        body = {**self.chosen, "inputs": inputs, **self.choices.to_dict(), **more}
         found = await self._connection.post("/v1/runs", body, headers={"idempotency-key": key}, repeatable=True)
         return RemoteRun(self._connection, found["run"]["run_id"])
 

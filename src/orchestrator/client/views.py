@@ -34,6 +34,7 @@ def status_from(view: View) -> RunStatus:
     fields = {name: view[name] for name in _STATUS_FIELDS if name in view}
     for name in ("failures", "waiting_on", "warnings"):
         fields[name] = tuple(fields.get(name, ()))
+    fields["runs_on"] = convert(view.get("runs_on"), tuple[str, ...] | None)
     active = tuple(ActiveStep(**{name: step[name] for name in _STEP_FIELDS if name in step}) for step in view["active"])
     notices = tuple(NoticeStatus(**notice) for notice in view.get("notices", ()))
     queued = convert(view.get("queued"), QueuedRun | None)

@@ -828,6 +828,14 @@ _TABLE = (
         "with another pipeline, other inputs or other options, so the caller cannot mean the same run. Nothing was "
         "started. Choose a new key for each run.",
     ),
+    Code(
+        codes.WORKERS_ENDED,
+        "run that ends its workers",
+        "Several workers, one after the other, have ended while they executed the run, and it achieved nothing in "
+        "between: perhaps a step takes all memory, or crashes the process. So that it does not end every worker, it is "
+        "ended as failed. `orchestrator show` names the steps that were running. Resume it when the cause is gone: "
+        "what it had achieved is kept.",
+    ),
     # --- 9xx: installation, configuration and servers
     Code(
         codes.NOTICE_NOT_SENT,

@@ -76,16 +76,11 @@ class Journal:
             RunError: the id is taken (ORC802).
             StoreUnavailable: the store cannot write.
         """
-        if is_large(new.inputs):
-            creation = await asyncio.to_thread(RunCreation.of, new, owner, ttl=ttl)
-        else:
-            creation = RunCreation.of(new, owner, ttl=ttl)
+        creation = await _prepared(new, owner, ttl)
         creation.reads_durations = durations
-        self._start()
         waiter = CreationWaiter(creation)
-        self.request(waiter)
         try:
-            await waiter.future
+            await self._create(waiter)
         except asyncio.CancelledError:
             with self._lock:
                 waiter.abandoned = True
@@ -96,6 +91,26 @@ class Journal:
         journal = self.attach(creation.lease, creation.state)
         journal.past_durations = creation.durations
         return journal
+
+    async def submit(self, new: NewRun) -> None:
+        """Create a run for workers, which the options of `new` describe. Returns when it is durable.
+
+        If the caller is cancelled, the run may have been created.
+
+        Raises:
+            RunError: the id is taken (ORC802).
+            StoreUnavailable: the store cannot write.
+        """
+        creation = await _prepared(new, None, LEASE_SECONDS)
+        await self._create(CreationWaiter(creation))
+        creation.require_written()
+        if creation.key is not None:
+            self.store.feeds.announce(creation.key)  # workers look for it
+
+    async def _create(self, waiter: CreationWaiter) -> None:
+        self._start()
+        self.request(waiter)
+        await waiter.future
 
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
         """Start recording events of a run that this process owns, after those in the store.
@@ -287,3 +302,9 @@ class Journal:
                 loop.call_soon_threadsafe(settle_all, told)
             except RuntimeError:  # the loop was closed while its run waited
                 continue
+
+
+async def _prepared(new: NewRun, owner: Owner | None, ttl: float) -> RunCreation:
+    if is_large(new.inputs):
+        return await asyncio.to_thread(RunCreation.of, new, owner, ttl=ttl)
+    return RunCreation.of(new, owner, ttl=ttl)

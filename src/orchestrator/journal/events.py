@@ -19,7 +19,7 @@ from orchestrator.journal.payload import EventType as EventType
 from orchestrator.journal.payload import Payload
 from orchestrator.journal.payloads import PAYLOADS
 
-RunState = Literal["running", "waiting", "paused", "succeeded", "failed", "cancelled", "interrupted"]
+RunState = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 StepState = Literal["pending", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
 
 ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.cancelled"})

@@ -68,6 +68,7 @@ class _RecordedOptions(TypedDict, total=False):
     priority: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
     not_before: Annotated[float, Meta(ge=0, le=END_OF_TIME)] | None
     concurrency: _RecordedLimit | None
+    runs_on: Sequence[str] | None
     origin: _RecordedOrigin | None
 
 

@@ -78,6 +78,29 @@ CONCURRENCY: Final = "concurrency"
 """The name of the option of a run that has its limit."""
 
 
+class Submission(Struct, frozen=True):
+    """That a run is executed by a worker which has the labels `runs_on`, not before the time `due_at`.
+
+    Those with a higher `priority` come first. The time is in seconds since the epoch.
+    """
+
+    runs_on: tuple[str, ...] = ()
+    priority: int = 0
+    due_at: float = 0.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Submission | None:
+        """Return what the options of a run record of it; None for a run that was not submitted."""
+        runs_on = options.get(RUNS_ON)
+        if runs_on is None:
+            return None
+        return cls(tuple(runs_on), int(options.get("priority") or 0), float(options.get("not_before") or 0.0))
+
+
+RUNS_ON: Final = "runs_on"
+"""The name of the option of a submitted run that has the labels which its worker needs."""
+
+
 class RowProblem(Struct, frozen=True):
     """Why a row of a batch has no run: its inputs are invalid. Rows are counted from 1."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RunCreation(Struct):
-    """A run to create for `owner`, with the fold after its first events.
+    """A run to create for `owner`, or without one for workers, with the fold after its first events.
 
     An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
     are in the store already. Writing it sets `key`, the store's number for the run; None means that the id is taken.
@@ -30,7 +30,7 @@ class RunCreation(Struct):
     """
 
     new: NewRun
-    owner: Owner
+    owner: Owner | None
     ttl: float = LEASE_SECONDS
     state: RunFold = field(default_factory=RunFold)
     events: list[tuple[int, float, str, str, int, str]] = field(default_factory=list)
@@ -41,7 +41,9 @@ class RunCreation(Struct):
     durations: str | None = None
 
     @classmethod
-    def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> RunCreation:
+    def of(
+        cls, new: NewRun, owner: Owner | None, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()
+    ) -> RunCreation:
         """Prepare a new run; `copied` are events of another run in the store, with references to blobs.
 
         They get new numbers and keep their times.
@@ -72,6 +74,13 @@ class RunCreation(Struct):
         Raises:
             RunError: the id was taken (ORC802).
         """
+        self.require_written()
+        assert self.owner is not None  # noqa: S101 - only a run with an owner has a lease
+        assert self.key is not None  # noqa: S101
+        return Lease(self.new.run_id, self.owner, 1, self.ttl, self.key)
+
+    def require_written(self) -> None:
+        """Raise RunError if the id was taken (ORC802)."""
         if self.key is None:
             raise RunError(
                 f"run `{self.new.run_id}` already exists",
@@ -79,4 +88,3 @@ class RunCreation(Struct):
                 code=codes.RUN_ID_TAKEN,
                 help="start it again to get another id",
             )
-        return Lease(self.new.run_id, self.owner, 1, self.ttl, self.key)

@@ -37,6 +37,7 @@ from orchestrator.server.routes import (
     run_steps,
     runs,
     triggers,
+    workers,
 )
 from orchestrator.server.schemas.base import ProblemDocument
 from orchestrator.server.schemas.batches import BatchBody
@@ -66,6 +67,7 @@ _ROUTERS: Final = (
     control,
     batches,
     triggers,
+    workers,
     access,
     health,
     metrics,

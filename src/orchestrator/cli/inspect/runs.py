@@ -34,6 +34,7 @@ _MANY: Final = 2**62  # no store holds a larger number
 class StateFilter(enum.StrEnum):
     """The states that a run can be in."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
     PAUSED = "paused"

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator.journal.audience import is_same_question
 from orchestrator.journal.payload import Payload, RunEndPayload, StepEndPayload
+from orchestrator.journal.records import Submission
 from orchestrator.journal.run_payloads import (
     RunCancelledPayload,
     RunCompensatedPayload,
@@ -118,6 +119,8 @@ def _run_created(state: RunFold, event: Event, created: RunCreatedPayload) -> No
     state.total = created.steps
     state.created_at = event.at
     state.not_before = created.options.get("not_before")
+    submission = Submission.of(created.options)
+    state.runs_on = None if submission is None else submission.runs_on
     state.metadata = created.metadata
 
 

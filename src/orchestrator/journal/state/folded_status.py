@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.journal.events import ENDS, RunState, StepState
 from orchestrator.journal.state.status import ActiveStep, QueuedRun, RunStatus, ended_steps
 from orchestrator.paths import is_top_level
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,15 +36,17 @@ def status_of(
     moving: bool = False,
     owner: str | None = None,
     queued: QueuedRun | None = None,
+    refusal: str | None = None,
 ) -> RunStatus:
     """Return the status of the run at the time `now`.
 
     Some facts are not in the events. `interrupted`: the owner's process has ended; `owner` names it. `moving`: a step
     has just ended, and another may start in a moment, so the run is not reported as waiting. `queued` is what a run
-    waits for now, if that is known; else what it waited for at first is returned.
+    waits for now, if that is known; else what it waited for at first is returned. `refusal` is why a worker did not
+    take a submitted run.
     """
     stands = _run_state(state, interrupted=interrupted, moving=moving)
-    if stands == "interrupted":
+    if interrupted and stands in ("interrupted", "queued"):
         now = state.last_at
     ended = f"run.{stands}" in ENDS
     active = () if ended else tuple(_active_step(path, step, now) for path, step in state.active.items())
@@ -63,15 +66,16 @@ def status_of(
         active=active,
         total=state.total,
         created_at=state.created_at,
-        not_before=state.not_before if state.started_at is None and state.queued is None else None,
-        queued=None if interrupted or state.queued is None else queued or state.queued,
+        not_before=state.not_before if state.awaits_time else None,
+        runs_on=state.runs_on,
+        queued=None if stands == "interrupted" or state.queued is None else queued or state.queued,
         started_at=state.started_at,
         ended_at=state.ended_at,
         elapsed=state.spent + open_stretch,
         error=state.error,
         reason=state.reason,
         failures=tuple(state.handled),
-        waiting_on=_waiting_on(state, stands, queued or state.queued),
+        waiting_on=_waiting_on(state, stands, queued or state.queued, owned=not interrupted, refusal=refusal),
         owner=owner,
         last_seq=state.last_seq,
         name=state.name,
@@ -89,7 +93,9 @@ def _run_state(state: RunFold, *, interrupted: bool, moving: bool) -> RunState:
         return state.state
     if state.needs_person and (interrupted or not moving):
         return "waiting"
-    return "interrupted" if interrupted else "running"
+    if interrupted:
+        return "interrupted" if state.runs_on is None else "queued"
+    return "queued" if state.is_held else "running"
 
 
 def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int]:
@@ -126,7 +132,9 @@ def _active_step(path: str, step: ActiveState, now: float) -> ActiveStep:
     )
 
 
-def _waiting_on(state: RunFold, stands: RunState, queued: QueuedRun | None) -> tuple[str, ...]:
+def _waiting_on(
+    state: RunFold, stands: RunState, queued: QueuedRun | None, *, owned: bool, refusal: str | None
+) -> tuple[str, ...]:
     if f"run.{stands}" in ENDS:
         return ()
     words = [
@@ -134,13 +142,21 @@ def _waiting_on(state: RunFold, stands: RunState, queued: QueuedRun | None) -> t
         for path, step in state.active.items()
         if step.state == "waiting"
     ]
-    if state.not_before is not None and state.started_at is None and state.queued is None:
+    if state.not_before is not None and state.awaits_time:
         moment = datetime.fromtimestamp(state.not_before, UTC).isoformat(timespec="seconds")
         words.append(f"its start, not before {moment}")
-    if state.queued is not None and queued is not None and stands == "running":
+    if state.queued is not None and queued is not None and stands == "queued":
         words.append(queued.in_words)
+    if stands == "queued" and not owned and not words:
+        words.append(_worker_in_words(state.runs_on or (), refusal))
     if stands == "interrupted":
         words.append("a resume: its process has ended")
     elif stands == "paused":
         words.append(f"a resume: paused by {state.paused_by}" if state.paused_by else "a resume")
     return tuple(words)
+
+
+def _worker_in_words(labels: tuple[str, ...], refusal: str | None) -> str:
+    """Return which worker a submitted run waits for."""
+    which = f" with the label{'s' if len(labels) > 1 else ''} {quoted_list(labels)}" if labels else ""
+    return f"a worker{which}" if refusal is None else f"another worker{which}: {refusal}"

@@ -94,8 +94,9 @@ class RunFold(Struct):
     of all model calls, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
     `run.warning`, `notices` the latest ones by their ids.
 
-    Nothing starts before the time `not_before`, if there is one, and while the run is `queued`. `compensating` counts
-    what is being undone: the run, or groups.
+    A submitted run is executed by workers that have the labels `runs_on`; None for other runs. Nothing starts before
+    the time `not_before`, if there is one, and while the run is `queued`. `compensating` counts what is being undone:
+    the run, or groups.
 
     `spent` is the closed working time, `since` the start of the open one, `before` the time spent when the run last
     ended. Only `enter` and `leave` change `active`, because `modes`, `below` and `weight` are derived from it: the
@@ -109,6 +110,7 @@ class RunFold(Struct):
     total: Count = 0
     created_at: Time = 0.0
     not_before: Time | None = None
+    runs_on: tuple[str, ...] | None = None
     queued: QueuedRun | None = None
     started_at: Time | None = None
     ended_at: Time | None = None
@@ -158,6 +160,16 @@ class RunFold(Struct):
         if modes["running"] or modes["moment"]:
             return False
         return modes["person"] + modes["time"] > 0
+
+    @property
+    def awaits_time(self) -> bool:
+        """Whether the run has not begun, and may wait for its time."""
+        return self.not_before is not None and self.started_at is None and self.queued is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the run waits for its time or its turn before it begins."""
+        return self.queued is not None or self.awaits_time
 
     @property
     def needs_person(self) -> bool:

@@ -128,11 +128,13 @@ class RunStatus(Struct, frozen=True):
     ended the run: `{code, type, message, help, step, attempt}`; `reason` is the reason of a cancellation.
     `last_seq` is the number of the newest event in this status. A run is `waiting` when nothing can continue before a
     person answers, whether or not a process executes it; one that waits only for a time is `running`, or `interrupted`
-    if no process executes it; `not_before` is the time that a run waits for which has not begun, `queued` are the runs
-    that it waits for, with the same concurrency key. `waiting_on` describes what a paused or waiting run needs.
-    `elapsed` is the working time: without pauses (which start when the last running step has ended), waits for people
-    only, and the time between a crash or an end and the resume. `owner` holds the lease. `spending` is the usage and
-    cost of all model calls, over all owners, `budget` their limits: `{usd, tokens, requests}`, without unlimited ones.
+    if no process executes it. It is `queued` while it waits for its start, for its turn, or for a worker: `not_before`
+    is the time of the start, `queued` are the runs that it waits for, with the same concurrency key, and `runs_on` are
+    the labels that its worker needs (None: it was not submitted to workers). `waiting_on` describes what a queued,
+    paused or waiting run needs. `elapsed` is the working time: without pauses (which start when the last running step
+    has ended), waits for people only, and the time between a crash or an end and the resume. `owner` holds the lease.
+    `spending` is the usage and cost of all model calls, over all owners, `budget` their limits: `{usd, tokens,
+    requests}`, without unlimited ones.
     `warnings` are the first twenty about the run as a whole, `notices` the latest twenty. `compensating`: steps that
     had succeeded are being undone, or remain to be, since an undo failed. `damage` is why the store cannot read the
     run: in a list of runs, it has only its `run_id`, `pipeline`, `created_at` and the `state` that was stored last.
@@ -147,6 +149,7 @@ class RunStatus(Struct, frozen=True):
     total: int = 0
     created_at: float = 0.0
     not_before: float | None = None
+    runs_on: tuple[str, ...] | None = None
     queued: QueuedRun | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -222,6 +225,7 @@ class RunStatus(Struct, frozen=True):
             "running": [step.to_dict() for step in self.running],
             "created_at": self.created_at,
             "not_before": self.not_before,
+            "runs_on": None if self.runs_on is None else list(self.runs_on),
             "queued": self.queued.to_dict() if self.queued is not None else None,
             "started_at": self.started_at,
             "ended_at": self.ended_at,

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal.records import Lease, RunLimit
+from orchestrator.journal.records import Lease, RunLimit, Submission
 from orchestrator.journal.store.blob_codec import Blob, encode, storable
 from orchestrator.journal.store.event_columns import event_id, last_id, number_of, seq_of
 from orchestrator.journal.store.event_data import Part, stored_form
 from orchestrator.journal.store.queries.usage import day_of
 from orchestrator.journal.store.snapshots import Snapshot
+from orchestrator.journal.store.submissions import labels_text
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
@@ -75,12 +76,13 @@ class Appender:
         self._spending = f"INSERT INTO spending (day, {', '.join(_AMOUNTS)}) VALUES ({', '.join([mark] * 4)}) "  # noqa: S608
         self._spending += f"ON CONFLICT (day) DO UPDATE SET {added}"
         columns = "run_id, pipeline, state, created_at, snapshot, snapshot_seq, owner, batch, batch_row"
-        values = ", ".join([mark] * 9)
+        columns += ", due_at, priority, runs_on"
+        values = ", ".join([mark] * 12)
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
         self._run += " RETURNING key"
         self._label = f"INSERT INTO labels VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._limited = f"INSERT INTO concurrency VALUES ({mark}, {mark}, 1, {mark}, {mark}) {ignore}"  # noqa: S608
-        self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND owner={mark} AND fence=1"  # noqa: S608
+        self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND coalesce(owner, '')={mark} AND fence=1"  # noqa: S608
         self._durations = f"SELECT seconds FROM durations WHERE pipeline={mark}"  # noqa: S608
         self._keep = f"INSERT INTO durations (pipeline, at, seconds) VALUES ({', '.join([mark] * 3)}) "  # noqa: S608
         self._keep += "ON CONFLICT (pipeline) DO UPDATE SET at=excluded.at, seconds=excluded.seconds"
@@ -175,6 +177,11 @@ class Appender:
                     run_id=(new.forked_from or {}).get("run_id", ""),
                     help="the other run was pruned in the meantime; start a new one",
                 )
+        owner = None if creation.owner is None else encode(creation.owner.to_dict())
+        submission = Submission.of(new.options)
+        submitted: tuple[float, int, str] | tuple[None, None, None] = (None, None, None)
+        if submission is not None:
+            submitted = (submission.due_at, submission.priority, labels_text(submission.runs_on))
         values = (
             new.run_id,
             storable(new.pipeline),
@@ -182,14 +189,15 @@ class Appender:
             state.created_at,
             encode(state.to_dict()),
             state.last_seq,
-            encode(creation.owner.to_dict()),
+            owner,
             new.batch,
             new.row,
-            self._dialect.lease_parameter(creation.ttl),
+            *submitted,
+            None if owner is None else self._dialect.lease_parameter(creation.ttl),
         )
         row = cursor.execute(self._run, values).fetchone()
         if row is None and self._doubtful:  # an attempt with unknown outcome may have inserted it
-            row = cursor.execute(self._mine, (new.run_id, encode(creation.owner.to_dict()))).fetchone()
+            row = cursor.execute(self._mine, (new.run_id, owner or "")).fetchone()
             creation.key = None if row is None else row[0]
             return
         if row is None:

@@ -11,6 +11,7 @@ from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.stored_data import damaged, stored_lease_end, stored_owner
+from orchestrator.journal.store.submissions import wake
 from orchestrator.journal.store.tables import REMOVED, runs
 from orchestrator.remedies import Cancel, Follow, ShowStatus
 
@@ -77,9 +78,14 @@ def renew(database: Database, lease: Lease) -> None:
 
 
 def release(database: Database, lease: Lease) -> None:
-    """Release the run, so that any process may acquire it at once. A lost lease is ignored."""
+    """Release the run, so that any process may acquire it at once. A lost lease is ignored.
+
+    A worker may take a submitted run at once.
+    """
     with database.write() as connection:
-        connection.execute(_RELEASE, {"held_key": lease.key, "held_fence": lease.fence})
+        released = connection.execute(_RELEASE, {"held_key": lease.key, "held_fence": lease.fence})
+        if released.rowcount:
+            wake(connection, [lease.key])
 
 
 def lease_lost(url: str, lease: Lease) -> LeaseLost:

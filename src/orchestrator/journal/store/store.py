@@ -28,8 +28,10 @@ from orchestrator.journal.store.queries import batches, event_pages, listed_runs
 from orchestrator.journal.store.queries.event_ranges import of_run
 from orchestrator.journal.store.start_keys import StartKeys
 from orchestrator.journal.store.stored_data import stored_object
+from orchestrator.journal.store.submissions import Submissions, wake
 from orchestrator.journal.store.tables import commands, durations, runs
 from orchestrator.journal.store.trigger_store import TriggerStore
+from orchestrator.journal.store.worker_store import WorkerStore
 
 if TYPE_CHECKING:
     import builtins
@@ -60,6 +62,8 @@ class Store:
         self.concurrency = ConcurrencyStore(database)
         self.start_keys = StartKeys(database)
         self.triggers = TriggerStore(database)
+        self.submissions = Submissions(database)
+        self.workers = WorkerStore(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
@@ -435,6 +439,7 @@ class Store:
             "at": time.time(),
         }
         with self.database.write() as connection:
+            wake(connection, [key])
             return int(connection.execute(commands.insert().returning(commands.c.id), values).scalar_one())
 
     def commands(self, run_ids: Iterable[str]) -> builtins.list[tuple[int, str, Command]]:

@@ -15,6 +15,8 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    and_,
+    literal_column,
 )
 
 from orchestrator.journal.dialects.registry import id_type, key_type
@@ -58,9 +60,14 @@ runs = Table(
     Column("usd", Double),  # of its model calls; null: it has made none
     Column("tokens", BigInteger),
     Column("requests", BigInteger),
+    Column("due_at", Double),  # from when on a worker may take it; null: it was not submitted
+    Column("priority", Integer),  # of a submitted run
+    Column("runs_on", Text),  # the labels that a worker must have, as JSON; of a submitted run
     sqlite_autoincrement=True,
 )
 Index(None, runs.c.state, runs.c.key)
+_is_queued = and_(runs.c.due_at.is_not(None), runs.c.state == literal_column("'running'"))
+Index("ix_runs_queue", runs.c.priority.desc(), runs.c.key, sqlite_where=_is_queued, postgresql_where=_is_queued)
 Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
 
 labels = Table(
@@ -82,6 +89,41 @@ concurrency = Table(
     Column("cancelled", Boolean, nullable=False),  # a newer run has sent it a command to end
 )
 Index(None, concurrency.c.key)
+
+takeovers = Table(  # of submitted runs whose workers ended without releasing them
+    "takeovers",
+    metadata,
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),  # since the run last achieved something
+    Column("achieved", BigInteger, nullable=False),  # the id of the event with which it did
+)
+
+refusals = Table(  # of submitted runs that workers of one kind cannot execute
+    "refusals",
+    metadata,
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),  # of workers that have the same version, tools and permissions
+    Column("worker", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("run", "kind"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # as in `refusals`
+    Column("version", Text, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON
+    Column("concurrency", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("executing", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),  # runs that it holds, which wait for a person, a time or their turn
+    Column("draining", Boolean, nullable=False),
+)
 
 events = Table(
     "events",

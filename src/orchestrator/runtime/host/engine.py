@@ -16,8 +16,8 @@ from orchestrator import codes
 from orchestrator.errors import OrchestratorError, RunError, RunNotResumable
 from orchestrator.history.invalidation import paths_to_forget, shared_events
 from orchestrator.journal import Owner
-from orchestrator.journal.records import RunLimit
-from orchestrator.journal.run_payloads import RunCancelledPayload, RunWarningPayload
+from orchestrator.journal.records import RunLimit, Submission
+from orchestrator.journal.run_payloads import RunCancelledPayload, RunFailedPayload, RunWarningPayload
 from orchestrator.paths import is_at_or_below, item_of
 from orchestrator.plan.labels import OF_HOSTS, OF_PARENT
 from orchestrator.plan.lookup import require_shared
@@ -40,7 +40,9 @@ from orchestrator.runtime.host.execution import Execution
 from orchestrator.runtime.host.lease_keeper import LeaseKeeper
 from orchestrator.runtime.host.options import Options
 from orchestrator.runtime.host.revised_run import decisions_to_repeat, plan_changes, revision_of, stale_steps
+from orchestrator.runtime.host.submission import new_submission, submitted_options, submitter_of
 from orchestrator.runtime.host.threads import acquire_in_thread, in_thread
+from orchestrator.runtime.run.failures import error_data
 from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.tools import LocalExecutor
 from orchestrator.tools.functions.task_guard import create_guarded_task, guard_stop
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.history.revision import Changes
-    from orchestrator.journal import ResumeState, RunJournal, RunStatus, Store
+    from orchestrator.journal import Lease, ResumeState, RunJournal, RunStatus, Store
     from orchestrator.models.budget import Ledger
     from orchestrator.notices.delivery import NoticeSender
     from orchestrator.plan.model import Plan
@@ -163,21 +165,79 @@ class Engine:
             journal = await self._journal.begin(new, self._owner, durations=assignment.may_wait)
             return self._execute(assignment, journal)
 
+    async def submit(
+        self, plan: Plan, inputs: Bound, options: Options, *, by: str = "", run_id: str | None = None
+    ) -> str:
+        """Record a new run that a worker is to execute; return its id.
+
+        Raises:
+            RunError: ORC802, there is a run with the id `run_id`.
+        """
+        new = new_submission(plan, inputs, options, origin=self._origin, by=by, run_id=run_id)
+        await self._journal.submit(new)
+        return new.run_id
+
+    async def take(self, lease: Lease, compile: Compile, options: Options) -> Execution:
+        """Execute a submitted run that was claimed, on the current event loop. After an error it is released.
+
+        Raises:
+            RunNotResumable: It does not compile to the same plan here.
+            InputError: A secret is not in the environment.
+        """
+        run_id = lease.run_id
+
+        def take() -> tuple[Assignment, RunJournal]:
+            journal = None
+            try:
+                record = self.store.record(run_id)
+                plan = recompiled(record, compile)
+                journal = self._journal.attach(lease)
+                effective = submitted_options(record, options, has_begun=journal.has_begun)
+                assignment = resumed_assignment(
+                    self.store, record, plan, {}, effective, permissions=self.permissions, by=submitter_of(record)
+                )
+                journal.read_durations(assignment.plan.id)
+                return replace(assignment, resumed=journal.has_begun), journal
+            except BaseException:
+                if journal is not None:
+                    journal.detach()
+                self.store.release(lease)
+                raise
+
+        return self._execute(*await acquire_in_thread(take, self._release))
+
+    def park(self, lease: Lease, error: OrchestratorError) -> None:
+        """End a run that was claimed as failed, without executing anything of it."""
+        journal = self._journal.attach(lease)
+        try:
+            journal.record_payload(RunFailedPayload(error=error_data(error), step=None))
+            journal.flush()
+        finally:
+            self._release((None, journal))
+
+    def _release(self, taken: tuple[object, RunJournal]) -> None:
+        taken[1].detach()
+        self.store.release(taken[1].lease)
+
     async def _start_detached(self, parent: Assignment, parent_id: str, plan: Plan, inputs: Bound, run_id: str) -> None:
         """Start a run that a step of another one detaches, unless it has been started.
 
         It is hosted as that run is, and found by its id; everything else is that of its own pipeline.
         """
         recorded = await in_thread(lambda: self.store.labels([parent_id]))
+        record = await in_thread(lambda: self.store.record(parent_id))
+        submission = Submission.of(record.options)
         labels = [label for label in recorded.get(parent_id, ()) if label.startswith(OF_HOSTS)]
         options = Options(
             cache=parent.use_cache,
             labels=(f"{OF_PARENT}{parent_id}", *labels),
             sizes=parent.sizes,
             priority=parent.priority,
+            runs_on=() if submission is None else submission.runs_on,
         )
+        begin = self.start if submission is None else self.submit
         try:
-            await self.start(plan, inputs, options, by=parent.by, run_id=run_id)
+            await begin(plan, inputs, options, by=parent.by, run_id=run_id)
         except RunError as error:
             if error.code != codes.RUN_ID_TAKEN:
                 raise
@@ -241,11 +301,7 @@ class Engine:
                 self.store.release(lease)
                 raise
 
-        def release(taken: tuple[Assignment, RunJournal]) -> None:
-            taken[1].detach()
-            self.store.release(taken[1].lease)
-
-        return self._execute(*await acquire_in_thread(take, release))
+        return self._execute(*await acquire_in_thread(take, self._release))
 
     async def fork(
         self,

@@ -131,6 +131,8 @@ class Execution:
         self._timer: asyncio.TimerHandle | None = None
         self.left: Future[None] = Future()
         """Completes when this process has nothing more to do with the run."""
+        self._leaving = False
+        """Whether the run is being interrupted, and takes no commands any more."""
         self.ending = False
         """Whether the run is past everything that a command could change."""
         self.end: Event | None = None
@@ -211,16 +213,39 @@ class Execution:
         self._store.feeds.announce(self.lease.key)
         self._rest()
 
-    def post(self, command: Command) -> Future[None]:
-        """Carry out a command; the result completes when it has taken effect."""
+    def post(self, command: Command) -> Future[None] | None:
+        """Carry out a command; the result completes when it has taken effect.
+
+        Return None if the run is being interrupted: then the command is for its next owner.
+        """
         taken: Future[None] = Future()
-        self._call(self._command, command, taken)
+        with self._lock:
+            if self._leaving:
+                return None
+            self._call(self._command, command, taken)
         return taken
 
     def interrupt(self, reason: str) -> None:
         """Stop, and leave the run so that it can be resumed."""
-        self._call(self._act, lambda scheduler: scheduler.interrupt(reason))
-        self._call(self._notices.hurry)
+        with self._lock:
+            self._leaving = True
+            self._call(self._act, lambda scheduler: scheduler.interrupt(reason))
+            self._call(self._notices.hurry)
+
+    def leave_if_resting(self, reason: str) -> Future[bool]:
+        """Leave a run that only waits for a person, or is paused; the result is false if something has happened."""
+        leaves: Future[bool] = Future()
+        self._call(self._leave_if_resting, reason, leaves)
+        return leaves
+
+    def _leave_if_resting(self, reason: str, leaves: Future[bool]) -> None:
+        with self._lock:
+            rests = self._resting.done() and not (self.done or self.ending)
+            self._leaving = self._leaving or rests
+        if rests:
+            self._act(lambda scheduler: scheduler.interrupt(reason))
+            self._notices.hurry()
+        leaves.set_result(rests)
 
     def lose(self, error: StoreError) -> None:
         """Stop at once: the run is not ours any more."""
@@ -233,7 +258,7 @@ class Execution:
         except RuntimeError:  # its loop has been closed, and the run was left before that
             for argument in arguments:
                 if isinstance(argument, Future):
-                    argument.set_result(None)
+                    argument.set_result(None)  # also for "no"
 
     # --- on the event loop
 

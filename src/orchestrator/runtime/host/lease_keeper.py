@@ -96,10 +96,9 @@ class LeaseKeeper:
 
     def _bring_commands(self, watched: dict[str, tuple[Execution, float]]) -> None:
         commands = self._store.commands(list(watched)) if watched else []
-        for _, run_id, command in commands:
-            watched[run_id][0].post(command)
-        if commands:
-            self._store.acknowledge([number for number, _, _ in commands])
+        posted = [number for number, run_id, command in commands if watched[run_id][0].post(command) is not None]
+        if posted:
+            self._store.acknowledge(posted)
 
     def _leave(self) -> None:
         for journal in self._leaving[:]:

@@ -20,8 +20,9 @@ class Options(Struct, frozen=True):
     results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
     Runs are found by `labels`. `by` is who starts them. Of all starts with one `key`, one starts a run.
 
-    Nothing of a run starts before the time `not_before` (seconds since the epoch). Where runs share slots, those with a
-    higher `priority` come first.
+    Nothing of a run starts before the time `not_before` (seconds since the epoch). Where runs share slots or wait for
+    workers, those with a higher `priority` come first. A submitted run is executed by a worker that has the labels
+    `runs_on`.
     """
 
     max_parallel: int | None = None
@@ -35,3 +36,4 @@ class Options(Struct, frozen=True):
     key: str | None = None
     priority: int = 0
     not_before: float | None = None
+    runs_on: tuple[str, ...] = ()

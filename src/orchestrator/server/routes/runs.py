@@ -71,7 +71,9 @@ async def start_run(
 
 
 def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -> Run:
-    service.refuse_if_full(later=body.not_before is not None and body.not_before > time.time())
+    submits = body.runs_on is not None
+    if not submits:
+        service.refuse_if_full(later=body.not_before is not None and body.not_before > time.time())
     pipeline = service.chosen(body.pipeline, body.source, body.name).with_options(
         max_parallel=body.max_parallel,
         timeout=body.timeout,
@@ -80,10 +82,13 @@ def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -
         priority=body.priority,
         not_before=body.not_before,
         refresh=body.refresh or None,
-        labels=[*body.labels, HOSTED],
+        labels=body.labels if submits else [*body.labels, HOSTED],
         by=caller.by,
         key=caller.own_key(key),
+        runs_on=body.runs_on,
     )
+    if submits:
+        return pipeline.submit(body.inputs)
     service.refuse_full_line(pipeline.limit_of(body.inputs))
     return pipeline.start(body.inputs)
 

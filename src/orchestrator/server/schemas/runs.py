@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from orchestrator.api.arguments import END_OF_TIME
 from orchestrator.journal.events import EventType, RunState, StepState
 from orchestrator.journal.state.status import NoticeState
+from orchestrator.journal.store.submissions import MOST_LABELS as MOST_WORKER_LABELS
 from orchestrator.plan.labels import LONGEST_LABEL, MOST_LABELS, reserved_beginning
 from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody, SourceName
 
@@ -20,6 +21,8 @@ def _not_reserved(label: str) -> str:
         raise ValueError(f"labels that begin with `{beginning}` are reserved")
     return label
 
+
+WorkerLabel = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
 
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_not_reserved)]
 
@@ -64,6 +67,14 @@ class StartBody(RequestBody):
         list[str],
         Field(default_factory=list, max_length=1_000, description="Paths of steps whose cached results are replaced."),
     ]
+    runs_on: Annotated[
+        list[WorkerLabel] | None,
+        Field(
+            max_length=MOST_WORKER_LABELS,
+            description="Leave the run to a worker that has these labels, or any worker if there are none. Without "
+            "this, the server executes the run.",
+        ),
+    ] = None
     name: SourceName = None
 
 
@@ -187,6 +198,7 @@ class RunView(ResponseBody):
     running: list[StepActivity] = Field(description="Those of `active` that work now.")
     created_at: float
     not_before: float | None = Field(description="The time before which nothing starts, while the run waits for it.")
+    runs_on: list[str] | None = Field(description="The labels that its worker needs; null: no worker executes it.")
     queued: QueuedView | None = Field(description="The runs that it waits for, because they have its concurrency key.")
     started_at: float | None
     ended_at: float | None

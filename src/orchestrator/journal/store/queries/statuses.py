@@ -27,6 +27,7 @@ from orchestrator.journal.store.stored_data import (
     stored_lease_end,
     stored_object,
 )
+from orchestrator.journal.store.submissions import refusals_of
 from orchestrator.journal.store.tables import REMOVED, events, labels, runs
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _HEAD = (
     runs.c.owner,
     runs.c.lease_until,
 )
-_RUNNING: tuple[RunState, ...] = ("running", "interrupted", "waiting")
+_RUNNING: tuple[RunState, ...] = ("queued", "running", "interrupted", "waiting")
 """The states that only the events and the owner distinguish."""
 
 _ASKING = ("running", "paused")
@@ -221,6 +222,9 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
     now = time.time()
     states = folds(database, connection, heads)
     queued = _queued(database, connection, heads, states)
+    refusals = refusals_of(
+        connection, [row.key for row, state in zip(heads, states, strict=True) if state.runs_on is not None]
+    )
     for row, state in zip(heads, states, strict=True):
         if not stored_lease_end(database.url, row.run_id, row.lease_until) > row.now:
             held_by = None
@@ -236,6 +240,7 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
                 moving=now - state.last_at < SETTLING_SECONDS,
                 owner=None if held_by is None else str(held_by),
                 queued=queued.get(row.key),
+                refusal=refusals.get(row.key),
             )
         )
     return found

@@ -1,0 +1,226 @@
+"""The runs that are submitted to workers: which of them a worker may take, and why none takes them.
+
+A submitted run is in the queue while it is to be executed, whether or not a worker has it: the lease alone says that.
+So nothing has to be put back when a worker is killed.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from orchestrator.journal.dialects.registry import upsert
+from orchestrator.journal.records import LEASE_SECONDS, Lease
+from orchestrator.journal.retry import patient
+from orchestrator.journal.store.blob_codec import encode, storable
+from orchestrator.journal.store.event_columns import event_id, last_id, number_of
+from orchestrator.journal.store.tables import commands, events, refusals, runs, takeovers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+    from orchestrator.journal.process_identity import Owner
+    from orchestrator.journal.store.database import Database
+
+MOST_LABELS: Final = 4
+"""How many labels a run may demand of its worker."""
+
+MOST_WORKER_LABELS: Final = 16
+"""How many labels a worker may have: it asks for the runs of each set of at most `MOST_LABELS` of them."""
+
+NEVER: Final = 2.0**40
+"""When a run is due that only waits for a person: a command makes it due. Seconds since the epoch."""
+
+WOKEN: Final = 0.0
+"""When a run is due to which something has happened since a worker took it, or before one did."""
+
+_TAKEN: Final = 1.0
+"""When a run is due, should its worker release it, to which nothing has happened since a worker took it."""
+
+REFUSED_SECONDS: Final = 600.0
+"""How long workers of a kind leave a run alone that one of them could not execute: what it lacked may come."""
+
+_ACHIEVEMENTS: Final = ("step.succeeded", "step.skipped", "step.answered")
+
+_REASON: Final = 500  # characters
+
+
+class ClaimedRun(Struct, frozen=True):
+    """A run that a worker has taken: its lease, and how often workers have ended with it since it achieved something.
+
+    `takeovers` is 0 for a run whose last owner has released it.
+    """
+
+    lease: Lease
+    takeovers: int = 0
+
+
+class QueueLength(Struct, frozen=True):
+    """How many due runs that demand the same labels no worker has, and when the oldest of them was created.
+
+    The time is in seconds since the epoch.
+    """
+
+    labels: tuple[str, ...]
+    runs: int
+    oldest: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"labels": list(self.labels), "runs": self.runs, "oldest": self.oldest}
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """Return a set of labels as the store compares it."""
+    return encode(sorted({storable(label) for label in labels}))
+
+
+class Submissions:
+    """The submitted runs of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self, owner: Owner, *, labels: Collection[str], kind: str, limit: int, ttl: float = LEASE_SECONDS
+    ) -> list[ClaimedRun]:
+        """Take at most `limit` due runs that no live process has, those with the highest priority and the oldest first.
+
+        Of several workers that ask at once, each gets others. Runs that demand other labels than these, or that a
+        worker of this `kind` has refused a moment ago, are left to others.
+        """
+        offered = [
+            labels_text(some) for count in range(MOST_LABELS + 1) for some in combinations(sorted(set(labels)), count)
+        ]
+        now = self._database.clock()
+        refused = sa.exists().where(
+            refusals.c.run == runs.c.key, refusals.c.kind == kind, refusals.c.at > now - REFUSED_SECONDS
+        )
+        query = (
+            sa.select(runs.c.key, runs.c.run_id, runs.c.fence, runs.c.owner, now.label("now"))
+            .where(*_is_free(now), runs.c.runs_on.in_(offered), ~refused)
+            .order_by(runs.c.priority.desc(), runs.c.key)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=runs)
+        )
+        with self._database.write() as connection:
+            found = connection.execute(query).all()
+            return [self._take(connection, row, owner, ttl) for row in found]
+
+    def _take(
+        self, connection: Connection, row: Row[tuple[int, str, int, str, float]], owner: Owner, ttl: float
+    ) -> ClaimedRun:
+        connection.execute(
+            runs.update()
+            .where(runs.c.key == row.key)
+            .values(fence=row.fence + 1, owner=encode(owner.to_dict()), lease_until=row.now + ttl, due_at=_TAKEN)
+        )
+        lease = Lease(row.run_id, owner, row.fence + 1, ttl, row.key)
+        return ClaimedRun(lease, 0 if row.owner is None else self._count_takeover(connection, row.key))
+
+    def _count_takeover(self, connection: Connection, run: int) -> int:
+        """Count that the worker of a run has ended without releasing it, from when the run last achieved something."""
+        types = [number_of(name) for name in _ACHIEVEMENTS]
+        last = sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
+        of_run = events.c.id.between(event_id(run, 0), last_id(run))
+        achieved = connection.execute(last.where(of_run, events.c.type.in_(types))).scalar_one()
+        query = sa.select(takeovers.c.count).where(takeovers.c.run == run, takeovers.c.achieved == achieved)
+        count = (connection.execute(query).scalar() or 0) + 1
+        entry = upsert(connection, takeovers).values(run=run, count=count, achieved=achieved)
+        connection.execute(
+            entry.on_conflict_do_update(index_elements=[takeovers.c.run], set_={"count": count, "achieved": achieved})
+        )
+        return count
+
+    @patient(locks=True)
+    def refuse(self, lease: Lease, *, kind: str, worker: str, reason: str) -> None:
+        """Note why workers of this kind cannot execute a run: they do not take it again."""
+        values = {"run": lease.key, "kind": kind, "worker": storable(worker), "reason": storable(reason[:_REASON])}
+        now = self._database.clock()
+        with self._database.write() as connection:
+            entry = upsert(connection, refusals).values(**values, at=now)
+            connection.execute(
+                entry.on_conflict_do_update(
+                    index_elements=[refusals.c.run, refusals.c.kind],
+                    set_={name: entry.excluded[name] for name in ("worker", "reason", "at")},
+                )
+            )
+
+    @patient(locks=True)
+    def sleep(self, lease: Lease, until: float | None) -> bool:
+        """Have no worker take a run before this time once it is released; without a time, before a command wakes it.
+
+        Return false if a command has come since the run was taken, or since the last call: then it does not sleep.
+        """
+        own = runs.update().where(runs.c.key == lease.key, runs.c.fence == lease.fence)
+        with self._database.write() as connection:
+            pending = sa.select(commands.c.id).where(commands.c.run == lease.key).limit(1)
+            if connection.execute(pending).first() is None:
+                sleeps = own.where(runs.c.due_at != WOKEN).values(due_at=NEVER if until is None else until)
+                if connection.execute(sleeps).rowcount:
+                    return True
+            connection.execute(own.values(due_at=_TAKEN))
+            return False
+
+    @patient(locks=True)
+    def stay(self, lease: Lease) -> None:
+        """Take back that a run sleeps."""
+        own = runs.update().where(runs.c.key == lease.key, runs.c.fence == lease.fence)
+        with self._database.write() as connection:
+            connection.execute(own.values(due_at=_TAKEN))
+
+    @patient()
+    def lengths(self) -> list[QueueLength]:
+        """Count the due runs that no process has, by the labels that they demand."""
+        now = self._database.clock()
+        query = (
+            sa.select(runs.c.runs_on, sa.func.count(), sa.func.min(runs.c.created_at))
+            .where(*_is_free(now))
+            .group_by(runs.c.runs_on)
+            .order_by(runs.c.runs_on)
+        )
+        with self._database.read() as connection:
+            return [
+                QueueLength(stored_labels(text), count, oldest) for text, count, oldest in connection.execute(query)
+            ]
+
+
+def _is_free(now: sa.ColumnElement[float]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions of a run that a worker may take: it is due and has no owner, or its owner is lost."""
+    return (
+        runs.c.due_at.is_not(None),
+        runs.c.state == sa.literal_column("'running'"),
+        sa.or_(sa.and_(runs.c.owner.is_(None), runs.c.due_at <= now), runs.c.lease_until <= now),
+    )
+
+
+def stored_labels(text: str | None) -> tuple[str, ...]:
+    """Return the labels of a set as `labels_text` has written it; none of what cannot be read."""
+    from msgspec import DecodeError, ValidationError
+    from msgspec.json import decode
+
+    try:
+        return tuple(decode(text or "[]", type=list[str]))
+    except (DecodeError, ValidationError):
+        return ()
+
+
+def wake(connection: Connection, keys: Sequence[int]) -> None:
+    """Make submitted runs due now, as something has happened to them."""
+    if keys:
+        due = runs.update().where(runs.c.key.in_(keys), runs.c.due_at.is_not(None))
+        connection.execute(due.values(due_at=WOKEN))
+
+
+def refusals_of(connection: Connection, keys: Collection[int]) -> Mapping[int, str]:
+    """Return the latest reason for which workers have refused each of these runs, with the worker's name."""
+    if not keys:
+        return {}
+    query = sa.select(refusals.c.run, refusals.c.worker, refusals.c.reason).order_by(refusals.c.at)
+    rows = connection.execute(query.where(refusals.c.run.in_(list(keys)))).all()
+    return {row.run: f"{row.worker} cannot execute it: {row.reason}" for row in rows}

@@ -122,12 +122,12 @@ async def aresume_run(
 
 
 def _continues_by_itself(backend: Backend, run_id: str) -> bool:
-    """Whether what executes a run, here or in another process, only has to be told to continue."""
+    """Whether what executes a run, here, in another process or in a worker, only has to be told to continue."""
     execution = backend.execution(run_id)
     if execution is not None:
         return not execution.ending
     status = backend.status(run_id)
-    return status.state == "paused" and status.owner is not None
+    return status.state == "paused" and (status.owner is not None or status.runs_on is not None)
 
 
 def _refuse_inputs(backend: Backend, run_id: str, inputs: Mapping[str, Any] | None) -> None:

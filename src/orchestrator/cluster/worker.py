@@ -151,6 +151,9 @@ class Worker:
         except StoreError as error:
             _log.warning("%s [%s]", error.message, error.code)
             return False
+        except Exception:  # nothing that is wrong with one look ends the worker
+            _log.exception("the worker could not look for runs")
+            return False
         for each in claimed:
             await self._begin(each)
         return len(claimed) == free
@@ -186,11 +189,11 @@ class Worker:
     async def _refuse(self, lease: Lease, reason: str) -> None:
         """Leave a run to workers of another kind, and say why."""
         _log.warning("run %s is left to other workers: %s", lease.run_id, reason)
-        self._told(lease.run_id, f"left to other workers: {reason}")
         with contextlib.suppress(StoreError):
             await asyncio.to_thread(
                 self._store.submissions.refuse, lease, kind=self._kind, worker=self.status.name, reason=reason
             )
+        self._told(lease.run_id, f"left to other workers: {reason}")
 
     async def _give_back_waiting(self) -> None:
         """Forget the runs that have ended, and give back those that only wait for a person, or are paused."""

@@ -47,7 +47,8 @@ def answer(
     the question expects. Several questions take `-a NAME=VALUE` for each, or an object. On a terminal, without an
     answer, you are prompted for it.
 
-    If a live process executes the run, it continues there; otherwise it continues here, shown as by `run`.
+    If a live process executes the run, it continues there, and a submitted run when a worker takes it; any other one
+    continues here, shown as by `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
     from orchestrator.cli.options.model_source import ModelOptions
@@ -62,7 +63,8 @@ def answer(
         model_source.hide(declared(handle), values)
         hints = options.display.about(orchestrator, handle.id).hints
         before = handle.status()
-        left = before.owner or before.state == "paused" or no_wait
+        submitted = before.runs_on is not None and not before.ended
+        left = before.owner or before.state == "paused" or no_wait or submitted
         if not left and any(each.path == step for each in open_questions(before)):
             orchestrator.check_resumable(handle.id, inputs=values)  # an answer is given once, so it must not be lost
         handle.answer(step, _answer(before, step, value, file, answer or (), hints))
@@ -72,6 +74,9 @@ def answer(
             said = f"run {handle.id} has the answer to {step}"
             if before.owner and before.state != "paused":
                 say(f"{said}, and continues in its process: {before.owner}")
+                say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
+            elif submitted and before.state != "paused":
+                say(f"{said}, and continues when a worker takes it")
                 say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
             else:
                 say(f"{said}" + (", and is paused" if before.state == "paused" else ""))

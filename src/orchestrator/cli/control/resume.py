@@ -37,7 +37,8 @@ def resume(
     --with it continues with an edited pipeline, even if it succeeded: the command first shows which steps are kept,
     which run again, and why. -i also gives inputs that the run was created without.
 
-    A run that is paused in another live process continues there; otherwise it continues here, shown as by `run`.
+    A run that is paused in another live process continues there, and a submitted one when a worker takes it; any other
+    one continues here, shown as by `run`.
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
@@ -69,8 +70,10 @@ def resume(
             orchestrator.resume(handle.id, pipeline=edited, inputs=values or None)
             if not options.quiet and edited is None:
                 _tell_of_change(handle, hints)
-            if before.state == "paused" and before.owner and edited is None:
-                say(f"run {handle.id} continues in its process: {before.owner}")
+            left = before.state == "paused" and (before.owner or before.runs_on is not None)
+            if left and edited is None:
+                where = f"in its process: {before.owner}" if before.owner else "when a worker takes it"
+                say(f"run {handle.id} continues {where}")
                 say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
                 raise typer.Exit(0)
             return handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -142,7 +143,7 @@ def _waiting_on(
         for path, step in state.active.items()
         if step.state == "waiting"
     ]
-    if state.not_before is not None and state.awaits_time:
+    if state.not_before is not None and state.awaits_time and (owned or state.not_before > time.time()):
         moment = datetime.fromtimestamp(state.not_before, UTC).isoformat(timespec="seconds")
         words.append(f"its start, not before {moment}")
     if state.queued is not None and queued is not None and stands == "queued":

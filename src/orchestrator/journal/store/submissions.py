@@ -6,6 +6,8 @@ So nothing has to be put back when a worker is killed.
 
 from __future__ import annotations
 
+import math
+import time
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,8 @@ from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import LEASE_SECONDS, Lease
 from orchestrator.journal.retry import patient
 from orchestrator.journal.store.blob_codec import encode, storable
-from orchestrator.journal.store.event_columns import event_id, last_id, number_of
+from orchestrator.journal.store.event_columns import event_id, last_id
+from orchestrator.journal.store.stored_data import stored_owner
 from orchestrator.journal.store.tables import commands, events, refusals, runs, takeovers
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ REFUSED_SECONDS: Final = 600.0
 """How long workers of a kind leave a run alone that one of them could not execute: what it lacked may come."""
 
 _ACHIEVEMENTS: Final = ("step.succeeded", "step.skipped", "step.answered")
+
+_DEAD_SECONDS: Final = 0.5
+"""Seconds between two looks for processes of this machine that have ended."""
 
 _REASON: Final = 500  # characters
 
@@ -85,6 +91,7 @@ class Submissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looked_at = -math.inf
 
     def claim(
         self, owner: Owner, *, labels: Collection[str], kind: str, limit: int, ttl: float = LEASE_SECONDS
@@ -109,8 +116,24 @@ class Submissions:
             .with_for_update(skip_locked=True, of=runs)
         )
         with self._database.write() as connection:
+            self._release_dead(connection)
             found = connection.execute(query).all()
             return [self._take(connection, row, owner, ttl) for row in found]
+
+    def look_for_dead_at_once(self) -> None:
+        """Look for processes that have ended with the next claim."""
+        self._looked_at = -math.inf
+
+    def _release_dead(self, connection: Connection) -> None:
+        """Now and then, end the leases of processes of this machine that have ended: theirs need not be waited for."""
+        if time.monotonic() < self._looked_at + _DEAD_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        held = (runs.c.due_at.is_not(None), runs.c.state == sa.literal_column("'running'"), runs.c.owner.is_not(None))
+        owners = connection.execute(sa.select(runs.c.owner).where(*held).distinct()).scalars().all()
+        dead = [owner for owner in owners if stored_owner(self._database.url, "", owner).is_dead()]
+        if dead:
+            connection.execute(runs.update().where(*held, runs.c.owner.in_(dead)).values(lease_until=0.0))
 
     def _take(
         self, connection: Connection, row: Row[tuple[int, str, int, str, float]], owner: Owner, ttl: float
@@ -125,10 +148,9 @@ class Submissions:
 
     def _count_takeover(self, connection: Connection, run: int) -> int:
         """Count that the worker of a run has ended without releasing it, from when the run last achieved something."""
-        types = [number_of(name) for name in _ACHIEVEMENTS]
         last = sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0))
         of_run = events.c.id.between(event_id(run, 0), last_id(run))
-        achieved = connection.execute(last.where(of_run, events.c.type.in_(types))).scalar_one()
+        achieved = connection.execute(last.where(of_run, events.c.type.in_(_ACHIEVEMENTS))).scalar_one()
         query = sa.select(takeovers.c.count).where(takeovers.c.run == run, takeovers.c.achieved == achieved)
         count = (connection.execute(query).scalar() or 0) + 1
         entry = upsert(connection, takeovers).values(run=run, count=count, achieved=achieved)
@@ -182,12 +204,12 @@ class Submissions:
             sa.select(runs.c.runs_on, sa.func.count(), sa.func.min(runs.c.created_at))
             .where(*_is_free(now))
             .group_by(runs.c.runs_on)
-            .order_by(runs.c.runs_on)
         )
         with self._database.read() as connection:
-            return [
+            found = [
                 QueueLength(stored_labels(text), count, oldest) for text, count, oldest in connection.execute(query)
             ]
+        return sorted(found, key=lambda each: each.labels)
 
 
 def _is_free(now: sa.ColumnElement[float]) -> tuple[sa.ColumnElement[bool], ...]:

@@ -8,7 +8,12 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command, Owner
-from orchestrator.journal.run_payloads import RunCancelledPayload, RunCompensatingPayload, RunPausedPayload
+from orchestrator.journal.run_payloads import (
+    RunCancelledPayload,
+    RunCompensatingPayload,
+    RunPausedPayload,
+    RunResumedPayload,
+)
 from orchestrator.journal.step_payloads import StepAnsweredPayload
 from orchestrator.remedies import Answer, Remedy, Resume, ShowRun, ShowStatus
 from orchestrator.text.words import quoted_list
@@ -68,9 +73,10 @@ class RunCommands:
                 run_id=run_id,
                 remedies=[ShowRun(run_id) if status.state == "succeeded" else Resume(run_id)],
             )
-        if command.kind == "resume" or (command.kind == "pause" and status.state == "paused"):
-            if status.owner is not None:
-                self._store.send(run_id, command)
+        waits_for_worker = status.state == "paused" and status.runs_on is not None
+        if status.owner is None and command.kind == "resume" and not waits_for_worker:
+            return
+        if command.kind == "pause" and status.state == "paused":
             return
         try:
             lease = self._store.acquire(run_id, self._owner)
@@ -82,6 +88,8 @@ class RunCommands:
             self.send(run_id, command)
         elif command.kind == "pause":
             self._record(lease, RunPausedPayload(by=command.by, idle=True))
+        elif command.kind == "resume":
+            self._record(lease, RunResumedPayload(by=command.by))
         else:
             self._record(lease, self._cancellation(run_id, str(command.data.get("reason") or ""), command.by))
 

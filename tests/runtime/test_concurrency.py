@@ -64,7 +64,7 @@ def test_a_run_whose_key_is_taken_waits_and_says_for_which_run(start: Callable[.
     until(first, "run.started")
     until(third, "run.queued")
     status = third.status()
-    assert (status.state, status.started_at) == ("running", None)
+    assert (status.state, status.started_at) == ("queued", None)
     assert status.queued is not None
     assert (status.queued.key, status.queued.max, status.queued.runs) == ("ada", 1, (first.id, second.id))
     assert status.waiting_on == (
@@ -175,7 +175,7 @@ def test_a_resumed_run_waits_for_its_turn_and_is_never_skipped(
     resumed = client.resume(failed.id)
     until_named(resumed, other)
     status = resumed.status()
-    assert (status.state, status.error, status.queued.runs) == ("running", None, (other.id,))  # type: ignore[union-attr]
+    assert (status.state, status.error, status.queued.runs) == ("queued", None, (other.id,))  # type: ignore[union-attr]
     bench.opened["work"].set()
     assert resumed.result(timeout=PATIENCE).state == "succeeded"
     assert bench.calls.count("last") == 2

@@ -67,11 +67,13 @@ class Worker:
         concurrency: int = 4,
         labels: Iterable[str] = (),
         drain: float = 30.0,
+        burst: bool = False,
         told: Callable[[str, str], None] = lambda run_id, what: None,
     ) -> None:
         """Execute at most `concurrency` runs at once, of those that demand no labels but these.
 
-        When it is stopped, it waits `drain` seconds for its runs. `told` is called with what happens to each run.
+        When it is stopped, it waits `drain` seconds for its runs. In a `burst` it ends by itself when there is nothing
+        to execute. `told` is called with what happens to each run.
 
         Raises:
             ConfigurationError: There are too many labels, or the tools cannot be loaded.
@@ -86,6 +88,7 @@ class Worker:
             )
         self._concurrency = concurrency
         self._drain = drain
+        self._burst = burst
         self._told = told
         self._owner = Owner.current("worker")
         name = f"{socket.gethostname()}:{os.getpid()}"
@@ -126,6 +129,7 @@ class Worker:
             while not self._stopping:
                 self._changed.clear()
                 took = await self._look()
+                self._stopping = self._stopping or (self._burst and not took and not self._executions)
                 if not took and not self._stopping:
                     await self._wait(watch)
             await self._end()

@@ -120,7 +120,7 @@ export function By({ name }: { name: string | undefined }) {
 /** For which runs the run waits before it begins: they have its concurrency key. */
 function Queued({ run }: { run: RunView }) {
   const queued = run.queued;
-  if (queued === null || run.state !== "running") {
+  if (queued === null || run.state !== "queued") {
     return null;
   }
   const shown = queued.runs.slice(0, 3);

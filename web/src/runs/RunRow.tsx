@@ -111,6 +111,9 @@ function Note({ run }: { run: RunView }) {
       </span>
     );
   }
+  if (run.state === "queued") {
+    return <span className="muted">waits for {run.waiting_on[0]}</span>;
+  }
   const asked = run.active.find((step) => step.question !== null && !step.answered);
   if (asked !== undefined) {
     return <span>asks: {String(asked.question?.["prompt"] ?? asked.path)}</span>;

@@ -1,7 +1,7 @@
 /** A bar of the states that many runs or items have. */
 import { count } from "../shared/format";
 
-const ORDER = ["succeeded", "failed", "invalid", "cancelled", "running", "waiting", "paused", "interrupted"];
+const ORDER = ["succeeded", "failed", "invalid", "cancelled", "running", "queued", "waiting", "paused", "interrupted"];
 
 export function StatesBar({ states, total }: { states: Record<string, number>; total: number }) {
   const parts = ORDER.filter((state) => (states[state] ?? 0) > 0);

@@ -4,7 +4,7 @@ import { useSearchParams } from "wouter";
 
 import type { RunState } from "../api/types";
 
-export const STATES: RunState[] = ["running", "waiting", "failed", "succeeded", "paused", "interrupted", "cancelled"];
+export const STATES: RunState[] = ["queued", "running", "waiting", "failed", "succeeded", "paused", "interrupted", "cancelled"];
 
 /** How far back, by the word in the address. Seconds. */
 export const PERIODS: Record<string, { label: string; seconds: number }> = {

@@ -16,17 +16,14 @@ export function RunBadge({ run, brief = false }: { run: RunView; brief?: boolean
 
 /** Whether the working time of a run goes on: it does not while a run waits until it may begin. */
 export function isWorking(run: RunView): boolean {
-  return run.state === "running" && run.not_before === null && run.queued === null;
+  return run.state === "running";
 }
 
 const UNDOING = "undoing";
 
 function shownOf(run: RunView): Shown {
-  if (run.state === "running" && run.queued !== null) {
-    return { state: "waiting", text: "queued", waitsFor: "time" };
-  }
-  if (run.not_before !== null) {
-    return { state: "waiting", text: "scheduled", waitsFor: "time" };
+  if (run.state === "queued") {
+    return { state: "queued", text: run.not_before !== null ? "scheduled" : "queued", waitsFor: "time" };
   }
   if (waitsForTime(run)) {
     return { state: "waiting", text: "waiting for a time", waitsFor: "time" };

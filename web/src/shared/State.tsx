@@ -9,6 +9,7 @@ import {
   CircleSlash,
   CircleX,
   Gauge,
+  Hourglass,
   LoaderCircle,
   type LucideIcon,
   MessageCircleQuestionMark,
@@ -24,6 +25,7 @@ export type AnyState = RunState | StepState;
 
 const ICONS: Record<string, LucideIcon> = {
   pending: CircleDashed,
+  queued: Hourglass,
   running: LoaderCircle,
   succeeded: CircleCheck,
   failed: CircleX,

@@ -30,8 +30,8 @@ _ENDINGS: Final = (".yaml", ".yml")
 _STATES: Final[dict[str, frozenset[str]]] = {
     "answer": frozenset({"waiting"}),
     "pause": frozenset({"running", "waiting"}),
-    "cancel": frozenset({"running", "waiting", "paused", "interrupted"}),
-    "resume": frozenset({"waiting", "paused", "failed", "cancelled", "interrupted"}),
+    "cancel": frozenset({"queued", "running", "waiting", "paused", "interrupted"}),
+    "resume": frozenset({"queued", "waiting", "paused", "failed", "cancelled", "interrupted"}),
 }
 """The states of the runs that a command is for; for the others any."""
 

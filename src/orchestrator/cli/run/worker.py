@@ -37,6 +37,9 @@ def worker(
             help="How long to wait for runs when the worker is stopped, before others continue them. Default: 30s",
         ),
     ] = 30.0,
+    burst: Annotated[
+        bool, typer.Option("--burst", help="Execute the runs that wait now, and end when none is left.")
+    ] = False,
     tools: common.ToolsOption = None,
     allow_path: common.AllowPathOption = None,
     allow_run: common.AllowRunOption = False,
@@ -62,6 +65,7 @@ def worker(
             concurrency=concurrency,
             labels=wanted,
             drain=drain,
+            burst=burst,
             told=lambda run_id, what: say(f"{run_id} {what}"),
         )
         takes = "runs that demand no labels" if not wanted else f"runs for the labels {', '.join(sorted(set(wanted)))}"

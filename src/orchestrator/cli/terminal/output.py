@@ -30,6 +30,7 @@ LINES: Final = "\n"
 """What `printable` keeps of a text that may have several lines."""
 
 STATE_STYLES: Final = {
+    "queued": "yellow",
     "running": "cyan",
     "paused": "yellow",
     "waiting": "yellow",

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 from orchestrator.journal.store.event_columns import EventTypeColumn
 
-REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 REMOVED = "removed"

@@ -20,7 +20,7 @@ export function RunActions({ run, offered }: { run: RunView; offered: string | n
     return null;
   }
   const close = (): void => ask(null);
-  const isActive = run.state === "running" || run.state === "waiting";
+  const isActive = run.state === "queued" || run.state === "running" || run.state === "waiting";
   return (
     <div className="row wrap actions" role="group" aria-label="Actions">
       {run.resumable && (

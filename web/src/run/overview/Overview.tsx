@@ -40,6 +40,11 @@ export function Overview({ run, selection }: { run: RunView; selection: Selectio
           </div>
         </div>
       )}
+      {run.state === "queued" && run.owner === null && (
+        <div className="notice waiting">
+          <div>It waits for {run.waiting_on.join(", and for ")}.</div>
+        </div>
+      )}
       {run.compensating && !hasEnded(run) && (
         <div className="notice waiting">
           <div>The run is undoing what its steps did, the last one first. Then it ends.</div>

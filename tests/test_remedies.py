@@ -178,7 +178,7 @@ def test_an_error_writes_its_remedies_after_its_help() -> None:
 COMMAND = re.compile(rf"\borchestrator ({'|'.join(COMMANDS)})\b|(?<![\w-])--[a-z][a-z-]+")
 NAMES_COMMANDS = {
     "remedies": "the one table of them",
-    "api.starter": "the first pipeline, a file for people",
+    "language.reference.starter": "the first pipeline, a file for people",
     "compiler.auto.lock_file": "the first line of a lock says what wrote the file",
     "config.tables.run": "descriptions of settings, for the reference",
     "config.tables.serve": "descriptions of settings, for the reference",

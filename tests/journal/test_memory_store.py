@@ -15,7 +15,8 @@ from orchestrator.errors import StepError
 from orchestrator.journal import Store
 from orchestrator.journal.store import memory_store
 from orchestrator.journal.store.memory_store import StoredMemory
-from orchestrator.journal.store.tables import memory_writes
+from orchestrator.journal.store.migrations import upgrade
+from orchestrator.journal.store.tables import VERSION_TABLE, memory_writes, metadata
 from orchestrator.tools.memory.service import Memory
 from orchestrator.tools.memory.settings import MemorySettings
 
@@ -244,9 +245,9 @@ def test_pruning_removes_what_has_expired_and_old_writes(store: Store):
 def test_a_store_of_an_older_version_gets_a_memory(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/runs.db"
     with Store.open(url) as store, store.database.write() as connection:
-        for table in ("memories", "memory_writes"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        connection.exec_driver_sql("UPDATE orchestrator_version SET version_num = '0009'")
+        metadata.drop_all(connection)
+        connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+        upgrade(connection, "0009")
     with Store.open(url) as store:
         memory = memory_of(store)
         memory.put("n", "k", 1, ttl=None, once="a")

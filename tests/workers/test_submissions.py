@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_run_is_not_taken_before_its_time(store: Store) -> None:
 
 
 LABELS = ("cpu", "eu", "gpu")
+NUMBERS = count()
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -74,8 +76,8 @@ LABELS = ("cpu", "eu", "gpu")
 def test_a_worker_takes_the_runs_that_demand_none_but_its_labels(
     store: Store, demanded: list[set[str]], offered: set[str]
 ) -> None:
-    before = claim(store, 1_000, labels=LABELS)
-    names = {f"run-{len(before)}-{number}-{id(demanded)}": labels for number, labels in enumerate(demanded)}
+    claim(store, 1_000, labels=LABELS)  # those of other examples
+    names = {f"run-{next(NUMBERS)}": labels for labels in demanded}
     for name, labels in names.items():
         submit(store, name, runs_on=labels)
     assert claim(store, 1_000, labels=offered) == [name for name, labels in names.items() if labels <= offered]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import logging
 import os
-import platform
 import secrets
 import socket
 import time
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 
 from orchestrator import codes
+from orchestrator.cluster.worker_kind import kind_of
 from orchestrator.distribution import VERSION
 from orchestrator.errors import ConfigurationError, LeaseLost, OrchestratorError, RunError, StoreError
 from orchestrator.journal import Owner
@@ -92,7 +90,7 @@ class Worker:
         self._told = told
         self._owner = Owner.current("worker")
         name = f"{socket.gethostname()}:{os.getpid()}"
-        self._kind = _kind(orchestrator)
+        self._kind = kind_of(orchestrator)
         self.status = WorkerStatus(secrets.token_hex(8), name, self._kind, VERSION, self._labels, concurrency)
         """What the worker reports of itself."""
         self._executions: dict[str, Execution] = {}
@@ -332,22 +330,3 @@ def _too_many_takeovers(status: RunStatus, takeovers: int) -> RunError:
         help="look for what ends them, such as a lack of memory, before you resume it",
         remedies=[ShowRun(status.run_id), Resume(status.run_id)],
     )
-
-
-def _kind(orchestrator: Orchestrator) -> str:
-    """Return a digest of what decides which runs a worker can execute; it is the same for workers that are alike."""
-    from importlib.metadata import distributions
-
-    backend = orchestrator.backend
-    allowed = backend.permissions
-    parts = [
-        VERSION,
-        platform.python_version(),
-        sorted(f"{each.metadata['Name']} {each.version}" for each in distributions()),
-        sorted(backend.registry.names()),
-        [str(path) for path in allowed.roots],
-        allowed.allow_run,
-        list(allowed.allow_hosts),
-        sorted(os.environ),
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

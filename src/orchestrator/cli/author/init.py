@@ -22,9 +22,9 @@ def init(
     json: common.JsonOption = False,
 ) -> None:
     """Write a commented pipeline to start from. An existing file is never overwritten."""
-    from orchestrator.api.starter import starter
     from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.errors import ConfigurationError
+    from orchestrator.language.reference.starter import starter
 
     target = file / "pipeline.yaml" if path_kind(file) == "directory" else file
     try:

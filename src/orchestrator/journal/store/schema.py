@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from orchestrator.journal.dialects import problems
-from orchestrator.journal.store.tables import REVISIONS, VERSION_TABLE, metadata
+from orchestrator.journal.store.tables import PARTIAL_INDEXES, REVISIONS, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,8 @@ def _create(dialect: Dialect, connection: Connection) -> None:
     present = set(sa.inspect(connection).get_table_names()) & set(metadata.tables)
     if present:
         raise problems.foreign(dialect.url, f"the database has other tables named {', '.join(sorted(present))}")
+    for index, condition in PARTIAL_INDEXES.items():
+        index.dialect_options[dialect.name]["where"] = condition  # to name a dialect before would load it
     metadata.create_all(connection, checkfirst=False)
     connection.exec_driver_sql(
         f"CREATE TABLE {VERSION_TABLE} "

@@ -66,8 +66,13 @@ runs = Table(
     sqlite_autoincrement=True,
 )
 Index(None, runs.c.state, runs.c.key)
-_is_queued = and_(runs.c.due_at.is_not(None), runs.c.state == literal_column("'running'"))
-Index("ix_runs_queue", runs.c.priority.desc(), runs.c.key, sqlite_where=_is_queued, postgresql_where=_is_queued)
+
+PARTIAL_INDEXES = {
+    Index("ix_runs_queue", runs.c.priority.desc(), runs.c.key): and_(
+        runs.c.due_at.is_not(None), runs.c.state == literal_column("'running'")
+    )
+}
+"""Indexes with the conditions of their rows. What a database calls a condition is said when its tables are made."""
 Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
 
 labels = Table(

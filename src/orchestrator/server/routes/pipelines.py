@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from orchestrator.api.pipeline import Pipeline
-from orchestrator.api.starter import starter
 from orchestrator.errors import CompilationError
 from orchestrator.forecast.forecast import forecast_of
+from orchestrator.language.reference.starter import starter
 from orchestrator.language.spec.input_schema import inputs_schema
 from orchestrator.server.access.caller import Admin, Caller, Reader, require
 from orchestrator.server.catalog import OfferedPipeline

@@ -17,7 +17,6 @@ OF_A_STEP = {
     "raise": ("raise: The state is unsafe", "fail"),
     "return": ("return: {report: done}", "end"),
     "finish": ("finish: true", "end"),
-    "goto": ("tool: log, goto: later", "on_success"),
     "uses": ("uses: log", "tool"),
     "strategy": ("strategy: {matrix: {a: [1]}}, tool: log", "for_each"),
     "parallel_for": ('parallel_for: "{{ [1] }}", tool: log', "for_each"),
@@ -33,6 +32,7 @@ OF_A_STEP = {
 }
 
 ACCEPTED = {
+    "goto": "tool: log, goto: later",
     "when": "tool: log, when: later",
     "if": "tool: log, if: later",
     "needs": "tool: log, needs: later",
@@ -79,7 +79,6 @@ OF_STEPS = (
     "value: 3",
     "fail: x",
     "throw: x",
-    "goto: later",
     "uses: log",
     "needs: later",
     "when: x",

@@ -84,7 +84,7 @@ def read_document_text(
         spec = PipelineSpec(id=default_id)
         spec.at(Mapping({}, 0, 0, TextLayout(source.text)))
         return Document(source, None, spec, tuple(sort_diagnostics(found)), partial=True)
-    root, changes, notes = _in_canonical_form(source, reading, reading.root)
+    root, changes, notes = _in_canonical_form(source, reading, reading.root, is_known)
     checks = Validation(source, partial=reading.partial, is_known=is_known)
     spec = read_pipeline(checks, root)
     if spec.id is None and default_id:
@@ -98,14 +98,14 @@ def read_document_text(
 
 
 def _in_canonical_form(
-    source: Source, reading: Reading, root: Mapping
+    source: Source, reading: Reading, root: Mapping, is_known: IsKnown
 ) -> tuple[Mapping, DialectChanges | None, list[Diagnostic]]:
     """Return the tree of a file without forms of the py-orc dialect, what was changed, and what has no effect."""
     if not may_use_dialect(source.text, reading.keys, root):
         return root, None, []
     from orchestrator.language.aliases.py_orc.rewriter import rewrite_dialect
 
-    rewritten = rewrite_dialect(root)
+    rewritten = rewrite_dialect(root, is_known)
     return rewritten.root, rewritten.changes, report_dialect(source, rewritten.changes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as TableOf
-from typing import Final
+from typing import Final, TypeGuard
 
 from msgspec import Struct, field
 
@@ -52,7 +52,25 @@ def _section(name: str, value: Node, calls: OlderResults) -> Node:
 
 def _part(name: str, value: Node) -> Node:
     table = _PARTS.get(name)
-    return rename_keys(value, table).node if table is not None and isinstance(value, Mapping) else value
+    if table is None or not isinstance(value, Mapping):
+        return value
+    return _with_attempts(rename_keys(value, table).node, "max_attempts" if name == "retry" else "retry")
+
+
+def _with_attempts(node: Mapping, key: str) -> Mapping:
+    """Return a mapping whose number of retries is one of attempts: `max_retries: 2` is `retry: 3`."""
+    entries = [
+        Entry(renamed_key(entry.key, key), text_at(entry.value, str(entry.value.value + 1), entry.value.value + 1))
+        if entry.key.text in tables.RETRY_COUNTS and key not in node.table and _is_count(entry.value)
+        else entry
+        for entry in node.entries
+    ]
+    same = all(new is old for new, old in zip(entries, node.entries, strict=True))
+    return node if same or len({entry.key.text for entry in entries}) < len(entries) else node.replaced(entries)
+
+
+def _is_count(node: Node) -> TypeGuard[Scalar]:
+    return isinstance(node, Scalar) and isinstance(node.value, int) and not isinstance(node.value, bool)
 
 
 def _declarations(value: Node, table: dict[str, str]) -> Node:
@@ -87,9 +105,9 @@ def _steps(value: Node, calls: OlderResults) -> Node:
 
 
 def _step(node: Mapping, calls: OlderResults, id: str = "") -> Mapping:
-    step = rename_keys(node, tables.STEP_KEYS).node
+    step = _with_attempts(rename_keys(node, tables.STEP_KEYS).node, "retry")
     older = older_step(step, calls.is_known, prose=calls.prose)
-    if older is not None and not (older.refused or older.clashes or older.without_effect or _is_same(step, older)):
+    if older is not None and not (older.refused or older.clashes or _is_same(step, older)):
         own = step.get("id")
         calls.fields[own.text if isinstance(own, Scalar) else id] = older.results
         step = older.node
@@ -129,7 +147,7 @@ def _handlers(value: Node, calls: OlderResults) -> Node:
         return value.replaced(_handlers(item, calls) for item in value.items)
     if not isinstance(value, Mapping):
         return value
-    handler = rename_keys(value, tables.HANDLER_KEYS).node
+    handler = _with_attempts(rename_keys(value, tables.HANDLER_KEYS).node, "retry")
     return handler.replaced(
         Entry(
             entry.key, _steps(entry.value, calls) if entry.key.text == "steps" else _part(entry.key.text, entry.value)

@@ -29,6 +29,7 @@ class OlderCall(Struct, frozen=True):
             of that text. `PROSE` tells it all that is not a parameter of the call.
         headings: `title` and `sections`, where they become headings of a text: each with the name of that text.
         without_effect: Parameters that change nothing here, with what happens instead; each is a warning.
+        computed: Fields of the result that are expressions here; `STEP` in them is the id of the step.
         replaces: Whether it also applies if an action with the older name exists, which then needs other parameters.
     """
 
@@ -44,6 +45,7 @@ class OlderCall(Struct, frozen=True):
     told: Mapping[str, str] = field(default_factory=dict)
     headings: Mapping[str, str] = field(default_factory=dict)
     without_effect: Mapping[str, str] = field(default_factory=dict)
+    computed: Mapping[str, str] = field(default_factory=dict)
     replaces: bool = False
 
 

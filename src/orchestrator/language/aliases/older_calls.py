@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from orchestrator.language.aliases.canonical import Clash, Spelled, written_key
 from orchestrator.language.aliases.older_call import STEP_KINDS, OlderCall
 from orchestrator.language.aliases.older_model_calls import PROSE, PROSE_SETTINGS
+from orchestrator.language.aliases.older_questions import questions_by_name
 from orchestrator.language.aliases.older_tools import OLDER
 from orchestrator.language.yaml.nodes import Entry, Node, Scalar, Sequence, literal, text_at
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
@@ -75,14 +76,35 @@ def older_step(node: MappingNode, is_known: IsKnown, *, prose: bool = False) -> 
         value = node.table["action"].value
         return _whole(node, PROSE, action, [Entry(text_at(value, "prompt"), value)])
     name = tool or action
-    if name is None or (meanings := OLDER.get(_folded(name))) is None:
-        return None
     given = node.get("parameters")
-    if given is not None and not isinstance(given, MappingNode) and not _is_null(given):
-        return None  # reported later
+    if name is None or (given is not None and not isinstance(given, MappingNode) and not _is_null(given)):
+        return None  # the second is reported later
     entries = given.entries if isinstance(given, MappingNode) else []
+    meaning = _applying(tool, action, entries, is_known)
+    return _rewritten(node, meaning, name, entries) if meaning is not None else None
+
+
+def computed_fields(node: MappingNode, is_known: IsKnown) -> Mapping[str, str]:
+    """Return the fields of the result of a step that are expressions here, as `OlderCall.computed` has them."""
+    tool, action = _text(node, "tool"), _text(node, "action")
+    if (tool or action or "") == "" or _folded(tool or action or "") not in OLDER:
+        return {}
+    given = next((value for key in _BELOW if isinstance(value := node.get(key), MappingNode)), None)
+    meaning = _applying(tool, action, given.entries if given is not None else [], is_known)
+    if meaning is None or meaning.meaning != "pipeline" or given is None:
+        return meaning.computed if meaning is not None else {}
+    mapped = given.get("output_mapping") or given.get("output-mapping")
+    outputs = _outputs(mapped) if mapped is not None else None
+    return {**meaning.computed, **{name: f"STEP.{output}" for name, output in (outputs or {}).items()}}
+
+
+_BELOW: Final = ("parameters", "params", "args", "arguments", "with")
+
+
+def _applying(tool: str | None, action: str | None, entries: list[Entry], is_known: IsKnown) -> OlderCall | None:
+    """Return the meaning of the names of a tool and an action, with these parameters."""
     verb = _folded(action or "") if tool is not None else ""
-    for meaning in meanings:
+    for meaning in OLDER.get(_folded(tool or action or ""), ()):
         if verb not in meaning.actions or not _applies(meaning, entries):
             continue
         if (
@@ -93,7 +115,7 @@ def older_step(node: MappingNode, is_known: IsKnown, *, prose: bool = False) -> 
             return None  # it has the names of this action
         if not meaning.replaces and is_known(tool, action):
             return None
-        return _rewritten(node, meaning, name, entries)
+        return meaning
     return None
 
 
@@ -133,11 +155,12 @@ def _applies(meaning: OlderCall, entries: list[Entry]) -> bool:
 
 
 def _renames(meaning: OlderCall, entries: list[Entry]) -> bool:
-    return any(_parameter(meaning, entry.key) != entry.key.text for entry in entries)
+    older = {*meaning.told, *meaning.without_effect}
+    return any((name := _parameter(meaning, entry.key)) != entry.key.text or name in older for entry in entries)
 
 
 def _is_one_of(value: Node | None, wanted: tuple[object, ...]) -> bool:
-    if value is None:
+    if value is None or _is_null(value):
         return None in wanted
     return ... in wanted or (isinstance(value, Scalar) and value.value is not None and value.value in wanted)
 
@@ -197,6 +220,8 @@ class _Parameters:
         name = _parameter(meaning, key)
         if meaning.meaning == "pipeline" and name == "output_mapping":
             self._map_outputs(entry)
+        elif name == "questions" and meaning.meaning == "ask" and (asked := questions_by_name(value)) is not None:
+            self._table[name] = Entry(renamed_key(key, name), asked)
         elif (word := _word(meaning, name, value)) is not None:
             self._table.setdefault(word[0], Entry(renamed_key(key, word[0]), literal(value, word[1])))
         elif name in meaning.ignored and _is_one_of(value, meaning.ignored[name]):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from orchestrator.language.aliases.older_call import OlderCall, named
 
 _PROMPT: Final = {
-    **named("prompt", "input", "message", "query", "request", "task", "instruction", "instructions"),
+    **named("prompt", "user_prompt", "input", "message", "query", "request", "task", "instruction", "instructions"),
     **named("system", "system_prompt", "system_message"),
     **named("max_tokens", "max_completion_tokens", "max_length"),
 }
@@ -18,8 +18,42 @@ _REPLY: Final = {
     **named("model", "model_used", "model_id", "selected_model"),
     **named("why", "reason", "reasoning", "selection_reason"),
 }
+TOLD: Final = (
+    *("style", "tone", "audience", "target_audience", "language", "length", "context", "focus", "topic", "examples"),
+    *("guidelines", "requirements", "constraints", "detail_level", "word_count", "target_length", "output_format"),
+    *(
+        "persona",
+        "role",
+        "criteria",
+        "additional_context",
+        "format",
+        "sections",
+        "keywords",
+        "data",
+        "text",
+        "content",
+        "document",
+    ),
+)
+"""What a model is asked for in the older dialect next to its prompt: it becomes further sentences of the prompt."""
+_JSON: Final = {"json_mode": {"true": ("response_format", "json"), "false": ("response_format", "text")}}
+_SAMPLING: Final = {
+    **dict.fromkeys(
+        ("top_p", "top_k", "frequency_penalty", "presence_penalty", "n"), "how random an answer is, `temperature` says"
+    ),
+    **dict.fromkeys(("stream", "streaming"), "answers are streamed to those that watch a run"),
+    **dict.fromkeys(("cache", "use_cache", "cache_results"), "write `cache: true` in the step to keep its result"),
+    **dict.fromkeys(("verbose", "debug", "log_level"), "the log of a run has every call"),
+}
 TEXT: Final = OlderCall(
-    "model.generate_text", ("", "generate", "call", "execute", "run"), parameters=_PROMPT, results=_REPLY
+    "model.generate_text",
+    ("", "generate", "call", "execute", "run", "generate_text"),
+    parameters=_PROMPT,
+    results=_REPLY,
+    told=dict.fromkeys(TOLD, "prompt"),
+    words=_JSON,
+    without_effect=_SAMPLING,
+    replaces=True,
 )
 
 _CHOSEN: Final = {
@@ -39,6 +73,8 @@ STRUCTURED: Final = OlderCall(
     "model.generate",
     TEXT.actions,
     parameters={**_PROMPT, **named("schema", "json_schema", "output_schema", "response_schema")},
+    told=dict.fromkeys(TOLD, "prompt"),
+    without_effect=_SAMPLING,
     results={**named("data", "content", "response", "structured_output"), "model_used": "model"},
 )
 ROUTED: Final = OlderCall(
@@ -47,12 +83,22 @@ ROUTED: Final = OlderCall(
     parameters=_CHOSEN,
     results=_REPLY,
     words={"selection": _SELECTIONS},
-    told=dict.fromkeys(("context", "task_type", "complexity"), "prompt"),
+    told=dict.fromkeys((*TOLD, "task_type", "complexity"), "prompt"),
+    without_effect={
+        **_SAMPLING,
+        **dict.fromkeys(
+            ("cost_weight", "quality_weight", "speed_weight", "latency_weight"),
+            "models are tried in the order of `selection`: `cost`, `speed`, `quality` or `balanced`",
+        ),
+        **dict.fromkeys(
+            ("fallback_enabled", "enable_fallback", "fallback"), "the next model is called when one does not answer"
+        ),
+        "max_concurrent": "one call goes to one model",
+    },
+    computed={"reasons": "[STEP.why]", "routing_strategy": "STEP.why", "estimated_cost": "STEP.cost"},
     instead={
         "max_cost": "write `requires_model: {max_cost: ...}`, or a `budget` of the step",
-        "constraints": "write what the model must have as `requires_model`: `{capabilities: [...], max_cost: ...}`",
-        "requirements": "write what the model must have as `requires_model`: `{capabilities: [...], context: 128k}`",
-        "fallback_enabled": "write the models in their order of preference: `model: [first, second]`",
+        "tasks": "repeat the step for each: `for_each: [...]`, with `{{ item }}` in the prompt",
     },
 )
 SEEN: Final = OlderCall(
@@ -111,9 +157,41 @@ IMPROVED: Final = OlderCall(
         "and complete. Answer with the improved prompt alone."
     },
     told=dict.fromkeys(
-        ("optimization_goals", "goals", "task", "target_model", "strategy", "constraints", "context"), "system"
+        (
+            *("optimization_goals", "goals", "task", "target_model", "strategy", "constraints", "context"),
+            *("preserve_intent", "max_length", "audience", "style", "tone", "optimization_type"),
+        ),
+        "system",
     ),
     instead={"iterations": "repeat the step: `until: iteration >= 3` with the step below `steps:`"},
+)
+_INPUT: Final = named("text", "content", "input", "data")
+SUMMARY: Final = OlderCall(
+    "model.summarize",
+    ("", "summarize"),
+    parameters={**_INPUT, **named("max_words", "max_length", "word_limit")},
+    results={**named("summary", "content", "response", "text"), "model_used": "model"},
+    words={
+        "style": {
+            **dict.fromkeys(("bullet", "bullet_points", "bullet-points", "list"), ("style", "bullets")),
+            **dict.fromkeys(("concise", "brief", "short"), ("length", "short")),
+        }
+    },
+    replaces=True,
+)
+CLASSIFIED: Final = OlderCall(
+    "model.classify",
+    ("", "classify"),
+    parameters={**_INPUT, **named("labels", "categories", "classes", "options"), **named("instruction", "prompt")},
+    results={**named("label", "category", "class", "classification"), "model_used": "model"},
+    replaces=True,
+)
+TRANSLATED: Final = OlderCall(
+    "model.generate_text",
+    parameters=named("prompt", "text", "content", "input"),
+    results={**_REPLY, **named("text", "translation", "translated_text")},
+    constants={"system": "Translate the text. Answer with the translation alone."},
+    told=dict.fromkeys(("target_language", "source_language", "language", "style", "tone"), "system"),
 )
 ANALYSES: Final = (
     OlderCall(
@@ -121,6 +199,8 @@ ANALYSES: Final = (
         ("", "analyze_text"),
         parameters=_PROMPT,
         results={**_REPLY, "analysis": "text"},
+        told=dict.fromkeys((*(name for name in TOLD if name != "text"), "analysis_type"), "prompt"),
+        without_effect=_SAMPLING,
         when={"text": (None,), "prompt": (...,)},
         replaces=True,
     ),
@@ -134,7 +214,9 @@ ANALYSES: Final = (
             **named("max_tokens", "max_completion_tokens"),
         },
         results={**named("analysis", "content", "response"), "model_used": "model"},
-        when={"text": (...,), "instruction": (...,)},
+        told=dict.fromkeys((name for name in TOLD if name not in ("sections", "text", "content")), "instruction"),
+        without_effect=_SAMPLING,
+        when={"text": (...,)},
         replaces=True,
     ),
 )

@@ -10,75 +10,31 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from orchestrator.language.aliases.older_call import OlderCall, named
+from orchestrator.language.aliases.older_data import PATH, PROCESSED, SOURCE, WRITTEN
 from orchestrator.language.aliases.older_memory import MEMORY
 from orchestrator.language.aliases.older_model_calls import (
     ANALYSES,
+    CLASSIFIED,
     HEARD,
     IMPROVED,
     ROUTED,
     SEEN,
     STRUCTURED,
+    SUMMARY,
     TEXT,
+    TRANSLATED,
     WATCHED,
 )
+from orchestrator.language.aliases.older_questions import APPROVED, ASKED, FEEDBACK
+from orchestrator.language.aliases.older_servers import REMOTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATH: Final = named("path", "file", "file_path", "filepath", "filename", "file_name")
-_WRITTEN: Final = named("path", "filepath", "file_path", "filename", "output_path", "output_file")
-_SOURCE: Final = {**_PATH, **named("path", "source", "source_path", "src", "from")}
 _TARGET: Final = named("destination", "dest", "target", "to", "destination_path", "target_path", "new_path")
 
 _MOVED: Final = named("destination", "filepath", "file_path", "new_path", "destination_path")
 
-_ROWS: Final = {
-    **named("rows", "data", "input", "input_data", "dataset", "source", "file", "path"),
-    **named("rows", "file_path", "filepath", "input_path", "input_file"),
-}
-_DATA: Final = named("rows", "processed_data", "data", "records", "output_data")
-_QUESTION: Final = {
-    **named("prompt", "message", "question", "text", "title"),
-    **named("choices", "options"),
-    **named("type", "input_type", "response_type"),
-    **named("default", "default_value"),
-    **named("pattern", "validation_pattern"),
-}
-_ANSWER: Final = named("", "value", "response", "answer", "input", "user_input", "choice", "selection", "selected")
-_ASKED: Final = OlderCall(
-    "ask",
-    ("", "prompt", "ask", "ask_user", "input", "collect", "request", "confirm", "choice"),
-    parameters=_QUESTION,
-    results=_ANSWER,
-    ignored={"required": (True,), "type": ("choice", "select", "multiline", "any")},
-    without_effect={"multiline": "an answer of `type: string` can have several lines"},
-    told=dict.fromkeys(("context", "description"), "prompt"),
-    instead={
-        "questions": "write them in one step, `ask: {questions: {score: {prompt: ..., type: integer}, name: ...}}`",
-    },
-)
-_APPROVED: Final = OlderCall(
-    "approve",
-    ("", "approve", "request", "request_approval", "review", "prompt", "gate"),
-    parameters={
-        **named("title", "message", "prompt", "question"),
-        **named("content", "data", "details", "description", "context", "items"),
-        **named("allow_editing", "allow_modifications", "allow_edit", "allow_modification", "editable"),
-        **named("default", "auto_approve_on_timeout"),
-    },
-    results={
-        **named("comment", "reason", "feedback", "comments", "rejection_reason"),
-        **named("content", "modified_content", "approved_content", "final_content"),
-    },
-    ignored={"require_reason": (False,), "require_comment": (False,), "format": ("text", "markdown", "json")},
-    without_effect=dict.fromkeys(
-        ("require_reason", "require_comment"), "the person who decides can always write a comment"
-    ),
-    instead={
-        "approvers": "write who is notified below `notify:` of the file; the server decides who may answer",
-        "options": "remove it: an approval has the answers yes and no; for others, write `ask: {choices: [...]}`",
-    },
-)
 _CALLED: Final = OlderCall(
     "pipeline",
     ("", "execute", "run", "call", "execute_pipeline", "run_pipeline"),
@@ -87,6 +43,7 @@ _CALLED: Final = OlderCall(
         **named("inputs", "input", "parameters", "params", "input_mapping", "context"),
         **named("max_depth", "max_recursion_depth", "recursion_limit"),
     },
+    computed={"execution_time": "STEP.duration"},
     ignored={
         "wait_for_completion": (True,),
         "wait": (True,),
@@ -106,21 +63,21 @@ _OLDER_FILES: Final = (
     OlderCall(
         "filesystem.read",
         ("read_file", "load", "load_file", "read_text"),
-        parameters=_PATH,
-        results={**_WRITTEN, **named("content", "data", "text"), "file_size": "size"},
+        parameters=PATH,
+        results={**WRITTEN, **named("content", "data", "text"), "file_size": "size"},
     ),
     OlderCall(
         "filesystem.write",
         ("write_file", "save", "save_file", "write_text", "create_file"),
-        parameters={**_PATH, **named("content", "data", "text", "contents")},
-        results={**_WRITTEN, "file_size": "size"},
+        parameters={**PATH, **named("content", "data", "text", "contents")},
+        results={**WRITTEN, "file_size": "size"},
         ignored={"create_dirs": (True,), "create_directories": (True,), "mkdir": (True,)},
     ),
     OlderCall(
         "filesystem.append",
         ("append_file", "append_text"),
-        parameters={**_PATH, **named("content", "data", "text")},
-        results={**_WRITTEN, "file_size": "size"},
+        parameters={**PATH, **named("content", "data", "text")},
+        results={**WRITTEN, "file_size": "size"},
     ),
     OlderCall(
         "filesystem.list",
@@ -136,10 +93,10 @@ _OLDER_FILES: Final = (
         results={**named("paths", "files", "matches", "items"), "total": "count"},
         when={"pattern": (...,)},
     ),
-    OlderCall("filesystem.delete", ("delete_file", "remove", "remove_file"), parameters=_PATH, results=_WRITTEN),
-    OlderCall("filesystem.copy", ("copy_file",), parameters={**_SOURCE, **_TARGET}, results=_MOVED),
-    OlderCall("filesystem.move", ("move_file", "rename"), parameters={**_SOURCE, **_TARGET}, results=_MOVED),
-    OlderCall("filesystem.exists", ("file_exists", "check_exists"), parameters=_PATH, results={"file_size": "size"}),
+    OlderCall("filesystem.delete", ("delete_file", "remove", "remove_file"), parameters=PATH, results=WRITTEN),
+    OlderCall("filesystem.copy", ("copy_file",), parameters={**SOURCE, **_TARGET}, results=_MOVED),
+    OlderCall("filesystem.move", ("move_file", "rename"), parameters={**SOURCE, **_TARGET}, results=_MOVED),
+    OlderCall("filesystem.exists", ("file_exists", "check_exists"), parameters=PATH, results={"file_size": "size"}),
 )
 
 _COMMAND: Final = OlderCall(
@@ -161,90 +118,6 @@ _COMMAND: Final = OlderCall(
 )
 _EXECUTED: Final = replace(_COMMAND, actions=("", "execute"), constants={}, replaces=True)
 
-_LOADED: Final = OlderCall("data.read", ("load", "read", "import"), parameters=_SOURCE, results=_DATA)
-_SAVED: Final = OlderCall(
-    "data.write",
-    ("save", "write", "export"),
-    parameters={**named("rows", "data", "input", "records"), **_PATH, **named("path", "output_path", "output_file")},
-    results={**_WRITTEN, "total": "count"},
-)
-_FILTERED: Final = OlderCall(
-    "data.filter",
-    ("filter",),
-    parameters={**_ROWS, **named("where", "condition", "filter", "query", "expression")},
-    results={**_DATA, "total": "count"},
-    instead={"conditions": "write the condition as SQL: `where: amount > 100 AND region = 'west'`"},
-)
-_SORTED: Final = OlderCall(
-    "data.sort",
-    ("sort",),
-    parameters={**_ROWS, **named("by", "sort_by", "key", "column"), **named("descending", "reverse")},
-    results={**_DATA, "total": "count"},
-)
-_GROUPED: Final = OlderCall(
-    "data.aggregate",
-    ("aggregate", "group", "group_by"),
-    parameters={**_ROWS, **named("by", "group_by", "groupby")},
-    results={**_DATA, "total": "count"},
-    instead=dict.fromkeys(
-        ("aggregations", "aggregation", "metrics", "functions"),
-        "write the new columns as `values`, each with an SQL aggregate: `values: {total: SUM(amount)}`",
-    ),
-)
-_CONVERTED: Final = OlderCall(
-    "data.write",
-    ("convert",),
-    parameters={
-        **named("rows", "input_path", "input_file", "source", "file", "data"),
-        **named("path", "output_path", "output_file", "destination", "target"),
-        **named("format", "output_format", "to", "to_format", "target_format"),
-    },
-    results={**_WRITTEN, "total": "count"},
-    when={"path": (...,)},
-    ignored={"input_format": ("csv", "json", "jsonl", "parquet", "auto")},
-)
-_CONVERTED_TEXT: Final = OlderCall(
-    "data.convert",
-    ("convert",),
-    parameters={
-        **named("data", "input", "input_data", "content", "text", "source"),
-        **named("to", "format", "output_format", "to_format", "target_format"),
-        **named("format", "input_format", "from", "from_format", "source_format"),
-        **named("path", "output_path", "output_file", "destination", "target"),
-        **named("rows", "input_path", "input_file", "file"),
-    },
-    results={**named("rows", "processed_data", "data", "records", "output_data", "result"), "total": "count"},
-    ignored={"format": ("auto",)},
-    when={"path": (None,), "rows": (None,), "to": (None, "json", "jsonl")},
-)
-_CONVERTED_ROWS: Final = replace(
-    _CONVERTED_TEXT,
-    results={**named("text", "processed_data", "data", "output_data"), "total": "count"},
-    when={"path": (None,), "rows": (None,), "to": ("csv", "tsv")},
-)
-_MERGED: Final = OlderCall(
-    "data.join",
-    ("join", "merge"),
-    parameters={
-        **named("left", "left_data", "data1"),
-        **named("right", "right_data", "data2"),
-        **named("on", "key", "join_key"),
-        **named("how", "join_type", "type"),
-    },
-    results={**_DATA, "total": "count"},
-)
-_PROCESSED: Final = (
-    _LOADED,
-    _SAVED,
-    _FILTERED,
-    _SORTED,
-    _GROUPED,
-    _CONVERTED,
-    _CONVERTED_TEXT,
-    _CONVERTED_ROWS,
-    _MERGED,
-)
-
 _VALIDATED: Final = OlderCall(
     "json.validate",
     ("", "validate", "validate_schema", "check", "schema"),
@@ -255,7 +128,9 @@ _VALIDATED: Final = OlderCall(
     words={
         "mode": {
             **dict.fromkeys(("strict", "fail"), ("check", True)),
-            **dict.fromkeys(("lenient", "report", "warn"), ("check", False)),
+            **dict.fromkeys(
+                ("lenient", "report", "warn", "report_only", "report-only", "permissive"), ("check", False)
+            ),
         },
         "strict": {"true": ("check", True), "false": ("check", False)},
     },
@@ -267,11 +142,27 @@ _VALIDATED: Final = OlderCall(
     },
 )
 
+_EXTRACTED: Final = OlderCall(
+    "model.generate",
+    ("extract", "extract_structured", "structure", "parse"),
+    parameters={**named("prompt", "text", "data", "input", "content"), **named("schema", "json_schema", "structure")},
+    results=named("data", "extracted", "extracted_data", "structured_data", "value"),
+    constants={"system": "Extract what the schema describes from the text. Leave out what the text does not say."},
+    told=dict.fromkeys(("instructions", "instruction", "examples", "context"), "system"),
+    ignored={"mode": ("strict", "lenient")},
+)
+
 _PAGE: Final = OlderCall(
     "report.html",
     ("", "generate", "create", "generate_report", "create_report"),
-    parameters={**named("markdown", "content", "body", "text", "data"), **_WRITTEN, "report_title": "title"},
-    results={**_WRITTEN, **named("html", "report", "content", "output_content")},
+    parameters={
+        **named("markdown", "content", "body", "text", "data", "markdown_content"),
+        **WRITTEN,
+        **named("contents", "toc", "table_of_contents", "include_toc"),
+        "report_title": "title",
+        "output_format": "format",
+    },
+    results={**WRITTEN, **named("html", "report", "content", "output_content")},
     when={"format": ("html",)},
     ignored={"format": ("html",), "report_type": ("html",)},
     headings={"sections": "markdown"},
@@ -282,21 +173,27 @@ _PDF: Final = OlderCall(
     (*_PAGE.actions, "compile", "compile_pdf", "generate_pdf", "create_pdf", "convert", "execute"),
     parameters={
         **named("markdown", "markdown_content", "content", "body", "text", "input"),
-        **_WRITTEN,
+        **WRITTEN,
         **named("path", "pdf_path", "output"),
         **named("paper", "page_size", "paper_size"),
         **named("contents", "toc", "table_of_contents", "include_toc"),
         "report_title": "title",
+        "output_format": "format",
     },
-    results={**_WRITTEN, **named("path", "pdf_path", "output"), "file_size": "size", "page_count": "pages"},
+    results={**WRITTEN, **named("path", "pdf_path", "output"), "file_size": "size", "page_count": "pages"},
     ignored={"format": ("pdf",), "report_type": ("pdf",), "install_if_missing": (False,)},
     without_effect={
-        "install_if_missing": 'a run installs nothing: what is needed comes with `pip install "pyorchestrator[pdf]"`'
+        **dict.fromkeys(("engine", "pdf_engine", "compiler"), "PDF files are made by WeasyPrint"),
+        "install_if_missing": 'a run installs nothing: what is needed comes with `pip install "pyorchestrator[pdf]"`',
     },
     headings={"sections": "markdown"},
     instead={
         "template": "write the text with its templates as `markdown`, and rules as `css`",
-        "engine": "remove it: PDF files are made by WeasyPrint",
+        **dict.fromkeys(("margin", "margins", "font_size", "font", "template_path"), "write rules as `css`"),
+        **dict.fromkeys(
+            ("input_file", "markdown_file", "source_file", "input_path"),
+            "read the file in a step before, `action: filesystem.read`, and write `markdown` with its content",
+        ),
     },
 )
 _PAGE_PDF: Final = replace(_PDF, actions=_PAGE.actions, when={"format": ("pdf",)})
@@ -304,47 +201,60 @@ _PAGE_WORD: Final = OlderCall(
     "report.docx",
     _PAGE.actions,
     parameters={**_PAGE.parameters, "markdown_content": "markdown"},
-    results={**_WRITTEN, "file_size": "size"},
+    results={**WRITTEN, "file_size": "size"},
     when={"format": ("docx", "word")},
     ignored={"format": ("docx", "word"), "report_type": ("docx", "word")},
     headings=_PAGE.headings,
     instead=_PAGE.instead,
 )
+_NOT_IN_TEXT: Final = dict.fromkeys(
+    (
+        "include_toc",
+        "toc",
+        "table_of_contents",
+        "theme",
+        "include_charts",
+        "include_timestamp",
+        "include_summary",
+        "style",
+        "author",
+        "include_metadata",
+        "report_type",
+        "date",
+    ),
+    "the text is written as it is: write what it should begin with into its `content`",
+)
 _PAGE_FILE: Final = OlderCall(
     "filesystem.write",
     _PAGE.actions,
-    parameters={**named("content", "markdown", "body", "text"), **_WRITTEN},
-    results={**_WRITTEN, "file_size": "size"},
+    parameters={
+        **named("content", "markdown", "body", "text", "markdown_content", "data"),
+        **WRITTEN,
+        "report_title": "title",
+        "output_format": "format",
+    },
+    results={**WRITTEN, "file_size": "size"},
     when={"format": (None, "markdown", "md"), "path": (...,), "template": (None,)},
-    ignored={"format": ("markdown", "md")},
+    ignored={"format": ("markdown", "md", "text"), "report_type": ("markdown",)},
     headings=named("content", "title", "sections"),
+    without_effect=_NOT_IN_TEXT,
 )
 _PAGE_TEXT: Final = OlderCall(
     "text.template",
     _PAGE.actions,
     parameters={
-        **named("template", "markdown", "content", "body", "text"),
+        **named("template", "markdown", "content", "body", "text", "markdown_content"),
         **named("values", "data", "variables"),
-        **_WRITTEN,
+        **WRITTEN,
+        "report_title": "title",
+        "output_format": "format",
     },
     results=named("", "report", "content", "markdown", "text"),
     when={"format": (None, "markdown", "md"), "path": (None,)},
-    ignored={"format": ("markdown", "md")},
+    ignored={"format": ("markdown", "md", "text"), "report_type": ("markdown",)},
     headings=named("template", "title", "sections"),
-)
-
-_REMOTE: Final = (
-    OlderCall(
-        "mcp.call",
-        ("execute_tool", "call_tool", "call", "execute", "invoke"),
-        parameters={
-            **named("server", "server_name"),
-            **named("tool", "tool_name"),
-            **named("arguments", "tool_params", "tool_args", "tool_parameters", "params", "parameters", "args"),
-        },
-        results=named("text", "content", "response", "output_text"),
-    ),
-    OlderCall("mcp.list", ("list_tools", "list"), parameters={"server_name": "server"}, results={}),
+    without_effect=_NOT_IN_TEXT,
+    computed={"word_count": "(STEP | wordcount)"},
 )
 
 _FOUND: Final = OlderCall(
@@ -358,6 +268,12 @@ _FOUND: Final = OlderCall(
         **named("provider", "search_engine", "engine", "backend", "source"),
     },
     results={**named("results", "search_results", "items", "data"), **named("count", "total_results", "total")},
+    without_effect={
+        **dict.fromkeys(("search_type", "type", "category"), "pages of the web are searched"),
+        **dict.fromkeys(("language", "lang"), "write the `region` instead, such as `us-en`"),
+        **dict.fromkeys(("include_snippets", "include_content", "deduplicate", "sort_by"), "each result has a snippet"),
+        "timeout": "write `timeout:` in the step",
+    },
     ignored={"provider": ("duckduckgo", "auto", "default"), "safe_search": ("moderate",), "since": ("any", "all")},
     instead={"backends": "write one `provider`: `ddgs` asks several search engines"},
 )
@@ -408,8 +324,7 @@ _CHART: Final = OlderCall(
     results=named("path", "filepath", "file_path", "chart", "chart_path", "output_path"),
     when={"kind": (...,), "path": (...,)},
     ignored=_FIXED_LOOKS,
-    without_effect=_LOOKS,
-    instead={"interactive": "end `path` with `.html`: a page shows values under the pointer"},
+    without_effect={**_LOOKS, "interactive": "if `path` ends with `.html`, a page shows values under the pointer"},
 )
 _CHARTS: Final = OlderCall(
     "chart.overview",
@@ -424,26 +339,39 @@ _CHARTS: Final = OlderCall(
     results={**named("charts", "files", "chart_files", "chart_paths"), **named("count", "total", "total_charts")},
     when={"kind": (None,), "chart_type": (None,), "path": (None,)},
     ignored=_FIXED_LOOKS,
+    words={"interactive": {"true": ("format", "html")}},
     without_effect=_LOOKS,
-    instead={"interactive": "write `format: html`: a page shows values under the pointer"},
 )
 
+_ALONE: Final = ("",)
+_LOGGED: Final = OlderCall(
+    "log.write",
+    ("", "print", "log", "debug", "write"),
+    parameters=named("message", "msg", "text", "value"),
+    results=named("", "message"),
+)
+_READ_FILE: Final = replace(_OLDER_FILES[0], actions=_ALONE)
+_WRITE_FILE: Final = replace(_OLDER_FILES[1], actions=_ALONE)
+
 OLDER: Final[Mapping[str, tuple[OlderCall, ...]]] = {
+    **dict.fromkeys(("read_file", "load_file"), (_READ_FILE,)),
+    **dict.fromkeys(("write_file", "save_file", "save_to_file"), (_WRITE_FILE,)),
+    **dict.fromkeys(("run_command", "execute_command"), (replace(_COMMAND, actions=_ALONE),)),
+    "search_web": (_FOUND,),
+    **dict.fromkeys(("validate_data", "validate_schema"), (replace(_VALIDATED, actions=_ALONE),)),
+    "summarize": (SUMMARY,),
+    "classify": (CLASSIFIED,),
+    **dict.fromkeys(("extract_data", "extract_information"), (replace(_EXTRACTED, actions=_ALONE),)),
+    **dict.fromkeys(("translate", "translate_text"), (TRANSLATED,)),
+    **dict.fromkeys(("echo", "print"), (_LOGGED,)),
     **dict.fromkeys(("generate_structured", "generate_json"), (STRUCTURED,)),
     **dict.fromkeys(("generate_text", "llm_call", "llm_generate", "generate_content"), (TEXT,)),
     **dict.fromkeys(("analyze_text", "model"), ANALYSES),
     **dict.fromkeys(("web_search", "headless_browser"), (_FOUND, _READ, _VERIFIED)),
-    "debug": (
-        OlderCall(
-            "log.write",
-            ("", "print", "log", "debug", "write"),
-            parameters=named("message", "msg", "text", "value"),
-            results=named("", "message"),
-        ),
-    ),
-    "data_processing": _PROCESSED,
-    "data_processor": _PROCESSED,
-    "validation": (_VALIDATED,),
+    "debug": (_LOGGED,),
+    "data_processing": PROCESSED,
+    "data_processor": PROCESSED,
+    "validation": (_VALIDATED, _EXTRACTED),
     "python_executor": (
         OlderCall(
             "python.execute",
@@ -451,21 +379,25 @@ OLDER: Final[Mapping[str, tuple[OlderCall, ...]]] = {
             parameters={**named("inputs", "variables", "context"), **named("code", "script", "source")},
             results={"output": "stdout", "return_value": "", "error_output": "stderr"},
             ignored={"capture_output": (True,), "sandbox": (True,), "sandboxed": (True,)},
+            without_effect=dict.fromkeys(
+                ("dependencies", "packages", "requirements", "imports", "allowed_modules"),
+                "a run installs nothing: the code has the packages that are installed with Orchestrator",
+            ),
         ),
     ),
     "terminal": (_COMMAND, _EXECUTED),
     "filesystem": _OLDER_FILES,
     "pipeline_executor": (_CALLED,),
-    "user_prompt": (_ASKED,),
-    "approval_gate": (_APPROVED,),
-    "feedback_collection": (_ASKED,),
+    "user_prompt": (ASKED,),
+    "approval_gate": (APPROVED,),
+    "feedback_collection": (FEEDBACK,),
     "report_generator": (_PAGE, _PAGE_PDF, _PAGE_WORD, _PAGE_FILE, _PAGE_TEXT),
     "pdf_compiler": (_PDF,),
     "image_analysis": (SEEN,),
     "audio_processing": (HEARD,),
     "video_processing": (WATCHED,),
-    "mcp_server": _REMOTE,
     "mcp_memory": MEMORY,
+    "mcp_server": REMOTE,
     "task_delegation": (ROUTED,),
     "multi_model_routing": (ROUTED,),
     "prompt_optimization": (IMPROVED,),

@@ -58,6 +58,9 @@ def _meaning(meaning: OlderCall) -> Iterator[str]:
     for name, older in _by_meaning(meaning.results).items():
         read = f"`{{{{ step.{name} }}}}`" if name else "`{{ step }}`"
         yield f"| {_read(older)} of the result | {read} |"
+    for name, expression in meaning.computed.items():
+        read = expression.replace("STEP", "step").replace("|", "\\|")
+        yield f"| `.{name}` of the result | `{{{{ {read} }}}}` |"
     for name, words in meaning.words.items():
         for word, (parameter, value) in words.items():
             yield f"| `{name}: {word}` | `{parameter}: {json.dumps(value)}` |"

@@ -57,6 +57,23 @@ CASES: Final = (
             "action: log, on-error: continue": "action: log, on_error: continue",
             "action: log, on_error: It could not be logged": "action: log, on_failure: {value: It could not be logged}",
             "action: log, depends-on: [a]": "action: log, depends_on: [a]",
+            "action: log, max_retries: 2, retry_delay: 5": "action: log, retry: {max_retries: 2, delay: 5}",
+            "action: log, retry: {max_attempts: 3, backoff: exponential, multiplier: 3}": "action: log, "
+            "retry: {max_attempts: 3, backoff: 3}",
+            "action: log, goto: each": "action: log, on_success: each",
+            "action: generate_text, prompt: x, style: <AUTO>for children</AUTO>": "action: generate_text, prompt: x, "
+            "style: for children",
+            "action: generate_text, system_prompt: x, prompt: y": "action: generate_text, system: x, prompt: y",
+            'action: generate_text, prompt: "{{ each.results }}"': "action: generate_text, "
+            'prompt: "{{ each | to_json }}"',
+            'tool: terminal, action: run_command, parameters: {command: "echo {{ inputs.topic }}"}': "tool: "
+            'terminal, action: run_command, parameters: {command: "echo {{ inputs.topic | quote }}"}',
+            "tool: python-executor, parameters: {code: \"x = '{{ inputs.topic }}'\"}": "tool: python-executor, "
+            'parameters: {code: "x = inputs[\\"topic\\"]", inputs: {topic: "{{ inputs.topic | string }}"}}',
+            "tool: data-processing, action: transform, parameters: {data: [], operation: {type: sort, by: a}}": "tool: "
+            "data-processing, action: sort, parameters: {data: [], by: a}",
+            "tool: data-processing, action: aggregate, parameters: {data: [], aggregations: {a: mean}}": "tool: "
+            "data-processing, action: aggregate, parameters: {data: [], values: {a: 'AVG(\"a\")'}}",
             "type: parallel, tasks: [{id: a, action: log}]": "parallel: [{id: a, action: log}]",
             "parallel: true, steps: [{id: a, action: log}]": "parallel: [{id: a, action: log}]",
             "if: x > 1, then: [{id: a, action: log}], else: [{id: b, action: log}]": "switch: \"{{ 'yes' if x > 1 else "
@@ -117,6 +134,7 @@ CASES: Final = (
             "$index": "index",
             "each.results[0]": "each[0]",
             "one | json": "one | to_json",
+            "now().strftime('%Y')": "now('%Y')",
             "file.filepath": "file.path",
             "one.status == 'success'": "one.status == 'succeeded'",
         },

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.language.aliases.canonical import mapping_at
 from orchestrator.language.aliases.py_orc import words
+from orchestrator.language.aliases.py_orc.calls import retry_delays, retry_keys
 from orchestrator.language.aliases.py_orc.draft import Draft
-from orchestrator.language.aliases.tables import HANDLER_KEYS, ON_FAILURE_WORDS, STEP_KEYS
+from orchestrator.language.aliases.tables import HANDLER_KEYS, ON_FAILURE_WORDS, RETRY_COUNTS, STEP_KEYS
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.kinds import HEADS
 from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.language.aliases.py_orc.changes import DialectChanges
 
 _PROSE_NOTE: Final = "a text in `on_error` is not carried out: it is the value of the step when it fails"
+_TOO_LATE: Final = (
+    "a handler of the pipeline begins when the run has failed: write what may save a step in its `on_error`"
+)
 _TAGS: Final = re.compile(r"</?AUTO[^<>]*>")
 _CODE: Final = re.compile(r"ORC\d{3}\Z|[A-Za-z]\w*\Z")
 _KNOWN: Final = frozenset(
@@ -34,6 +39,11 @@ def rewrite_on_error(draft: Draft, ids: frozenset[str] | set[str]) -> None:
         return
     value = entry.value
     if isinstance(value, Scalar):
+        other = draft.plain("on_failure")
+        if isinstance(value.value, str) and isinstance(other, str) and "on_failure" in draft.table:
+            if ON_FAILURE_WORDS.get(value.value, value.value) == ON_FAILURE_WORDS.get(other, other):
+                draft.drop("on_error", "on_failure:")
+            return
         if _is_prose(value, ids) and "on_failure" not in draft.table:
             draft.changes.note(value, _PROSE_NOTE)
             draft.rename("on_error", "on_failure")
@@ -89,10 +99,10 @@ def _only_outcome(value: Node, draft: Draft) -> Node | None:
     return None
 
 
-def rewrite_handlers(value: Node, changes: DialectChanges) -> Node | None:
+def rewrite_handlers(value: Node, changes: DialectChanges, *, of_pipeline: bool = False) -> Node | None:
     """Return handlers in canonical form; None if none of them is enabled."""
     if isinstance(value, Mapping):
-        one = _handler(value, changes)
+        one = _handler(value, changes, of_pipeline)
         return one.mapping() if one is not None else None
     if not isinstance(value, Sequence):
         return value
@@ -104,7 +114,7 @@ def rewrite_handlers(value: Node, changes: DialectChanges) -> Node | None:
             changes.add(item, item.text, "fallback_value:")
             kept.append(literal(item, {"fallback_value": item.text}))
         elif isinstance(item, Mapping):
-            draft = _handler(item, changes)
+            draft = _handler(item, changes, of_pipeline)
             if draft is not None:
                 drafts.append(draft)
                 kept.append(item)
@@ -118,7 +128,7 @@ def rewrite_handlers(value: Node, changes: DialectChanges) -> Node | None:
     return value.replaced(items)
 
 
-def _handler(item: Mapping, changes: DialectChanges) -> Draft | None:
+def _handler(item: Mapping, changes: DialectChanges, of_pipeline: bool) -> Draft | None:
     draft = Draft(item, changes)
     draft.without_hyphens(_KNOWN)
     if draft.plain("enabled") is False:
@@ -131,11 +141,31 @@ def _handler(item: Mapping, changes: DialectChanges) -> Draft | None:
     for name in [name for name in draft.table if name in words.INERT_IN_HANDLERS]:
         if not (works and name in ("id", "name", "description", "metadata")):
             draft.drop(name, "nothing")
+    _logged(draft)
     _outcome(draft)
     _prose(draft)
     _error_codes(draft)
     _retries(draft)
+    retry_delays(draft)
+    retry_keys(draft)
+    if of_pipeline:
+        for name in [name for name in ("retry", "fallback_value", *RETRY_COUNTS) if name in draft.table]:
+            changes.note(draft.drop(name, "nothing: the run has already failed").key, _TOO_LATE)
+        if not (_WORK | {"action", "steps"}) & draft.table.keys():
+            return None
     return draft
+
+
+def _logged(draft: Draft) -> None:
+    """`handler_action: log_error` writes the error to the log."""
+    for name in ("action", "handler_action"):
+        word = draft.plain(name)
+        if isinstance(word, str) and word.lower().replace("-", "_") in words.LOGGED and "parameters" not in draft.table:
+            entry = draft.table[name]
+            draft.changes.add(entry.value, word, "log")
+            draft.set(name, text_at(entry.value, "log"), entry.key)
+            message = text_at(entry.value, "{{ error.message }}")
+            draft.set("parameters", mapping_at(entry.value, message=message), entry.key)
 
 
 def _outcome(draft: Draft) -> None:
@@ -196,10 +226,13 @@ def _error_codes(draft: Draft) -> None:
     if not numbers and not all(_CODE.match(text) for text in texts):
         return
     name = "error_patterns" if numbers else "error_types"
-    if name in draft.table:
-        return
-    draft.rename("error_codes", name)
-    draft.set(name, literal(value, [rf"\b{text}\b" if numbers else text for text in texts]), entry.key)
+    made = [rf"\b{text}\b" if numbers else text for text in texts]
+    if (other := draft.value(name)) is None:
+        draft.rename("error_codes", name)
+        draft.set(name, literal(value, made), entry.key)
+    elif isinstance(other, Sequence):
+        draft.drop("error_codes", f"{name}:")
+        draft.set(name, other.replaced([*other.items, *(literal(value, each) for each in made)]), entry.key)
 
 
 def _retries(draft: Draft) -> None:

@@ -23,7 +23,7 @@ _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
 def rewrite_loop(draft: Draft) -> None:
     """Bring a loop, a group or a branch into its canonical form."""
     is_loop = _lift(draft)
-    is_loop = _type(draft) or is_loop or "action_loop" in draft.table
+    is_loop = _type(draft) or is_loop or "action_loop" in draft.table or "for" in draft.table
     if is_loop:
         _loop_keys(draft)
         _named_steps(draft)
@@ -87,6 +87,8 @@ def _loop_keys(draft: Draft) -> None:
         if old in draft.table and old != "action_loop" and new not in draft.table:
             draft.rename(old, new)
     if "action_loop" in draft.table and "steps" not in draft.table:
+        if "tool" in draft.table and "parameters" not in draft.table:
+            draft.drop("tool", "the steps of the loop name their tools")
         draft.rename("action_loop", "steps")
         _in_order(draft)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _AUTO: Final = re.compile(r"\s*<AUTO(?P<attributes>[^<>]*?)/?>(?P<question>.*?)(?:</AUTO\s*>)?\s*\Z", re.DOTALL)
 _TAG: Final = re.compile(r"<AUTO(?P<attributes>\s[^<>]*=[^<>]*?)(?P<end>/?>)")
 _ATTRIBUTE: Final = re.compile(r"([A-Za-z][\w-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
+_NO_REQUIREMENT: Final = "of `requires_model`, this is not a requirement: the models that qualify are tried in order"
 _SPLIT: Final = re.compile(r"\s*,\s*")
 _LISTS: Final = frozenset({"capabilities", "modalities", "expertise", "providers"})
 
@@ -111,6 +112,8 @@ def call_settings(draft: Draft) -> None:
     """Rename the parameters of a model call, in a step or below its `parameters`."""
     draft.rename_all(words.PARAMETER_KEYS)
     requires = draft.value("requires_model")
+    if isinstance(requires, Scalar) and isinstance(requires.value, str) and "model" not in draft.table:
+        draft.rename("requires_model", "model")
     if isinstance(requires, Mapping) and (plain := _without_hyphens(draft, requires)) is not requires:
         draft.set("requires_model", plain, requires)
     auto_model(draft)
@@ -126,6 +129,8 @@ def _without_hyphens(draft: Draft, requires: Mapping) -> Mapping:
     inner = Inner(requires, draft.changes)
     inner.without_hyphens(frozenset(words.REQUIREMENT_OF) | {"min_size"})
     inner.rename_all({old: new for old, new in words.REQUIREMENT_OF.items() if old != new})
+    for name in [name for name in inner.table if name in words.NO_REQUIREMENTS]:
+        draft.changes.note(inner.drop(name, "nothing").key, _NO_REQUIREMENT)
     return inner.mapping()
 
 

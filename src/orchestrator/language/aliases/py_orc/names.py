@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
+from orchestrator.language.aliases.older_calls import IsKnown, computed_fields, nothing_known
 from orchestrator.language.aliases.py_orc import words
 from orchestrator.language.yaml.nodes import Mapping, Scalar, Sequence
 
@@ -39,7 +40,9 @@ class DeclaredNames(Struct):
     """The names that a file declares.
 
     `outputs` are the texts of its outputs, `loops` the kinds of its loops by id, `tools` the tools of its steps,
-    `fields` the older names of the fields of their results, `conditional` the steps with a condition.
+    `fields` the older names of the fields of their results, `computed` those that are expressions here, `conditional`
+    the steps with a condition, `step_outputs` what steps declare as their outputs, `without_value` the outputs of the
+    file that have none. `is_known` tells the tools of the project.
     """
 
     inputs: set[str] = field(default_factory=set)
@@ -49,8 +52,12 @@ class DeclaredNames(Struct):
     loops: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     fields: dict[str, TableOf[str, str]] = field(default_factory=dict)
+    computed: dict[str, TableOf[str, str]] = field(default_factory=dict)
+    is_known: IsKnown = nothing_known
     conditional: set[str] = field(default_factory=set)
     outputs: dict[str, str] = field(default_factory=dict)
+    step_outputs: dict[str, set[str]] = field(default_factory=dict)
+    without_value: set[str] = field(default_factory=set)
 
     def declares(self, name: str) -> bool:
         """Whether the file itself gives a name a meaning."""
@@ -69,7 +76,7 @@ class DeclaredNames(Struct):
             return ".".join([around.item if renamed else head[1:], *rest])
         if head == "steps" and rest:
             of_step = self._of_step(rest, around)
-            return None if of_step is None else of_step if of_step == "iteration" else f"steps.{of_step}"
+            return None if of_step is None else f"steps.{of_step}" if of_step.startswith(f"{rest[0]}.") else of_step
         if self.declares(head):
             return self._of_step(path, around)
         if head in ("parameters", "inputs"):
@@ -104,10 +111,17 @@ class DeclaredNames(Struct):
         """
         id, *rest = path
         kind, field = self.loops.get(id), rest[0] if rest else ""
+        size = 2 if field in ("result", "output", "outputs") and len(rest) > 1 else 1
+        if (found := self.computed.get(id, {}).get(rest[size - 1] if rest else "")) is not None:
+            return _joined(found.replace("STEP", id), rest[size:])
         if kind is not None and field == "results":
             return ".".join([id, *(["iterations"] if kind == "repeat" else []), *rest[1:]])
         if kind == "repeat" and field in ("iteration", "current_iteration") and around.loop == "repeat":
             return "iteration"
+        if rest[:2] in (["outputs", "result"], ["output", "result"]) and self.tools.get(id, "").replace(
+            "-", "_"
+        ) not in (*("", "pipeline_executor"),):
+            return ".".join([id, *rest[1:]])
         of_result = self.fields.get(id) or words.RESULT_FIELDS.get(self.tools.get(id, ""), {})
         renamed = of_result.get(field)
         if renamed == "":
@@ -131,9 +145,9 @@ def _joined(expression: str, rest: list[str]) -> str:
     return ".".join([whole, *rest])
 
 
-def declared_names(root: Mapping) -> DeclaredNames:
+def declared_names(root: Mapping, is_known: IsKnown = nothing_known) -> DeclaredNames:
     """Return the names that a file declares, at any depth."""
-    names = DeclaredNames()
+    names = DeclaredNames(is_known=is_known)
     for section in _INPUT_SECTIONS:
         names.inputs |= set(_names_of(root.get(section)))
     for section in _VARIABLE_SECTIONS:
@@ -142,6 +156,8 @@ def declared_names(root: Mapping) -> DeclaredNames:
         text = _text_of(value)
         if text is not None:
             names.outputs[name] = text
+        elif isinstance(value, Mapping):
+            names.without_value.add(name)
     for key in ("steps", "finally", "error_handlers", "on_error", "on-error"):
         _collect(root.get(key), names, by_id=key in ("steps", "finally"))
     return names
@@ -208,6 +224,10 @@ def _note_step(id: str, step: Mapping, names: DeclaredNames) -> None:
     called = step.get("tool") or step.get("action")
     if isinstance(called, Scalar):
         names.tools[id] = "terminal" if called.text.startswith("!") else called.text.split(".")[0]
+        if computed := computed_fields(step, names.is_known):
+            names.computed[id] = computed
+    if declared := set(_names_of(step.get("outputs"))):
+        names.step_outputs[id] = declared
     if not _TESTS.isdisjoint(step.table):
         names.conditional.add(id)
     if not _LOOPS.isdisjoint(step.table):

@@ -38,6 +38,7 @@ _NOT_TEXT: Final = (
     ".mp4",
     ".parquet",
 )
+_VALUES: Final = frozenset({"value", "source", "from"})
 _DETAILS: Final = frozenset({"type", "description", "location", "format", "schema", "required", "items", "properties"})
 
 
@@ -50,11 +51,20 @@ class ResultFiles:
         self.changes = changes
         self.steps: list[Mapping] = []
 
+    def _declared(self, name: str) -> str:
+        """Return a template for an output without a value: the step of that name, or what one step declares so."""
+        if name in self._names.steps:
+            return f"{{{{ {name} }}}}"
+        steps = [id for id, outputs in self._names.step_outputs.items() if name in outputs]
+        if len(steps) != 1:
+            return ""
+        return f"{{{{ {steps[0]}.{name} }}}}" if name in self.reads(steps[0]) else f"{{{{ {steps[0]} }}}}"
+
     def reads(self, id: str) -> set[str]:
-        """Return the fields of a step that the file reads somewhere."""
+        """Return the fields of a step that the file reads somewhere, or that an output without a value names."""
         if not id:
             return set()
-        return {
+        return (self._names.step_outputs.get(id, set()) & self._names.without_value) | {
             found[1] for found in re.finditer(rf"\b{re.escape(id)}\.(?:result\.|output\.|outputs\.)?(\w+)", self._text)
         }
 
@@ -83,9 +93,12 @@ class ResultFiles:
         return section if same else section.replaced(entries)
 
     def _output(self, value: Node, name: str) -> Node:
-        if not isinstance(value, Mapping) or value.table.keys().isdisjoint(
-            ("source", "location", "format", "required")
-        ):
+        if not isinstance(value, Mapping):
+            return value
+        if _VALUES.isdisjoint(value.table) and "location" not in value.table and (found := self._declared(name)):
+            value = value.replaced([*value.entries, Entry(text_at(value, "value"), text_at(value, found))])
+            self.changes.add(value, f"the output {name} without a value", found)
+        if value.table.keys().isdisjoint(("source", "location", "format", "required")):
             return value
         draft = Draft(value, self.changes)
         draft.rename("source", "value")
@@ -141,7 +154,10 @@ def rewrite_results(draft: Draft, id: str, files: ResultFiles) -> list[Mapping]:
         format = str(draft.plain("format") or "")
         if "format" in draft.table:
             draft.drop("format", "nothing")
-        further.append(files.writing(entry.key, id, location, id, format, _condition_of(draft)))
+        schema = draft.value("schema")
+        first = next(iter(schema.table), "") if isinstance(schema, Mapping) else ""
+        text = f"{id}.{first}" if first and not location.text.lower().endswith(".json") else id
+        further.append(files.writing(entry.key, id, location, text, format, _condition_of(draft)))
     if isinstance(produced, Scalar) and isinstance(produced.value, str) and (further or _names_kind(produced.text)):
         draft.into_metadata("produces")
     return further

@@ -11,10 +11,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.language.aliases import tables
+from orchestrator.language.aliases.older_calls import IsKnown, nothing_known
 from orchestrator.language.aliases.py_orc import words
+from orchestrator.language.aliases.py_orc.calls import prose_without_autos, rewrite_call, rewrite_parameters
 from orchestrator.language.aliases.py_orc.changes import DialectChanges
 from orchestrator.language.aliases.py_orc.draft import Draft
 from orchestrator.language.aliases.py_orc.file_texts import FileTexts
+from orchestrator.language.aliases.py_orc.groups import steps_of_group
 from orchestrator.language.aliases.py_orc.handlers import rewrite_handlers, rewrite_on_error
 from orchestrator.language.aliases.py_orc.loops import rewrite_loop
 from orchestrator.language.aliases.py_orc.model_calls import (
@@ -25,6 +28,7 @@ from orchestrator.language.aliases.py_orc.model_calls import (
 )
 from orchestrator.language.aliases.py_orc.names import Around, declared_names
 from orchestrator.language.aliases.py_orc.results import ResultFiles, rewrite_results
+from orchestrator.language.aliases.py_orc.rounds import collect_what_is_read
 from orchestrator.language.aliases.py_orc.sections import rewrite_sections
 from orchestrator.language.aliases.py_orc.templates import TemplateRewriter
 from orchestrator.language.spec.base import key_fields
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 _TOP: Final = frozenset({*key_fields(PipelineSpec), *tables.PIPELINE_KEYS, *words.INERT})
 _STEP: Final = frozenset(
     {*key_fields(StepSpec), *PARAMETERS, *tables.STEP_KEYS, *tables.RETRY_COUNTS, *words.STEP_KEYS, *words.LOOP_KEYS}
+    | {"retry_delay", "retry_backoff", "goto", "next_step", "cache_results"}
     | {"create_parallel_queue", "action_loop", "loop_over", "continue_on_error", "max_attempts", "output_mapping"}
 )
 _CONDITIONS: Final = frozenset({"condition", "if", "when", "while", "until"})
@@ -54,22 +59,29 @@ class Rewritten(Struct, frozen=True):
     changes: DialectChanges
 
 
-def rewrite_dialect(root: Mapping) -> Rewritten:
-    """Return the canonical tree of a file."""
-    return Rewriter(root).run()
+def rewrite_dialect(root: Mapping, is_known: IsKnown = nothing_known) -> Rewritten:
+    """Return the canonical tree of a file. `is_known` tells the tools of the project, which keep their meaning."""
+    return Rewriter(root, is_known=is_known).run()
 
 
 class Rewriter:
     """Rewrites one file. `fields` are older names of the fields of results, by step."""
 
-    def __init__(self, root: Mapping, fields: TableOf[str, TableOf[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        root: Mapping,
+        fields: TableOf[str, TableOf[str, str]] | None = None,
+        *,
+        is_known: IsKnown = nothing_known,
+    ) -> None:
         self.root = root
         self.changes = DialectChanges()
-        self.names = declared_names(root)
+        self.names = declared_names(root, is_known)
         self.names.fields.update(fields or {})
         self.templates = TemplateRewriter(self.names, self.changes)
         self.files = FileTexts(self.names, self.changes)
         self.results = ResultFiles(root, self.names, self.changes)
+        self.prose = False
         self._seen: dict[tuple[int, Around], list[Node]] = {}
 
     def run(self) -> Rewritten:
@@ -77,6 +89,7 @@ class Rewriter:
         top = Draft(self.root, self.changes)
         top.without_hyphens(_TOP)
         rewrite_sections(top)
+        self.prose = top.plain("prose_actions") is True
         auto_model(top, whole_file=True)
         around = Around()
         for name, entry in list(top.table.items()):
@@ -84,7 +97,11 @@ class Rewriter:
             if name in ("steps", "finally"):
                 new = self._steps(value, around)
             elif name in ("error_handlers", "global_error_handlers", "on_error"):
-                new = self._handlers(value, around)
+                made = rewrite_handlers(value, self.changes, of_pipeline=True)
+                if made is None:
+                    top.drop(name, "nothing: no handler is left")
+                    continue
+                new = self._bodies(made, around)
             elif name == "outputs":
                 new = self._texts(self.results.of_pipeline(value), around)
             elif name in ("inputs", *_PROSE):
@@ -119,7 +136,8 @@ class Rewriter:
     def _steps(self, section: Node, around: Around) -> Node:
         """Rewrite a list of steps, a mapping of steps by id, or one step."""
         if isinstance(section, Sequence):
-            return section.replaced(new for item in section.items for new in self._one(item, around))
+            items = [each for item in section.items for each in steps_of_group(item, self.changes)]
+            return section.replaced(new for item in items for new in self._one(item, around))
         if not isinstance(section, Mapping):
             return section
         if not _OF_ONE_STEP.isdisjoint(section.table) and any(
@@ -154,6 +172,7 @@ class Rewriter:
         own = node.get("id")
         id = own.text if isinstance(own, Scalar) else id
         self._rename(draft)
+        collect_what_is_read(draft, id)
         further = rewrite_results(draft, id, self.results)
         self._inside(draft, around)
         made: list[Node] = [draft.mapping(), *(self._texts(step, around) for step in further)]
@@ -164,7 +183,11 @@ class Rewriter:
         draft.without_hyphens(_STEP)
         rewrite_loop(draft)
         draft.rename_all(words.STEP_KEYS)
+        if self.prose:
+            prose_without_autos(draft)
+        rewrite_call(draft, self.names)
         call_settings(draft)
+        rewrite_parameters(draft, draft, self.names)
         for name in ("parameters", "params", "args", "arguments", "with"):
             value = draft.value(name)
             if not isinstance(value, Mapping):
@@ -173,6 +196,7 @@ class Rewriter:
             if not str(draft.plain("tool") or draft.plain("action") or "").startswith("mcp"):
                 inner.without_hyphens({key.replace("-", "_") for key in value.table})
             call_settings(inner)
+            rewrite_parameters(draft, inner, self.names)
             join_requirements(draft, inner)
             new = inner.mapping()
             if new is not value:
@@ -201,10 +225,6 @@ class Rewriter:
                 new = self._texts(value, place, name)
             if new is not value:
                 draft.table[name] = Entry(entry.key, new)
-
-    def _handlers(self, value: Node, around: Around) -> Node:
-        made = rewrite_handlers(value, self.changes)
-        return self._bodies(value if made is None else made, around)
 
     def _bodies(self, value: Node, around: Around) -> Node:
         """Rewrite the steps in handlers."""

@@ -16,7 +16,7 @@ _INPUTS: Final = ("inputs", "parameters", "params")
 def rewrite_sections(top: Draft) -> None:
     """Join `inputs` and `parameters`, and keep what has no effect as metadata."""
     _join_inputs(top)
-    for name in [name for name in top.table if name in words.INERT]:
+    for name in [name for name in top.table if name in words.INERT or name.startswith(("x-", "x_"))]:
         entry = top.table[name]
         top.into_metadata(name)
         if name not in top.table:

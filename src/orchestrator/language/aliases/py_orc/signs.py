@@ -17,7 +17,9 @@ KEYS: Final = frozenset(
     {
         *("action_loop", "capture_output", "create_parallel_queue", "error_codes", "format", "handler_task_id"),
         *("location", "loop", "on_error", "priority", "response_format", "retry_with_handler", "then", "else"),
+        *("goto", "next_step", "retry_delay", "retry_backoff", "model_requirements", "error_handling"),
         *words.STEP_KEYS,
+        *words.RETRY_KEYS,
         *words.HANDLER_KEYS,
         *words.INERT - {"type"},
     }
@@ -44,7 +46,35 @@ _WORDS: Final = (
     *("| json", "|json", "parallel: true", "parallel: false", "while: true", "while: 'true'", 'while: "true"'),
     *(".iteration", ".return_code", ".returncode", ".file_path", ".filepath", "'success", '"success', "'complete"),
     *('"complete', "'failure'", '"failure"', "'error'", '"error"'),
-    *("json_object", "produces:", "while: 'True'", "while: True"),
+    *(
+        ".model_used",
+        ".model_id",
+        ".selected_model",
+        ".generated_text",
+        ".outputs.result",
+        ".output.result",
+        "messages:",
+        ".response",
+        "python-executor",
+        "python_executor",
+    ),
+    *("approval-gate", "approval_gate", "feedback-collection", "feedback_collection", "mcp-server", "mcp_server"),
+    *("pipeline-executor", "pipeline_executor", "report-generator", "report_generator", "task-delegation"),
+    *("task_delegation", "multi-model-routing", "multi_model_routing", "prompt-optimization", "prompt_optimization"),
+    *("visualization", "validation", "data-processing", "data_processing", "user-prompt", "user_prompt"),
+    *("web-search", "web_search", "execute_command", "run_command", "system_prompt", "system_message"),
+    *(
+        "json_object",
+        "produces:",
+        "strftime",
+        "| slug",
+        "|slug",
+        "{{ date",
+        "{{ today",
+        "output_dir",
+        "while: 'True'",
+        "while: True",
+    ),
 )
 _OTHER_INPUTS: Final = frozenset({"parameters", "params"})
 _TYPE: Final = re.compile(
@@ -65,6 +95,7 @@ def may_use_dialect(text: str, keys: Collection[str], root: Mapping) -> bool:
     return (
         not KEYS.isdisjoint(keys)
         or any("-" in key for key in keys)
+        or any(name.startswith("x_") for name in top)
         or ("inputs" in top and not _OTHER_INPUTS.isdisjoint(top))
         or any(word in text for word in _WORDS)
         or ("outputs" in keys and text.count("outputs:") > ("outputs" in top))

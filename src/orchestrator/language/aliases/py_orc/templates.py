@@ -32,6 +32,7 @@ _QUOTED_PART: Final = re.compile(
     r"""'(?:\{\{.*?\}\}|[^'\\]|\\.)*'|"(?:\{\{.*?\}\}|[^"\\]|\\.)*"|\{\{.*?\}\}""", re.DOTALL
 )
 _STATUS: Final = re.compile(r"\b(?P<step>\w+)\.status\s*[=!]=\s*[\"'](?P<word>\w+)(?=[\"'])")
+_STRFTIME: Final = re.compile(r"\b((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:\(\))?)\.strftime\(\s*('[^']*'|\"[^\"]*\")\s*\)")
 _SIMPLE: Final = re.compile(r"[\w.$\[\]'\"-]+\Z")
 _MAX_DEPTH: Final = 4
 
@@ -47,10 +48,26 @@ class TemplateRewriter:
     def text(self, scalar: Scalar, around: Around) -> Scalar:
         """Return a text with the canonical names in its braces."""
         text = scalar.value
+        if isinstance(text, str) and ".strftime(" in text:
+            scalar = self._without_strftime(scalar)
+            text = scalar.value
         if not isinstance(text, str) or ("{{" not in text and "{%" not in text) or (text, around) in self._unchanged:
             return scalar
         pieces = self._pieces(text, around, 0)
         return self._made(scalar, pieces, text, around)
+
+    def _without_strftime(self, scalar: Scalar) -> Scalar:
+        """`now().strftime('%Y')` is `now('%Y')`, `x.strftime('%Y')` is `(x | date('%Y'))`."""
+        pieces: list[Piece] = []
+        position = 0
+        for found in _STRFTIME.finditer(scalar.value):
+            what, format = found[1], found[2]
+            new = f"now({format})" if what == "now()" else f"({what} | date({format}))"
+            self._changes.add(scalar, found[0], new, found.span())
+            pieces += [(scalar.value[position : found.start()], position, found.start()), (new, *found.span())]
+            position = found.end()
+        pieces.append((scalar.value[position:], position, len(scalar.value)))
+        return scalar.made_of(piece for piece in pieces if piece[1] < piece[2])
 
     def condition(self, scalar: Scalar, around: Around) -> Scalar:
         """Return a condition as one expression with canonical names."""

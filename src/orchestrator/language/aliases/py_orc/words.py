@@ -21,10 +21,21 @@ NAMES: Final = {
     "pipeline_id": "pipeline.id",
     "pipeline_name": "pipeline.name",
     "output_path": "'outputs/' ~ run.id",
+    "output_dir": "'outputs/' ~ run.id",
+    "date": "now('%Y-%m-%d')",
+    "today": "now('%Y-%m-%d')",
 }
 """DeclaredNames in templates that the file does not declare itself."""
 
+_ANSWER: Final = {
+    **dict.fromkeys(("content", "response", "generated_text"), "text"),
+    **dict.fromkeys(("model_used", "model_id", "selected_model"), "model"),
+}
 RESULT_FIELDS: Final = {
+    "generate_text": _ANSWER,
+    "generate": {"model_used": "model", "model_id": "model"},
+    "generate_structured": {"model_used": "model"},
+    "analyze_text": {"model_used": "model", "content": "analysis", "response": "analysis"},
     "filesystem": {"filepath": "path", "file_path": "path", "file_size": "size"},
     "terminal": {"return_code": "exit_code", "returncode": "exit_code"},
 }
@@ -36,7 +47,15 @@ STATUS_WORDS: Final = {
 }
 """Words that a file compares with the `status` of a step."""
 
-FILTERS: Final = {"json": "to_json"}
+FILTERS: Final = {
+    "json": "to_json",
+    "slug": "slugify",
+    "strip": "trim",
+    "md5": "hash('md5')",
+    **dict.fromkeys(("strftime", "date_format", "format_date"), "date"),
+    **dict.fromkeys(("fromjson", "parse_json"), "from_json"),
+    **dict.fromkeys(("titlecase", "title_case"), "title"),
+}
 
 IN_FOR_EACH: Final = {
     "iteration": "index + 1",
@@ -55,6 +74,27 @@ IN_REPEAT: Final = {"iteration": "iteration", "index": "iteration", "index0": "i
 
 INERT: Final = frozenset(
     {
+        *(
+            "assets",
+            "caching",
+            "context",
+            "dependencies",
+            "environment",
+            "error_handling",
+            "hooks",
+            "logging",
+            "namespace",
+        ),
+        *(
+            "prerequisites",
+            "required_models",
+            "required_tools",
+            "resources",
+            "security",
+            "tools",
+            "use_cases",
+            "outline",
+        ),
         *("author", "authors", "category", "config", "configuration", "contact", "created", "created_at"),
         *("created_by", "documentation", "enhanced_outputs", "examples", "execution"),
         *("features", "kind", "last_updated", "license", "maintainer", "modified", "monitoring", "notes"),
@@ -76,6 +116,16 @@ PLACE_OF_SETTING: Final = {
 }
 """Settings below an inert key that have their place elsewhere in the file."""
 
+RETRY_KEYS: Final = {
+    **dict.fromkeys(
+        ("exponential_base", "multiplier", "factor", "backoff_multiplier", "exponential_factor"), "backoff"
+    ),
+    **dict.fromkeys(("backoff_strategy", "strategy", "backoff_type"), "backoff"),
+    **dict.fromkeys(("base_delay", "delay_seconds", "wait", "interval", "retry_delay"), "delay"),
+    **dict.fromkeys(("maximum_delay", "max_wait", "backoff_max"), "max_delay"),
+}
+"""Keys below `retry`."""
+
 STEP_KEYS: Final = {
     "max_concurrent": "max_parallel",
     "max_concurrent_tasks": "max_parallel",
@@ -90,7 +140,11 @@ STEP_KEYS: Final = {
     "on_failure_goto": "on_failure",
 }
 
-PARAMETER_KEYS: Final = {"max_completion_tokens": "max_tokens", "requires-model": "requires_model"}
+PARAMETER_KEYS: Final = {
+    **dict.fromkeys(("max_completion_tokens", "max_new_tokens", "max_output_tokens"), "max_tokens"),
+    **dict.fromkeys(("system_prompt", "system_message"), "system"),
+    **dict.fromkeys(("model_requirements", "requires-model", "model-requirements"), "requires_model"),
+}
 """Parameters of a call."""
 
 LOOP_KEYS: Final = {
@@ -130,6 +184,9 @@ INERT_IN_HANDLERS: Final = frozenset(
         *("continue_on_handler_failure", "propagate_error", "notify", "severity"),
     }
 )
+LOGGED: Final = frozenset({"log", "log_error", "log_and_continue", "log_warning"})
+"""Words after `action:` of a handler that write the error to the log."""
+
 OUTCOMES: Final = {
     **dict.fromkeys(("continue", "skip", "ignore", "continue_pipeline"), "continue"),
     **dict.fromkeys(("fallback", "use_fallback", "default", "use_default"), "fallback"),
@@ -152,10 +209,15 @@ REQUIREMENT_OF: Final = {
     **dict.fromkeys(("expertise", "domain", "skill", "skills"), "expertise"),
     **dict.fromkeys(("provider", "providers"), "providers"),
     **dict.fromkeys(("context", "min_context", "context_window", "context_length"), "context"),
-    **dict.fromkeys(("max_cost", "max_price"), "max_cost"),
-    **dict.fromkeys(("min_size", "size"), "min_size"),
+    **dict.fromkeys(("max_cost", "max_price", "cost_limit", "max_cost_per_token"), "max_cost"),
+    **dict.fromkeys(("min_size", "size", "min_params", "min_parameters"), "min_size"),
     "max_size": "max_size",
 }
+NO_REQUIREMENTS: Final = frozenset(
+    {"fallback", "fallbacks", "prefer", "preferred", "preferences", "optional", "strict", "description", "priority"}
+)
+"""Keys below `requires_model` that name what is done anyway, or what no model can be asked for."""
+
 _PRIORITIES: Final = {
     **dict.fromkeys(("cost", "cheap", "price"), "cost"),
     **dict.fromkeys(("speed", "fast", "latency"), "speed"),
@@ -180,6 +242,18 @@ STEP_RESULT: Final = frozenset(
     {"result", "output", "text", "content", "response", "value", "status", "success", "error", "outputs"}
 )
 """DeclaredNames of typed outputs of a step that every step has."""
+
+LISTS: Final = (
+    *("results", "search_results", "processed_data", "data", "rows", "records", "items", "charts", "entries"),
+    *("iterations", "responses", "errors", "tools", "files"),
+)
+"""Fields of results that are lists, or often are."""
+
+TEXT_TOOLS: Final = frozenset(
+    {"generate", "generate_text", "generate_structured", "llm_generate", "llm_call", "analyze_text", "analyze", "model"}
+    | {"summarize", "task_delegation", "multi_model_routing", "prompt_optimization", "debug", "log"}
+)
+"""Tools and actions whose texts may be a list in the dialect, which reads as JSON."""
 
 TEXT_ACTIONS: Final = frozenset(
     {"generate", "generate_text", "generate-text", "llm_generate", "llm_call", "llm-call", "analyze_text", "analyze"}

@@ -1,0 +1,1 @@
+"""Parameters of calls in the dialect: commands, code, and operations on rows."""

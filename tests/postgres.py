@@ -38,12 +38,12 @@ def _user() -> str | None:
 class Server:
     """A running server that listens on a socket in its own directory; `durable` ones wait for the disk."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, programs: Path | None = None) -> None:
         try:
             import psycopg  # noqa: F401
         except ImportError as error:
             raise NoPostgres("psycopg is not installed (the extra `postgres`)") from error
-        self._programs = _programs()
+        self._programs = programs or _programs()
         self._user = _user()
         self._fsync = "on" if durable else "off"
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short

@@ -297,8 +297,17 @@ def _judged(asked: Asked) -> Any:
     return {"remark": remark, "score": score}
 
 
+RAG = {
+    "answer": (
+        "Canada's fisheries department had found the turbine dangerous to fish such as striped bass and sturgeon "
+        "[annapolis.md]. After a failure in 2019 the owner did not apply for the permit that was asked for, and applied "
+        "in 2021 to retire the station [annapolis.md]."
+    )
+}
+
 RUNS: dict[str, list[dict[str, Any]]] = {
     "research": [{"answers": RESEARCH}],
+    "rag": [{"answers": RAG}],
     "documents": [{"answers": DOCUMENTS}],
     "support": SUPPORT,
     "parcels": [{"answers": PARCELS}],

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import answers
-from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
+from msgspec.structs import replace
 
 import orchestrator as orc
+from orchestrator.models.calls.token_estimate import prompt_tokens
 from orchestrator.models.messages import ModelName, Usage
 from orchestrator.models.recordings.clients import remove_others
 from orchestrator.testing import FakeModel, RecordingClient
+from orchestrator.text.tokens import tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from orchestrator.models.messages import Embeddings
     from orchestrator.testing import ModelReply
 
 EXAMPLES = Path(__file__).parents[1]
@@ -40,6 +42,12 @@ class Scripted(FakeModel):
         usage = Usage(prompt_tokens(request), tokens_of(said), requests=1)
         return replace(reply, usage=usage, model=name.model, latency=round(0.4 + usage.output / 80, 2))
 
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return vectors in which texts are near to each other that share words."""
+        vectors = await FakeModel().embed(name, texts)
+        usage = Usage(input=sum(map(tokens_of, texts)), requests=1)
+        return replace(vectors, usage=usage, model=name.model)
+
 
 class Recorder(RecordingClient):
     """Records answers that need no keys."""
@@ -50,6 +58,8 @@ class Recorder(RecordingClient):
 def record(name: str) -> None:
     """Record all runs of one example again."""
     directory = EXAMPLES / "recordings" / name
+    for kept in (EXAMPLES.parent / ".orchestrator").glob("vectors.db*"):
+        kept.unlink()  # what is there already would not be embedded, and so not recorded
     written: set[str] = set()
     for run in answers.RUNS[name]:
         recorder = Recorder(Scripted(run["answers"], otherwise="fail"), directory)

@@ -16,7 +16,16 @@ def main(data: Path, run: Path) -> None:
     initdb = program("initdb")
     become_ordinary(data, run)
     if not (data / "PG_VERSION").exists():
-        words = ["-D", str(data), "-U", "orchestrator", "-A", "trust", "-E", "UTF8"]  # only this user reaches the socket
+        words = [
+            "-D",
+            str(data),
+            "-U",
+            "orchestrator",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]  # only this user reaches the socket
         subprocess.run([initdb, *words], check=True, stdout=subprocess.DEVNULL, cwd=data)
     server = str(Path(initdb).with_name("postgres"))
     os.chdir(data)

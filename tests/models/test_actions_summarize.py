@@ -9,8 +9,9 @@ import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
 from orchestrator.models.calls.gateway import Feedback
-from orchestrator.models.calls.token_estimate import prompt_tokens, tokens_of
+from orchestrator.models.calls.token_estimate import prompt_tokens
 from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
+from orchestrator.text.tokens import tokens_of
 from tests.models.acting import Desk
 
 SMALL = "tiny:small"

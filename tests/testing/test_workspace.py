@@ -44,6 +44,9 @@ CHANGING = {
     ("sql", "execute"),
     ("sql", "export"),
     ("terminal", "execute"),
+    ("vector", "delete"),
+    ("vector", "index"),
+    ("vector", "upsert"),
 }
 
 

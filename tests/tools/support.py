@@ -33,6 +33,9 @@ class FakeContext:
     def log(self, message: str, level: str = "info") -> None:
         self.lines.append((level, message))
 
+    def service(self, kind: type[Any]) -> Any:
+        return kind()
+
     def wrote(self, path: str | os.PathLike[str]) -> None:
         self.written.append(self.directory / path)
 

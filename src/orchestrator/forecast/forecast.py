@@ -13,7 +13,7 @@ from orchestrator.forecast.known_values import limit_of, scope_of, times_of, val
 from orchestrator.forecast.model_choices import ModelStep, model_steps, models_told
 from orchestrator.forecast.upper_bound import UpperBound, upper_bound_of
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
-from orchestrator.models.calls.token_estimate import output_tokens, tokens_of
+from orchestrator.models.calls.token_estimate import output_tokens
 from orchestrator.models.messages import Message, ModelName, ModelRequest, Usage
 from orchestrator.plan.children import Children
 from orchestrator.plan.steps import (
@@ -24,6 +24,7 @@ from orchestrator.plan.steps import (
     Work,
 )
 from orchestrator.plan.walk import item_step, top_level, without_brackets
+from orchestrator.text.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -185,7 +185,7 @@ class _Walk:
 
     def _within_one(self, asking: ModelStep, work: Work, scope: Scope) -> int | None:
         """Return how many answers one call of an action takes."""
-        from orchestrator.models.calls.token_estimate import tokens_of
+        from orchestrator.text.tokens import tokens_of
 
         if asking.action not in ("summarize", "embed"):
             return 1

@@ -64,6 +64,7 @@ _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "sleep": frozenset({"wait"}),
     "sql": frozenset({"query"}),
     "text": frozenset({"template", "split", "regex", "replace"}),
+    "vector": frozenset({"chunk", "query", "collections"}),
     "web": frozenset({"search", "read"}),
 }
 """The built-in actions that change no file. Any other may."""

@@ -33,6 +33,7 @@ _BUILTIN = (
         "sql",
         "terminal",
         "text",
+        "vector",
         "web",
     ),
 )

@@ -16,6 +16,7 @@ _MODULES = {
     "data": ("polars",),
     "mcp": ("mcp",),
     "postgres": ("psycopg",),
+    "vectors": ("apsw", "sqlite_vec"),
     "web": ("ddgs",),
     "documents": ("markitdown", "protego"),
     "docx": ("docx",),

@@ -63,6 +63,9 @@ _TOOLS: Final = {
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
     **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
     **dict.fromkeys(("mcp-memory", "memory-store", "key-value-store", "kv", "redis", "remember"), "memory"),
+    **dict.fromkeys(("vector-store", "vectorstore", "vector-db", "vector-search", "similarity-search"), "vector.query"),
+    **dict.fromkeys(("chroma", "pinecone", "qdrant", "weaviate", "faiss", "lancedb", "retriever"), "vector.query"),
+    **dict.fromkeys(("rag", "knowledge-base", "semantic-search", "pgvector", "milvus"), "vector.query"),
     **dict.fromkeys(("agent-memory", "long-term-memory", "context-store", "recall"), "memory"),
 }
 """The equivalent tool or action of a name in other tools, in lower case with hyphens."""
@@ -136,6 +139,13 @@ _ACTIONS: Final = {
         **dict.fromkeys(("remove", "forget", "del"), "delete"),
         **dict.fromkeys(("add", "push", "rpush", "extend"), "append"),
         **dict.fromkeys(("reset", "flush", "delete_all"), "clear"),
+    },
+    "vector": {
+        **dict.fromkeys(("search", "find", "retrieve", "similarity_search", "nearest"), "query"),
+        **dict.fromkeys(("add", "insert", "store", "put", "write"), "upsert"),
+        **dict.fromkeys(("split", "cut", "chunks"), "chunk"),
+        **dict.fromkeys(("remove", "drop", "clear"), "delete"),
+        **dict.fromkeys(("list", "list_collections", "stats"), "collections"),
     },
     "text": {
         **dict.fromkeys(("render", "format", "fill"), "template"),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from orchestrator.errors import ModelAnswerInvalid
 from orchestrator.models.actions.action_call import ActionCall, embedding_action_call, model_action, run_together
 from orchestrator.models.actions.parameters import invalid_parameter
-from orchestrator.models.calls.token_estimate import tokens_of
+from orchestrator.text.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

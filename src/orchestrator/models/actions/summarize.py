@@ -11,10 +11,10 @@ from orchestrator.errors import ModelAnswerInvalid, ModelError
 from orchestrator.models.actions import prompts
 from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, model_action, run_together
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_text
-from orchestrator.models.actions.chunks import chunks
 from orchestrator.models.actions.parameters import at_least, invalid_parameter
-from orchestrator.models.calls.token_estimate import tokens_of
 from orchestrator.models.messages import Message
+from orchestrator.text.token_chunks import chunks
+from orchestrator.text.tokens import tokens_of
 
 if TYPE_CHECKING:
     from orchestrator.models.calls.gateway import ModelAnswer

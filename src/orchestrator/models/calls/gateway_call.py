@@ -19,8 +19,9 @@ from orchestrator.errors import (
 )
 from orchestrator.models.budget import Spent, reserve_all, settle_all
 from orchestrator.models.calls.gateway import ModelCall
-from orchestrator.models.calls.token_estimate import answer_tokens, tokens_of
+from orchestrator.models.calls.token_estimate import answer_tokens
 from orchestrator.models.messages import Embeddings, ModelReply, Sending, Usage, current_sending, current_step
+from orchestrator.text.tokens import tokens_of
 from orchestrator.text.words import bounded
 
 if TYPE_CHECKING:

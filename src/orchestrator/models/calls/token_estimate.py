@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.budget import Estimate
 from orchestrator.models.messages import Media, Usage
+from orchestrator.text.tokens import BYTES_PER_TOKEN, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.models.catalog.entries import Catalogue, ModelCard
     from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest
-
-BYTES_PER_TOKEN: Final = 4
-"""OpenAI's rule of thumb: a token is about four characters of English (its help page "What are tokens and how to count
-them?"). Counted in bytes of UTF-8 it is right for English, and not far off where each character is a token."""
 
 _MESSAGE: Final = 4
 """Tokens around each message (OpenAI's cookbook, "How to count tokens", counts three and a role)."""
@@ -40,11 +37,6 @@ UNKNOWN_OUTPUT: Final = 4096
 """The same for a model of which nothing is known."""
 
 _A_PAGE: Final = re.compile(rb"/Type\s*/Page\b")
-
-
-def tokens_of(text: str) -> int:
-    """Return about how many tokens a text has."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
 def prompt_tokens(request: ModelRequest) -> int:

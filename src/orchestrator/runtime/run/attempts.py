@@ -53,6 +53,7 @@ class Attempts:
             servers=None if computes else models.servers,
             web=None if computes else models.web,
             memory=None if computes else models.memory,
+            secrets=None if computes else models.secrets,
         )
         node.models = None
         node.task = context.loop.create_task(self._attempt(run, node.context, copy_of(parameters)))

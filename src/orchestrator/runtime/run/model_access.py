@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.tools.mcp import McpServers
     from orchestrator.tools.memory.service import Memory
+    from orchestrator.tools.run_secrets import RunSecrets
     from orchestrator.tools.web.search import WebSearch
 
 THE_RUN: Final = "the run"
@@ -74,9 +75,15 @@ class ModelAccess:
         return self._services.web
 
     def memory(self) -> Memory:
-        """Return the memory as the run's steps use it: without secrets of the run."""
+        """Return the memory as the run's steps use it."""
+        return self._services.memory(self.secrets())
+
+    def secrets(self) -> RunSecrets:
+        """Return what finds the secrets of the run."""
+        from orchestrator.tools.run_secrets import RunSecrets
+
         redactor = self._context.redactor
-        return self._services.memory(lambda value: redactor.lost(redactor.scrub(value)))
+        return RunSecrets(lambda value: redactor.lost(redactor.scrub(value)))
 
     @property
     def servers(self) -> Callable[[], McpServers]:

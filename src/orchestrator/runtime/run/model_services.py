@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.tools.mcp import McpServers
     from orchestrator.tools.memory.service import Memory
     from orchestrator.tools.memory.settings import MemorySettings
+    from orchestrator.tools.run_secrets import RunSecrets
     from orchestrator.tools.web.search import WebSearch
 
 _Keeper = AsyncGenerator[None, None]
@@ -86,8 +87,8 @@ class ModelServices:
                 self._web = WebSearch(self._directory, recorder=client if isinstance(client, SearchRecorder) else None)
             return self._web
 
-    def memory(self, secret_in: Callable[[Any], str | None]) -> Memory:
-        """Return the memory as a run uses it; `secret_in` names the secret of the run that a value contains."""
+    def memory(self, secrets: RunSecrets) -> Memory:
+        """Return the memory as a run with these secrets uses it."""
         from orchestrator.journal.store.memory_store import StoredMemory
         from orchestrator.tools.memory.service import Memory
         from orchestrator.tools.memory.settings import MemorySettings
@@ -96,7 +97,7 @@ class ModelServices:
             if self._memory_settings is None:
                 self._memory_settings = MemorySettings.load(self._directory)
             settings = self._memory_settings
-        return Memory(StoredMemory(self._store.database, settings.project), settings, secret_in)
+        return Memory(StoredMemory(self._store.database, settings.project), settings, secrets)
 
     def close(self) -> None:
         """Close what belongs to loops that are still running, which takes no time, and end the servers of tools."""

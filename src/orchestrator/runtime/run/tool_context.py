@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions
     from orchestrator.tools.mcp import McpServers
     from orchestrator.tools.memory.service import Memory
+    from orchestrator.tools.run_secrets import RunSecrets
     from orchestrator.tools.web.search import WebSearch
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class StepContext:
         "_reported_at",
         "_reporter",
         "_run_id",
+        "_secrets",
         "_servers",
         "_step",
         "_thread",
@@ -86,8 +88,9 @@ class StepContext:
         servers: Callable[[], McpServers] | None = None,
         web: Callable[[], WebSearch] | None = None,
         memory: Callable[[], Memory] | None = None,
+        secrets: Callable[[], RunSecrets] | None = None,
     ) -> None:
-        """`gateway` gives what the attempt asks models through, `servers`, `web` and `memory` what tools use."""
+        """`gateway` gives what the attempt asks models through, the others give what tools use."""
         self._reporter = reporter
         self._run_id = run_id
         self._idempotency_key = idempotency_key
@@ -100,6 +103,7 @@ class StepContext:
         self._servers = servers
         self._web = web
         self._memory = memory
+        self._secrets = secrets
         self._thread = threading.get_ident()
         self._latest: StepProgressPayload | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -137,7 +141,7 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """Return a further service of the run by its type: a `ModelGateway`, `McpServers`, `WebSearch` or `Memory`."""
+        """Return a service of the run by its type: `ModelGateway`, `McpServers`, `WebSearch`, `Memory`, ..."""
         from orchestrator.models.calls.gateway import ModelGateway  # who asks for it has loaded it
         from orchestrator.tools.mcp import McpServers
 
@@ -153,6 +157,11 @@ class StepContext:
 
             if kind is Memory:
                 return cast("T", self._memory())
+        if kind is not ModelGateway and self._secrets is not None:
+            from orchestrator.tools.run_secrets import RunSecrets
+
+            if kind is RunSecrets:
+                return cast("T", self._secrets())
         if kind is not ModelGateway or self._gateway is None:
             raise StepError(
                 f"no {kind.__name__} is available to this step",

@@ -282,7 +282,7 @@ def search_values(
 ) -> FoundValues:
     """Return the values of a namespace that contain any of the words, in the key or the value.
 
-    Those with most of the words come first, then the newest.
+    Those with most of the words come first, then the newest. The tool `vector` searches by meaning.
 
     Example:
         - id: known

@@ -12,9 +12,10 @@ from orchestrator.errors import StepError
 from orchestrator.text.words import shorten
 from orchestrator.tools.memory.entries import MemoryChange
 from orchestrator.tools.memory.words import words_of_query
+from orchestrator.tools.run_secrets import RunSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.tools.memory.entries import MemoryEntry, MemoryStore
     from orchestrator.tools.memory.settings import MemorySettings
@@ -27,13 +28,10 @@ LONGEST_NAMESPACE: Final = 200
 class Memory:
     """The memory of a project, as the steps of one run use it. Safe to use from any thread."""
 
-    def __init__(
-        self, store: MemoryStore, settings: MemorySettings, secret_in: Callable[[Any], str | None] | None = None
-    ) -> None:
-        """`secret_in` returns the name of a secret of the run that a value contains, None if there is none."""
+    def __init__(self, store: MemoryStore, settings: MemorySettings, secrets: RunSecrets | None = None) -> None:
         self._store = store
         self._settings = settings
-        self._secret_in = secret_in or (lambda value: None)
+        self._secrets = secrets or RunSecrets()
 
     def put(self, namespace: str, key: str, value: Any, *, ttl: float | None, once: str) -> Mapping[str, Any]:
         """Set the value of a key, unless the step `once` has done so already."""
@@ -83,7 +81,8 @@ class Memory:
     ) -> Mapping[str, Any]:
         settings = self._settings
         found, name = _name("namespace", namespace, LONGEST_NAMESPACE), _name("key", key, LONGEST_KEY)
-        self._refuse_secrets(found, name, value)
+        self._secrets.refuse("the namespace or the key", [found, name])
+        self._secrets.refuse(f"the value of `{key}`", value)
         change = MemoryChange(
             found,
             name,
@@ -97,15 +96,6 @@ class Memory:
             settings.max_value,
         )
         return self._store.change(change)
-
-    def _refuse_secrets(self, namespace: str, key: str, value: Any) -> None:
-        where = (
-            "the namespace and the key" if (secret := self._secret_in([namespace, key])) else f"the value of `{key}`"
-        )
-        secret = secret or self._secret_in(value)
-        if secret is not None:
-            help = "leave it out: each run is given its secrets again"
-            raise _misused(f"{where} would contain the secret `{secret}`, which is not kept", help)
 
 
 def _name(what: str, text: str, longest: int) -> str:

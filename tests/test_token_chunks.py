@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.models.actions.chunks import chunks
-from orchestrator.models.calls.token_estimate import tokens_of
+from orchestrator.text.token_chunks import chunks
+from orchestrator.text.tokens import tokens_of
 
 TEXTS = st.text(st.sampled_from("ab .!?\n\t,é東🌊"), max_size=400)
 

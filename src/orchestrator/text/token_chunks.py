@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.models.calls.token_estimate import BYTES_PER_TOKEN, tokens_of
+from orchestrator.text.tokens import BYTES_PER_TOKEN, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

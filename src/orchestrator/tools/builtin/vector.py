@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
@@ -13,6 +13,15 @@ from orchestrator.tools.run_secrets import RunSecrets
 from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.protection import HOME
 from orchestrator.tools.sandbox.refusal import Refusal
+from orchestrator.tools.vectors.results import (
+    CutDocument,
+    CutDocuments,
+    IndexedRecords,
+    KnownCollections,
+    NearRecord,
+    NearRecords,
+    RemovedRecords,
+)
 
 if TYPE_CHECKING:
     from orchestrator.tools.vectors.records import VectorStore
@@ -43,78 +52,6 @@ Where = Annotated[
     "Conditions on the metadata, all of which must be met: `{lang: de, year: {gte: 2020}, topic: {in: [a, b]}}`.",
 ]
 Timeout = Annotated[float, "The timeout of the whole call, in seconds."]
-
-
-class CutDocument(TypedDict):
-    """A chunk of a document."""
-
-    id: Annotated[str, "The id of the document, `#`, and the position."]
-    text: Annotated[str, "The text."]
-    metadata: Annotated[dict[str, Any], "The metadata of the document."]
-    document: Annotated[str, "The id of the document."]
-    position: Annotated[int, "The position in the document, from 0."]
-
-
-class CutDocuments(TypedDict):
-    """The chunks of documents, and their texts to embed."""
-
-    chunks: Annotated[list[CutDocument], "The chunks; without those that `collection` has already."]
-    texts: Annotated[list[str], "The texts of the chunks, in the same order."]
-    documents: Annotated[dict[str, Any], "The number of chunks of each document, also of those that were left out."]
-    count: Annotated[int, "The number of chunks that were returned."]
-    unchanged: Annotated[int, "The number of chunks that were left out, as the collection has them."]
-
-
-class IndexedRecords(TypedDict):
-    """What was written."""
-
-    collection: Annotated[str, "The name of the collection."]
-    added: Annotated[int, "The number of records that are new."]
-    changed: Annotated[int, "The number of records that were replaced."]
-    unchanged: Annotated[int, "The number of records that were there already."]
-    removed: Annotated[int, "The number of chunks that were removed, as their documents became shorter."]
-    dimensions: Annotated[int, "The length of the vectors of the collection."]
-
-
-class NearRecord(TypedDict):
-    """A record, and how near it is."""
-
-    id: Annotated[str, "The id."]
-    text: Annotated[str, "The text."]
-    metadata: Annotated[dict[str, Any], "The metadata."]
-    document: Annotated[str, "The id of the document that it is a chunk of, or an empty string."]
-    distance: Annotated[float, "The distance to the vector of the query: 0 is the same."]
-    score: Annotated[float, "The same as a number that grows with the similarity, at most 1."]
-
-
-class NearRecords(TypedDict):
-    """The nearest records, the nearest first."""
-
-    matches: Annotated[list[NearRecord], "The records."]
-    count: Annotated[int, "The number of records."]
-
-
-class RemovedRecords(TypedDict):
-    """How many records were removed."""
-
-    count: Annotated[int, "The number of records that were removed."]
-    collection: Annotated[str, "The name of the collection."]
-
-
-class KnownCollection(TypedDict):
-    """A collection."""
-
-    name: Annotated[str, "The name."]
-    count: Annotated[int, "The number of records."]
-    dimensions: Annotated[int, "The length of the vectors."]
-    metric: Annotated[str, "The distance: `cosine` or `l2`."]
-    model: Annotated[str, "The model that made the vectors, or an empty string."]
-
-
-class KnownCollections(TypedDict):
-    """The collections by name."""
-
-    collections: Annotated[list[KnownCollection], "The collections."]
 
 
 def _reads(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
@@ -388,7 +325,7 @@ def _documents(documents: list[dict[str, Any]]) -> list[tuple[str, str, dict[str
             help = "put other fields into `metadata`"
             raise _wrong(f"document {number} has the unknown field `{unknown}`", help)
         if id in found:
-            raise _wrong(f"two documents have the id `{id}`", "give each an id of its own, such as its path")
+            raise _wrong(f"two documents have the id `{id}`", "give each a separate id, such as its path")
         found[id] = (id, text, metadata)
     return list(found.values())
 

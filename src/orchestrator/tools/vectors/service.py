@@ -73,7 +73,7 @@ class VectorIndex:
         ]
         twice = [id for id, count in Counter(each.id for each in records).items() if count > 1]
         if twice:
-            raise _wrong(f"the id `{shorten(twice[0])}` is given twice", "give each record an id of its own")
+            raise _wrong(f"the id `{shorten(twice[0])}` is given twice", "give each record a separate id")
         self._secrets.refuse("a record", [[each.id, each.document, each.text, each.metadata] for each in records])
         found = self._store.find(name)
         if not records and found is None:
@@ -88,7 +88,7 @@ class VectorIndex:
         changed = [each for each in records if known.get(each.id) != each.hash]
         added = sum(1 for each in changed if each.id not in known)
         if self._store.count(name) + added > bounds.MOST_RECORDS:
-            help = "use several collections, or a vector database of your own through its API"
+            help = "use several collections, or another vector database through its API"
             raise _wrong(f"the collection `{name}` would have more than {bounds.MOST_RECORDS:,} records", help)
         removed = self._store.write(collection, changed, lengths or {}) if changed or lengths else 0
         return WrittenRecords(added, len(changed) - added, len(records) - len(changed), removed, collection.dimensions)

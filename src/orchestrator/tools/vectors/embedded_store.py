@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.tools.vectors.filters import Condition
+    from orchestrator.tools.vectors.filters import MetadataCondition
     from orchestrator.tools.vectors.records import VectorRecord
 
 _BUSY_MS: Final = 30_000
@@ -142,7 +142,7 @@ class EmbeddedVectors:
         self,
         collection: VectorCollection,
         vector: Sequence[float],
-        conditions: Sequence[Condition],
+        conditions: Sequence[MetadataCondition],
         *,
         limit: int,
         max_distance: float | None,
@@ -168,7 +168,12 @@ class EmbeddedVectors:
         ]
 
     def delete(
-        self, name: str, *, ids: Sequence[str] | None, documents: Sequence[str] | None, conditions: Sequence[Condition]
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None,
+        documents: Sequence[str] | None,
+        conditions: Sequence[MetadataCondition],
     ) -> int:
         """Remove records, or the whole collection; return how many records there were."""
         everything = ids is None and documents is None and not conditions

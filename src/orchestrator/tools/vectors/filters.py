@@ -32,7 +32,7 @@ _LONGEST_FIELD: Final = 200
 Scalar = str | float | bool | None
 
 
-class Condition(Struct, frozen=True):
+class MetadataCondition(Struct, frozen=True):
     """One comparison of a field of the metadata. `values` are those of `in`, else one."""
 
     field: str
@@ -40,13 +40,13 @@ class Condition(Struct, frozen=True):
     values: tuple[Scalar, ...]
 
 
-def read_conditions(where: Mapping[str, Any] | None) -> tuple[Condition, ...]:
+def read_conditions(where: Mapping[str, Any] | None) -> tuple[MetadataCondition, ...]:
     """Read `{lang: de, year: {gte: 2020}, tag: {in: [a, b]}}`: all of the conditions must be met.
 
     Raises:
         StepError: It has another form.
     """
-    found: list[Condition] = []
+    found: list[MetadataCondition] = []
     for field, wanted in (where or {}).items():
         if not field or len(field) > _LONGEST_FIELD or any(_is_unusable(sign) for sign in field):
             message = f"`where` cannot read the field {shorten(ascii(field))}"
@@ -58,7 +58,7 @@ def read_conditions(where: Mapping[str, Any] | None) -> tuple[Condition, ...]:
     return tuple(found)
 
 
-def _condition(field: str, operator: str, value: Any) -> Condition:
+def _condition(field: str, operator: str, value: Any) -> MetadataCondition:
     if operator not in OPERATORS:
         near = suggest(operator, OPERATORS)
         help = f"did you mean `{near}`?" if near else f"use {quoted_list(OPERATORS, last='or')}"
@@ -80,7 +80,7 @@ def _condition(field: str, operator: str, value: Any) -> Condition:
             problem = "a number or a text"
         if problem is not None:
             raise _wrong(f"`{operator}` of `{field}` cannot be {describe_value(each)}", f"compare it with {problem}")
-    return Condition(field, operator, tuple(values))
+    return MetadataCondition(field, operator, tuple(values))
 
 
 def _is_unusable(sign: str) -> bool:
@@ -100,7 +100,7 @@ class BoundValues:
         return f":{name}"
 
 
-def sqlite_condition(condition: Condition, bound: BoundValues) -> str:
+def sqlite_condition(condition: MetadataCondition, bound: BoundValues) -> str:
     """Return a condition as SQLite reads it. Texts, numbers and booleans are never equal to each other."""
     if not condition.values:
         return _NEVER if condition.operator == "in" else _ALWAYS
@@ -127,7 +127,7 @@ def sqlite_condition(condition: Condition, bound: BoundValues) -> str:
     return _any_of(condition, lambda wanted: equal(kind, value, wanted))
 
 
-def postgresql_condition(condition: Condition, bound: BoundValues) -> str:
+def postgresql_condition(condition: MetadataCondition, bound: BoundValues) -> str:
     """Return a condition as PostgreSQL reads it."""
     if not condition.values:
         return _NEVER if condition.operator == "in" else _ALWAYS
@@ -150,7 +150,7 @@ def postgresql_condition(condition: Condition, bound: BoundValues) -> str:
     return _any_of(condition, lambda wanted: f"{field} = {json_of(wanted)}")
 
 
-def _any_of(condition: Condition, equal: Callable[[Scalar], str]) -> str:
+def _any_of(condition: MetadataCondition, equal: Callable[[Scalar], str]) -> str:
     any_of = " OR ".join(map(equal, condition.values))
     return f"({any_of})" if condition.operator in ("eq", "in") else f"(({any_of}) IS NOT TRUE)"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.tools.databases.settings import DatabaseSetting
     from orchestrator.tools.sandbox.permissions import Permissions
-    from orchestrator.tools.vectors.filters import Condition
+    from orchestrator.tools.vectors.filters import MetadataCondition
     from orchestrator.tools.vectors.records import VectorRecord
 
 _AT_ONCE: Final = 250  # records of a statement
@@ -129,7 +129,7 @@ class PostgresqlVectors:
         self,
         collection: VectorCollection,
         vector: Sequence[float],
-        conditions: Sequence[Condition],
+        conditions: Sequence[MetadataCondition],
         *,
         limit: int,
         max_distance: float | None,
@@ -152,7 +152,12 @@ class PostgresqlVectors:
         ]
 
     def delete(
-        self, name: str, *, ids: Sequence[str] | None, documents: Sequence[str] | None, conditions: Sequence[Condition]
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None,
+        documents: Sequence[str] | None,
+        conditions: Sequence[MetadataCondition],
     ) -> int:
         """Remove records, or the whole collection; return how many records there were."""
         if not self._has_tables():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from orchestrator.tools.vectors.filters import Condition
+    from orchestrator.tools.vectors.filters import MetadataCondition
 
 Metric = Literal["cosine", "l2"]
 """How far two vectors are apart: by their angle, or by the straight line between them."""
@@ -86,7 +86,7 @@ class VectorStore(Protocol):
         self,
         collection: VectorCollection,
         vector: Sequence[float],
-        conditions: Sequence[Condition],
+        conditions: Sequence[MetadataCondition],
         *,
         limit: int,
         max_distance: float | None,
@@ -94,7 +94,12 @@ class VectorStore(Protocol):
         """Return the nearest records whose metadata meet the conditions, the nearest first."""
 
     def delete(
-        self, name: str, *, ids: Sequence[str] | None, documents: Sequence[str] | None, conditions: Sequence[Condition]
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None,
+        documents: Sequence[str] | None,
+        conditions: Sequence[MetadataCondition],
     ) -> int:
         """Remove the records with these ids, of these documents, and that meet the conditions; return how many.
 

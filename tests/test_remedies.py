@@ -188,6 +188,7 @@ NAMES_COMMANDS = {
     "language.reference.page": "documentation",
     "language.reference.py_orc_page": "documentation",
     "language.spec.pipeline": "descriptions of keys, for editors and the reference",
+    "tools.browser.driver": "options of Chromium",
     "testing.plugin": "defines options of pytest",
 }
 """The modules that may write commands or options, with the reason."""

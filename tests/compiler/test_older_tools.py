@@ -68,6 +68,11 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"call": "web.read", "url": "https://example.org"},
         {"text": "content", "title": "title"},
     ),
+    "headless-browser screenshot": (
+        "tool: headless-browser, action: screenshot, parameters: {url: 'https://example.org', output_path: a.png}",
+        {"call": "browser.screenshot", "url": "https://example.org", "path": "a.png"},
+        {"filepath": "path", "screenshot_path": "path"},
+    ),
     "headless-browser verify": (
         "tool: headless-browser, action: verify, parameters: {url: 'https://example.org'}",
         {"call": "http.request", "url": "https://example.org", "method": "HEAD", "check": False},

@@ -25,6 +25,8 @@ from tests.ollama import Ollama
 CHANGING = {
     ("archive", "create"),
     ("archive", "extract"),
+    ("browser", "screenshot"),
+    ("browser", "visit"),
     ("chart", "draw"),
     ("chart", "overview"),
     ("data", "write"),

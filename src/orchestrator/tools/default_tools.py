@@ -18,6 +18,7 @@ GROUP = "orchestrator.tools"
 _BUILTIN = (
     *(
         "archive",
+        "browser",
         "chart",
         "data",
         "email",

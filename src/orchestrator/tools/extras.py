@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.tools.contract import Action
 
 _MODULES = {
+    "browser": ("playwright", "bs4", "markdownify"),
     "charts": ("vl_convert",),
     "data": ("polars",),
     "mcp": ("mcp",),

@@ -288,11 +288,29 @@ _READ: Final = OlderCall(
     results=named("content", "text", "markdown", "page_content", "extracted_content"),
     ignored={"extract_text": (True,), "extract_links": (True,), "format": ("markdown", "text"), "headless": (True,)},
     instead={
-        "selector": "the whole text is read: extract a part of it with a model, `action: extract`",
-        "selectors": "the whole text is read: extract parts of it with a model, `action: extract`",
-        "javascript": "remove it: scripts of the page do not run",
-        "wait_for": "remove it: scripts of the page do not run",
+        **dict.fromkeys(
+            ("selector", "selectors"),
+            "the whole text is read: for parts of it, write `tool: browser`, `action: visit`, `extract: {part: h1}`",
+        ),
+        "javascript": "scripts of the page do not run here: write `tool: browser`, `action: visit`, which runs them",
+        "wait_for": "write `tool: browser`, `action: visit`, `actions: [{wait_for: SELECTOR}]`",
     },
+)
+_PICTURED: Final = OlderCall(
+    "browser.screenshot",
+    ("screenshot", "take_screenshot", "capture", "capture_screenshot"),
+    parameters={
+        **named("url", "page_url", "link", "address"),
+        **WRITTEN,
+        **named("path", "save_path", "screenshot_path", "output"),
+        **named("of", "selector", "element"),
+        **named("full_page", "fullpage", "full"),
+        **named("width", "viewport_width", "window_width"),
+        **named("height", "viewport_height", "window_height"),
+    },
+    results={**WRITTEN, **named("path", "screenshot", "screenshot_path", "image_path"), "file_size": "size"},
+    ignored={"headless": (True,), "javascript": (True,), "format": ("png",)},
+    instead={"wait_for": "write `actions: [{wait_for: SELECTOR}]`", "format": "end `path` with `.png` or `.jpg`"},
 )
 _VERIFIED: Final = OlderCall(
     "http.request",
@@ -367,7 +385,7 @@ OLDER: Final[Mapping[str, tuple[OlderCall, ...]]] = {
     **dict.fromkeys(("generate_structured", "generate_json"), (STRUCTURED,)),
     **dict.fromkeys(("generate_text", "llm_call", "llm_generate", "generate_content"), (TEXT,)),
     **dict.fromkeys(("analyze_text", "model"), ANALYSES),
-    **dict.fromkeys(("web_search", "headless_browser"), (_FOUND, _READ, _VERIFIED)),
+    **dict.fromkeys(("web_search", "headless_browser"), (_FOUND, _READ, _VERIFIED, _PICTURED)),
     "debug": (_LOGGED,),
     "data_processing": PROCESSED,
     "data_processor": PROCESSED,

@@ -90,6 +90,21 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         self._pool = httpcore2.AsyncConnectionPool(ssl_context=_tls(), network_backend=_GuardedBackend(permissions))
 
 
+async def open_connection(
+    permissions: Permissions,
+    host: str,
+    port: int,
+    timeout: float,  # noqa: ASYNC109 - as above
+) -> httpcore2.AsyncNetworkStream:
+    """Open a connection to a permitted address.
+
+    Raises:
+        PermissionDenied: No address of the host is permitted.
+        ConnectError: It cannot be reached (an exception of httpcore2, as is a timeout).
+    """
+    return await _GuardedBackend(permissions).connect_tcp(host, port, timeout)
+
+
 def guarded_client(permissions: Permissions, timeout: float) -> httpx2.AsyncClient:
     """Return a client that can only reach permitted addresses."""
     return httpx2.AsyncClient(transport=GuardedTransport(permissions), timeout=timeout, trust_env=False)

@@ -1,0 +1,1 @@
+"""Visits web pages with Chromium, in a process group of its own whose only way to the network is a filtering proxy."""

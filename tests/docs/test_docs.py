@@ -40,6 +40,7 @@ TITLE = re.compile(r'title="([^"]+)"')
 VARYING = (
     (re.compile(r"\b1m[0-9a-z]{18}\b"), "RUN"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?"), "TIME"),
+    (re.compile(r"(\d+ h )?\d+ m \d+ s\b"), "SECONDS"),
     (re.compile(r"\d+\.\d+(e-\d+)?( s\b|(?<=\d)$)"), "SECONDS"),
     (re.compile(r"duration=[\d.e-]+"), "DURATION"),
     (re.compile(r"process \d+ on \S+"), "PROCESS"),

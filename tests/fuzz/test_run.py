@@ -152,6 +152,8 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 @PROFILE
 @given(call=calls())
 @example(call=("filesystem.read", {"path": "a\ud83d"}))
+@example(call=("data.select", {"rows": [], "columns": {"a": None}}))
+@example(call=("data.aggregate", {"rows": [{"a": 1}], "values": {"a": 5}}))
 @example(call=("filesystem.write", {"path": "a" * 300, "content": "x"}))
 def test_a_tool_given_any_values_ends(client: orc.Orchestrator, call: tuple[str, dict[str, Any]]) -> None:
     action, given = call

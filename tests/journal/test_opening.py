@@ -138,7 +138,7 @@ def test_a_store_that_this_user_may_not_write_is_refused(tmp_path: Path):
         "from tests.journal.support import create\n"
         "if len(sys.argv) > 2: os.setuid(int(sys.argv[2]))\n"
         "try:\n    create(Store.open(sys.argv[1]))\n"
-        "except StoreUnavailable as error:\n    print(error.code, 'writ' in error.message)"
+        "except StoreUnavailable as error:\n    print(error.code, error.message)"
     )
     arguments = [f"sqlite:///{path}"]
     if os.geteuid() == 0:
@@ -147,7 +147,8 @@ def test_a_store_that_this_user_may_not_write_is_refused(tmp_path: Path):
             if directory.is_relative_to(Path(tempfile.gettempdir()) / "."):
                 directory.chmod(directory.stat().st_mode | 0o555)
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout == "ORC811 True\n"
+    assert done.stdout.startswith("ORC811 ")
+    assert "writ" in done.stdout
 
 
 def test_a_locked_store_is_reported_and_works_when_it_is_free(tmp_path: Path):

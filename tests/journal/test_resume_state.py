@@ -75,6 +75,12 @@ def test_a_stopped_first_attempt_is_forgotten(type):
     assert states(of(("step.started", "a", 1), (type, "a", 1))) == {}
 
 
+@pytest.mark.parametrize("type", ["step.cancelled", "step.requeued"])
+def test_a_step_that_was_stopped_starts_no_second_run(type):
+    found = of(("step.started", "a", 1, {"kind": "detached", "run": "other"}), (type, "a", 1))
+    assert (found.steps["a"].run, found.steps["a"].settled) == ("other", False)
+
+
 def test_a_wait_is_kept_with_its_time_its_question_and_its_answer():
     waits = [
         ("step.started", "ask", 1),

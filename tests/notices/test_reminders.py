@@ -70,19 +70,21 @@ def test_no_reminder_is_lost_or_sent_twice_when_processes_are_killed(
     for life in range(4):
         words = [sys.executable, "-c", PROCESS, str(project), *([run_id] if run_id else [])]
         with subprocess.Popen(words, env=dict(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(text.encode() if not run_id else b"")
-            process.stdin.close()
-            run_id = process.stdout.readline().decode().strip()
-            fresh = 0
-            while fresh < 2 + life % 2:  # it is killed while it sends, or between two reminders
-                delivery = oncall.next()
-                (question,) = delivery.json["data"]["questions"]
-                state = (question.get("reminded", 0), "escalated" in question)
-                fresh += delivery.id not in seen
-                assert seen.setdefault(delivery.id, state) == state  # what is sent again has the same id
-            process.kill()
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(text.encode() if not run_id else b"")
+                process.stdin.close()
+                run_id = process.stdout.readline().decode().strip()
+                fresh = 0
+                while fresh < 2 + life % 2:  # it is killed while it sends, or between two reminders
+                    delivery = oncall.next()
+                    (question,) = delivery.json["data"]["questions"]
+                    state = (question.get("reminded", 0), "escalated" in question)
+                    fresh += delivery.id not in seen
+                    assert seen.setdefault(delivery.id, state) == state  # what is sent again has the same id
+            finally:
+                process.kill()
     states = list(seen.values())
     assert states == sorted(set(states)), "a reminder was sent under two ids, or an earlier one after a later"
     events = [event for event in client.get_run(run_id).events(follow=False) if event.type == "step.waiting"]

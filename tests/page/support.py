@@ -73,7 +73,9 @@ class Site(Struct):
 
     def start(self, pipeline: str, *, wait: float = 30, **body: Any) -> str:
         """Start a run and return its id."""
-        response = self.server.client.http.post(f"/v1/runs?wait={wait}", json={"pipeline": pipeline, **body})
+        response = self.server.client.http.post(
+            f"/v1/runs?wait={wait}", json={"pipeline": pipeline, **body}, timeout=wait + PATIENCE / 1000
+        )
         assert response.is_success, response.text
         return str(response.json()["run"]["run_id"])
 
@@ -138,6 +140,7 @@ class Person:
         self.goes_to("/runs")
         self.page.get_by_label("Token").fill(token)
         self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("heading", name="Log in")).to_be_hidden()
 
     def goes_to(self, path: str) -> None:
         """Open an address of the page."""

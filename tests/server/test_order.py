@@ -28,7 +28,7 @@ def test_a_run_starts_at_its_time_and_not_before(client: Client):
 def test_a_run_that_waits_for_its_time_says_so_and_can_be_paused_and_cancelled(client: Client):
     moment = time.time() + DAY
     run = client.start("hello", not_before=moment)["run"]
-    assert (run["state"], run["not_before"], run["started_at"]) == ("running", moment, None)
+    assert (run["state"], run["not_before"], run["started_at"]) == ("queued", moment, None)
     assert run["waiting_on"][0].startswith("its start, not before 20")
     where = f"/v1/runs/{run['run_id']}"
     assert client.json("POST", f"{where}/pause")["state"] == "paused"
@@ -91,7 +91,7 @@ def test_runs_that_wait_for_their_time_leave_room_for_others(project: Path, url:
         client.problem(
             "POST", "/v1/runs", {"pipeline": "hello", "not_before": time.time() + DAY}, status=503, code="ORC913"
         )
-        assert client.json("GET", f"/v1/runs/{later[0]}")["state"] == "running"
+        assert client.json("GET", f"/v1/runs/{later[0]}")["state"] == "queued"
 
 
 def test_a_restart_keeps_the_time_and_the_priority(project: Path):
@@ -99,12 +99,12 @@ def test_a_restart_keeps_the_time_and_the_priority(project: Path):
     moment = time.time() + DAY
     run = server.client.start("hello", not_before=moment, priority=7)["run"]["run_id"]
     server.kill()
-    server = ServerProcess(project)
+    server = ServerProcess(project, "--drain", "1h")
     found = server.client.json("GET", f"/v1/runs/{run}")
     assert (found["state"], found["not_before"], found["started_at"]) == ("running", moment, None)
     created = server.client.json("GET", f"/v1/runs/{run}/events")["events"][0]
     assert created["data"]["options"]["priority"] == 7
-    said = server.stop(10)  # it does not wait for such runs
+    said = server.stop()  # it does not wait for such runs
     assert "Traceback" not in said
 
 

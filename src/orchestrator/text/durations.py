@@ -64,7 +64,7 @@ def parse_duration(value: object) -> float:
         if unit is None:
             raise ValueError(f"`{shorten(part[2], _SHOWN)}` is not a unit of time; the units are ms, s, m, h, d, w")
         if unit in seen:
-            raise ValueError(f"the unit `{unit}` is given twice")
+            raise ValueError(f"it has the unit `{unit}` twice")
         seen.append(unit)
         seconds += float(part[1]) * _UNITS[unit]
         place = part.end()

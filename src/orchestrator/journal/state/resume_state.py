@@ -292,11 +292,11 @@ class _Tree:
             self._ends(path).mark = started.mark
 
     def _stopped(self, path: str) -> None:
-        """Forget an attempt that was stopped, but keep the number of failed ones, and the limits of the step."""
+        """Forget an attempt that was stopped, but keep how many failed, the limits, and the run that it started."""
         record = self.recorded.steps.get(path)
         if record is None or (record.state == "waiting" and record.reason == "retry"):
             return  # it still waits for its next attempt
-        if record.failed_attempts or record.limits:
+        if record.failed_attempts or record.limits or record.run:
             record.state = "cancelled"
         else:
             del self.recorded.steps[path]

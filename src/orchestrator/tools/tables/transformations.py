@@ -20,6 +20,7 @@ import polars as pl
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.text.words import shorten
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
 from orchestrator.tools.tables import sql_driver
@@ -85,6 +86,8 @@ async def transform_tables(
         StepError: ORC710, it is invalid, takes too long or too much memory, or its result is too large.
     """
     for name, text in transformation.expressions.items():
+        if not isinstance(text, str):  # values of objects are as a pipeline computes them
+            raise bad_data(f"`{name}` must be an SQL expression, not `{shorten(str(text))}`", "write it as a string")
         check_sql(text, name)
         _check_length(text, name)
     if transformation.kind == "sql":

@@ -110,6 +110,23 @@ read_only = false
 [databases.stock]
 url_env = "STOCK_URL"
 
+[storage.reports]
+url = "s3://acme-reports/monthly"
+read_only = false
+region = "eu-central-1"
+endpoint = "https://objects.example.com"
+key_env = "REPORTS_KEY"
+secret_env = "REPORTS_SECRET"
+token_env = "REPORTS_TOKEN"
+
+[storage.backups]
+url = "az://backups"
+account = "acmereports"
+
+[storage.public]
+url = "gs://public"
+anonymous = true
+
 [mail.reports]
 host = "smtp.example.com"
 port = 2525

@@ -96,14 +96,24 @@ WRITERS = {
 }  # fmt: skip
 """The actions above."""
 
-OTHER_WRITERS = {"chart.draw", "chart.overview", "report.docx", "report.pdf", "sql.export"}
+OTHER_WRITERS = {
+    "archive.create",
+    "archive.extract",
+    "storage.download",
+    "chart.draw",
+    "chart.overview",
+    "report.docx",
+    "report.pdf",
+    "sql.export",
+}
 """Actions that write a file as those above do, and take longer."""
 
 READERS = {
     "filesystem.read", "filesystem.list", "filesystem.glob", "filesystem.exists", "http.request", "http.get",
     "http.post", "data.read", "data.filter", "data.select", "data.sort", "data.aggregate", "data.join", "data.pivot",
     "data.deduplicate", "data.sql", "data.profile", "data.validate", "data.sample", "data.window", "data.unpivot",
-    "sql.query", "sql.execute", "web.read",
+    "sql.query", "sql.execute", "web.read", "storage.read", "storage.write", "storage.list", "storage.exists",
+    "storage.upload", "storage.copy", "storage.delete",
 }  # fmt: skip
 """Actions that ask for permission, and write no file."""
 

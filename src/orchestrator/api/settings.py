@@ -117,6 +117,10 @@ def _loaders(file: ProjectFile) -> Iterator[Callable[[Path], object]]:
         from orchestrator.tools.databases.settings import load_databases
 
         yield load_databases
+    if file.has("storage"):
+        from orchestrator.tools.storage.settings import load_storage
+
+        yield load_storage
     if file.has("mail"):
         from orchestrator.tools.mail.settings import load_mail_servers
 

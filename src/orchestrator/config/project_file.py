@@ -24,7 +24,7 @@ T = TypeVar("T", bound="Section")
 CONFIGURATION_FILE: Final = "orchestrator.toml"
 NAMES: Final = (
     *("store", "tools", "run", "map", "allow", "models", "servers", "limits", "budget", "mcp", "databases", "serve"),
-    *("notify", "web", "memory", "mail"),
+    *("notify", "web", "memory", "mail", "storage"),
 )
 """The settings and tables of the file, as in its schema, which is slow to load."""
 

@@ -14,6 +14,7 @@ from orchestrator.config.tables.models import BudgetSection, LimitSection, Model
 from orchestrator.config.tables.notify import NotifySection
 from orchestrator.config.tables.run import PermissionSection, RunSection
 from orchestrator.config.tables.serve import ServeSection
+from orchestrator.config.tables.storage import StorageSection
 from orchestrator.config.tables.web import WebSection
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SECTIONS: tuple[type[Section], ...] = (
     BudgetSection,
     McpSection,
     DatabaseSection,
+    StorageSection,
     MailSection,
     WebSection,
     MemorySection,

@@ -192,6 +192,14 @@ ServerName = Annotated[
         "use a letter, then letters, digits, `-`, `_` and `.`; `auto` is reserved",
     ),
 ]
+StorageName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z_][A-Za-z0-9_-]*",
+        "{}: invalid name of a store",
+        "start with a letter, then use letters, digits, `-` and `_`",
+    ),
+]
 DatabaseName = Annotated[
     str,
     matching(

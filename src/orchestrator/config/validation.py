@@ -76,6 +76,7 @@ _TABLES_ELSEWHERE: Final = {
     **dict.fromkeys(("email", "smtp", "emails", "mail_servers"), "mail"),
     "db": "store",
     **dict.fromkeys(("database", "sql", "connections"), "databases"),
+    **dict.fromkeys(("stores", "buckets", "bucket", "s3", "object_stores", "gcs", "azure"), "storage"),
     **dict.fromkeys(("memories", "remember", "mcp_memory"), "memory"),
     **dict.fromkeys(("llm", "llms"), "models"),
     **dict.fromkeys(("runs", "runtime", "defaults"), "run"),

@@ -695,6 +695,15 @@ _TABLE = (
         "orchestrator.toml.",
         remedy="correct what the message names, and resume the run",
     ),
+    Code(
+        codes.STORAGE_FAILED,
+        "storage failed",
+        "The tool `storage`, or `data` with an address such as `s3://bucket/key`, could not read or write an object: "
+        "it does not exist, is too large, or the store refused or did not answer the request. Stores are in "
+        "`[storage]` of orchestrator.toml. An object is written as a whole or not at all. If the store could not be "
+        "reached or was busy, `retry` tries again.",
+        remedy="correct what the message names, and resume the run",
+    ),
     # --- 8xx: runs and the store
     Code(
         codes.RUN_NOT_FOUND,

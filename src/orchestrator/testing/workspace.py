@@ -63,6 +63,7 @@ _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "memory": frozenset({"set", "append", "get", "list", "search", "delete", "clear"}),
     "sleep": frozenset({"wait"}),
     "sql": frozenset({"query"}),
+    "storage": frozenset({"read", "list", "exists"}),
     "text": frozenset({"template", "split", "regex", "replace"}),
     "vector": frozenset({"chunk", "query", "collections"}),
     "web": frozenset({"search", "read"}),

@@ -32,6 +32,7 @@ _BUILTIN = (
         "report",
         "sleep",
         "sql",
+        "storage",
         "terminal",
         "text",
         "vector",

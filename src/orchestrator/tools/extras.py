@@ -18,6 +18,7 @@ _MODULES = {
     "mcp": ("mcp",),
     "postgres": ("psycopg",),
     "vectors": ("apsw", "sqlite_vec"),
+    "storage": ("obstore",),
     "web": ("ddgs",),
     "documents": ("markitdown", "protego"),
     "docx": ("docx",),

@@ -20,7 +20,7 @@ _TOOLS: Final = {
     **dict.fromkeys(
         ("run", "system", "cli", "process", "run-command", "run-shell", "script-runner"), "terminal.execute"
     ),
-    **dict.fromkeys(("file", "files", "fs", "file-system", "storage", "file-io", "file-operations"), "filesystem"),
+    **dict.fromkeys(("file", "files", "fs", "file-system", "file-io", "file-operations"), "filesystem"),
     **dict.fromkeys(("directory", "folder", "disk"), "filesystem"),
     **dict.fromkeys(("read-file", "file-reader", "load-file", "file-read", "slurp"), "filesystem.read"),
     **dict.fromkeys(("write-file", "file-writer", "save-file", "file-write", "save"), "filesystem.write"),
@@ -42,6 +42,9 @@ _TOOLS: Final = {
     ),
     **dict.fromkeys(("download", "downloader", "get-url"), "http.download"),
     **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "spreadsheet", "excel", "etl"), "data"),
+    **dict.fromkeys(
+        ("s3", "gcs", "azure-blob", "blob", "object-store", "object-storage", "bucket", "fsspec"), "storage"
+    ),
     **dict.fromkeys(("data-processing", "data-processor", "data-transform", "transform", "dataset"), "data"),
     **dict.fromkeys(("sql", "duckdb", "sqlite", "query"), "data.sql"),
     **dict.fromkeys(("script", "code", "py", "code-interpreter", "notebook", "lambda", "function"), "python.execute"),
@@ -109,6 +112,16 @@ _ACTIONS: Final = {
         **dict.fromkeys(("ls", "dir", "list_dir", "listdir", "list_files"), "list"),
         **dict.fromkeys(("find", "search", "walk"), "glob"),
         **dict.fromkeys(("stat", "exist", "is_file", "check"), "exists"),
+        "cp": "copy",
+    },
+    "storage": {
+        **dict.fromkeys(("get", "get_object", "load", "open", "cat"), "read"),
+        **dict.fromkeys(("put", "put_object", "save", "create"), "write"),
+        **dict.fromkeys(("ls", "list_objects", "dir", "glob"), "list"),
+        **dict.fromkeys(("head", "stat", "info"), "exists"),
+        **dict.fromkeys(("remove", "rm", "delete_object"), "delete"),
+        **dict.fromkeys(("upload_file", "push"), "upload"),
+        **dict.fromkeys(("download_file", "pull", "fetch"), "download"),
         "cp": "copy",
     },
     "http": {

@@ -13,6 +13,7 @@ from orchestrator.compiler.rules.skipped_steps import report_outputs_after_ends,
 from orchestrator.compiler.rules.unawaited_step import report_unawaited_steps
 from orchestrator.compiler.rules.unset_accumulator import report_unset_accumulators
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
+from orchestrator.tools.storage.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,7 +128,7 @@ def _report_missing_files(context: CompilationContext, step: SourceStep) -> None
     for node in nodes:
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:
             continue
-        if "\0" in node.value or os.path.lexists(context.directory / node.value):
+        if "\0" in node.value or is_address(node.value) or os.path.lexists(context.directory / node.value):
             continue
         context.diagnostics.add(
             codes.FILE_NOT_FOUND,

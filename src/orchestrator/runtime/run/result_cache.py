@@ -24,6 +24,7 @@ from functools import lru_cache
 from inspect import unwrap
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import anyio.to_thread
 
@@ -31,6 +32,7 @@ from orchestrator import codes
 from orchestrator.paths import is_at_or_below
 from orchestrator.text.content import content_digest
 from orchestrator.tools.call import refuse_unpermitted
+from orchestrator.tools.storage.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -191,6 +193,8 @@ def _paths(value: Any) -> Iterator[str]:
 
 
 def _file_digest(directory: Path, path: str) -> str:
+    if is_address(path):
+        return uuid4().hex  # only its store knows whether it has changed: the step is carried out again
     try:
         return content_digest(directory / path)
     except FileNotFoundError:

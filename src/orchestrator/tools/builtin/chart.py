@@ -1,8 +1,9 @@
 """Draw charts of rows: lines, bars, points, distributions, as PNG, SVG or HTML."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError
@@ -10,10 +11,13 @@ from orchestrator.text.words import plural
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.filesystem import write_bytes
 from orchestrator.tools.builtin.rows import Rows, load_rows
-from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.builtin.stored import checks_sources
+from orchestrator.tools.contract import RefusalCheck, ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.functions.threads import run_in_thread
+from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
     from orchestrator.tools.charts.pictures import PictureFormat
@@ -51,6 +55,13 @@ def _check_bins(bins: int) -> None:
     _between("bins", *_BINS, bins)
 
 
+def _reads_rows(**written: Literal["write"]) -> RefusalCheck:
+    def refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+        return checks_sources(rows="read")(known, permissions) or checks_paths(**written)(known, permissions)
+
+    return refusal
+
+
 class DrawnChart(TypedDict):
     """The file that was written, and the number of rows that it shows."""
 
@@ -67,7 +78,7 @@ class DrawnCharts(TypedDict):
     count: Annotated[int, "The number of files."]
 
 
-@tool(primary="path", requires=("charts",), refusal=checks_paths(rows="read", path="write"), reads=("rows",))
+@tool(primary="path", requires=("charts",), refusal=_reads_rows(path="write"), reads=("rows",))
 async def draw(
     rows: Rows,
     kind: Annotated[
@@ -160,7 +171,7 @@ async def draw(
     return {"path": path, "format": format, "size": len(picture), "count": points.drawn}
 
 
-@tool(primary="charts", requires=("charts",), refusal=checks_paths(rows="read", directory="write"), reads=("rows",))
+@tool(primary="charts", requires=("charts",), refusal=_reads_rows(directory="write"), reads=("rows",))
 async def overview(
     rows: Rows,
     context: ToolContext,

@@ -126,7 +126,7 @@ def read_file(
     place = permitted_location(context, path, "read")
     with file_errors("read", path):
         data = _read_bytes(place, max_bytes)
-    return {"content": _decode(data, encoding, path), "path": path, "size": len(data)}
+    return {"content": decode_content(data, encoding, path), "path": path, "size": len(data)}
 
 
 @tool(name="write", primary="path", refusal=checks_paths(path="write"))
@@ -151,7 +151,7 @@ def write_file(
             content: "{{ report }}"
     """
     place = permitted_location(context, path, "write")
-    data, chosen = _encode(content, encoding, path), file_mode(mode)
+    data, chosen = encode_content(content, encoding, path), file_mode(mode)
     with file_errors("write", path):
         write_bytes(place, data, mode=chosen, overwrite=overwrite)
     context.wrote(place.path)
@@ -176,7 +176,7 @@ def append(
             content: "{{ summary }}"
     """
     place = permitted_location(context, path, "write")
-    data = _encode(content, encoding, path)
+    data = encode_content(content, encoding, path)
     with file_errors("append to", path):
         with open_parent(place, create=True):
             pass
@@ -415,7 +415,8 @@ def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
     return Location(parent.root, (*parent.parts, text.name), path, parent.guard)
 
 
-def _decode(data: bytes, encoding: str, path: str) -> str:
+def decode_content(data: bytes, encoding: str, path: str) -> str:
+    """Return the bytes of a file as text, or as base64."""
     _check_encoding(encoding)
     if encoding == "base64":
         return base64.b64encode(data).decode()
@@ -428,7 +429,8 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
         ) from error
 
 
-def _encode(content: str, encoding: str, path: str) -> bytes:
+def encode_content(content: str, encoding: str, path: str) -> bytes:
+    """Return a text, or base64, as the bytes of a file."""
     _check_encoding(encoding)
     if encoding == "base64":
         try:

@@ -8,13 +8,17 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.remedies import InstallExtra
 from orchestrator.tools.builtin.filesystem import read_bytes
+from orchestrator.tools.builtin.stored import read_stored
 from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.storage.addresses import is_address
 from orchestrator.tools.tables.results import Row
 
 if TYPE_CHECKING:
     from orchestrator.tools.tables.files import RowsLayout
 
-Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
+Rows = Annotated[
+    list[Row] | str, "The rows: a list of objects, or the path or address of a CSV, JSON, JSONL or Parquet file."
+]
 
 _MAX_BYTES = 500_000_000
 
@@ -38,9 +42,9 @@ def load_rows(
         remedies = [InstallExtra("data")]
         raise StepError(message, code=codes.EXTRA_MISSING, remedies=remedies, retryable=False) from error
 
-    found, guessed = parse_rows(
-        read_bytes(context, rows, _MAX_BYTES), rows_format(rows, format), rows, layout or RowsLayout()
-    )
+    kind = rows_format(rows, format)
+    data = read_stored(context, rows, _MAX_BYTES)[0] if is_address(rows) else read_bytes(context, rows, _MAX_BYTES)
+    found, guessed = parse_rows(data, kind, rows, layout or RowsLayout())
     if guessed is not None:
         given = json.dumps(guessed)
         context.log(

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.words import plural
-from orchestrator.tools.builtin.access import checks_paths
 from orchestrator.tools.builtin.data.parameters import EXTRA, check_described
 from orchestrator.tools.builtin.rows import Rows, load_rows, rows_format
+from orchestrator.tools.builtin.stored import check_source, checks_sources
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
@@ -49,7 +49,7 @@ def _check_columns(columns: dict[str, ColumnRules]) -> None:
     check_rules(columns)
 
 
-@tool(primary="profile", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="profile", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def profile(
     rows: Rows,
     context: ToolContext,
@@ -90,10 +90,10 @@ def _validates(known: Mapping[str, Any], permissions: Permissions) -> Refusal | 
     for rules in columns.values() if isinstance(columns, dict) else ():
         source = rules.get("references") if isinstance(rules, dict) else None
         path = source.get("rows") if isinstance(source, dict) else None
-        refusal = permissions.check_read(path, parameter="columns") if isinstance(path, str) else None
+        refusal = check_source(permissions, path, "read", "columns") if isinstance(path, str) else None
         if refusal is not None:
             return refusal
-    return checks_paths(rows="read")(known, permissions)
+    return checks_sources(rows="read")(known, permissions)
 
 
 @tool(primary="valid", requires=EXTRA, refusal=_validates, reads=("rows",))

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from orchestrator.tools.builtin.access import checks_paths
 from orchestrator.tools.builtin.data.parameters import EXTRA, Names, SqlInputs, listed, table_of
 from orchestrator.tools.builtin.rows import Rows, load_rows
+from orchestrator.tools.builtin.stored import check_source, checks_sources
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.functions.threads import run_in_thread
@@ -19,13 +19,13 @@ from orchestrator.tools.tables.results import Row, RowTable
 def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
     tables = known.get("tables")
     for source in tables.values() if isinstance(tables, dict) else ():
-        refusal = permissions.check_read(source, parameter="tables") if isinstance(source, str) else None
+        refusal = check_source(permissions, source, "read", "tables") if isinstance(source, str) else None
         if refusal is not None:
             return refusal
     return None
 
 
-@tool(name="filter", primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(name="filter", primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 async def filter_rows(
     rows: Rows,
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
@@ -52,7 +52,7 @@ async def filter_rows(
     return table_of([table[row[ROW_INDEX]] for row in kept])
 
 
-@tool(name="select", primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(name="select", primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 async def select_columns(
     rows: Rows,
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new column names with an SQL expression each."],
@@ -83,7 +83,7 @@ async def select_columns(
     return table_of(found, list(columns))
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def sort(
     rows: Rows,
     by: Names,
@@ -118,7 +118,7 @@ def sort(
     return table_of(table)
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 async def aggregate(
     rows: Rows,
     values: Annotated[dict[str, str], "New columns with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
@@ -148,7 +148,7 @@ async def aggregate(
     return table_of(found, known)
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def deduplicate(
     rows: Rows,
     context: ToolContext,

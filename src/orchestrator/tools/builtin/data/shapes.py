@@ -3,15 +3,15 @@
 from typing import Annotated, Literal
 
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.builtin.access import checks_paths
 from orchestrator.tools.builtin.data.parameters import EXTRA, listed, table_of
 from orchestrator.tools.builtin.rows import Rows, load_rows
+from orchestrator.tools.builtin.stored import checks_sources
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.tables.results import RowTable
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(left="read", right="read"), reads=("left", "right"))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(left="read", right="read"), reads=("left", "right"))
 def join(
     left: Rows,
     right: Rows,
@@ -58,7 +58,7 @@ def join(
     return table_of(*join_tables(first, second, keys, how, suffix=suffix, relation=relation))
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def pivot(
     rows: Rows,
     index: Annotated[str | list[str], "The columns that identify the new rows."],
@@ -97,7 +97,7 @@ def pivot(
         return table_of(to_rows(result), result.columns)
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def unpivot(
     rows: Rows,
     context: ToolContext,

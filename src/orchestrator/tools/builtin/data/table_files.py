@@ -6,13 +6,15 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import ColumnType, delimiter_problem
-from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
+from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.data.parameters import EXTRA, table_of
 from orchestrator.tools.builtin.filesystem import write_bytes
 from orchestrator.tools.builtin.rows import Rows, load_rows, rows_format
+from orchestrator.tools.builtin.stored import checks_sources, write_stored
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.storage.addresses import is_address
 from orchestrator.tools.tables.results import ConvertedTable, Row, RowTable, WrittenTable
 
 Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default: by the file name."]
@@ -35,9 +37,9 @@ Delimiter = Annotated[
 ]
 
 
-@tool(name="read", primary="rows", requires=EXTRA, refusal=checks_paths(path="read"), reads=("path",))
+@tool(name="read", primary="rows", requires=EXTRA, refusal=checks_sources(path="read"), reads=("path",))
 def read_rows(
-    path: Annotated[str, "The file."],
+    path: Annotated[str, "The file, or the address of an object, such as `s3://bucket/sales.csv`."],
     context: ToolContext,
     format: Format = None,
     columns: Annotated[list[str] | None, "The columns to keep; default: all."] = None,
@@ -70,10 +72,10 @@ def read_rows(
     return table_of(rows)
 
 
-@tool(name="write", primary="path", requires=EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
+@tool(name="write", primary="path", requires=EXTRA, refusal=checks_sources(rows="read", path="write"), reads=("rows",))
 def write_rows(
     rows: Rows,
-    path: Annotated[str, "The path of the file to write."],
+    path: Annotated[str, "The path of the file to write, or the address of an object."],
     context: ToolContext,
     format: Format = None,
     mode: Mode = None,
@@ -93,6 +95,12 @@ def write_rows(
 
     table = load_rows(rows, context)
     data = dump_rows(table, rows_format(path, format), delimiter)
+    if is_address(path):
+        if mode is not None:
+            message = f"`{path}` is an object of a store, which has no file mode"
+            raise StepError(message, code=codes.INVALID_TOOL_INPUT, help="remove `mode`", retryable=False)
+        write_stored(context, path, data)
+        return {"path": path, "count": len(table), "size": len(data)}
     place = permitted_location(context, path, "write")
     with file_errors("write", path):
         write_bytes(place, data, mode=file_mode(mode))

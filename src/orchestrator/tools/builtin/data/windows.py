@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
-from orchestrator.tools.builtin.access import checks_paths
 from orchestrator.tools.builtin.data.parameters import EXTRA, Names, check_described, listed, table_of
 from orchestrator.tools.builtin.rows import Rows, load_rows
+from orchestrator.tools.builtin.stored import checks_sources
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.annotations import Checked
 from orchestrator.tools.functions.definition import tool
@@ -41,7 +41,7 @@ def _check_columns(columns: dict[str, WindowedColumn]) -> None:
     check_described(columns, WindowedColumn)
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def window(
     rows: Rows,
     columns: Annotated[
@@ -90,7 +90,7 @@ def window(
     return table_of(windowed(table, new, over)) if table else table_of([])
 
 
-@tool(primary="rows", requires=EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
+@tool(primary="rows", requires=EXTRA, refusal=checks_sources(rows="read"), reads=("rows",))
 def sample(
     rows: Rows,
     context: ToolContext,

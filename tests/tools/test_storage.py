@@ -293,7 +293,7 @@ def test_an_answer_of_the_server_is_named_and_no_secret_is(
 def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mixture(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.tools.storage.backend import backend_of
+    from orchestrator.tools.storage.connection import backend_of
     from orchestrator.tools.storage.settings import StoredPlace, place_of
 
     monkeypatch.setattr(object_backend, "CHUNK", 4)

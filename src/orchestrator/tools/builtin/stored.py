@@ -63,7 +63,7 @@ def backend_for(context: ToolContext, place: "StoredPlace") -> "StorageBackend":
     Raises:
         StepError: The extra `storage` is not installed, or a variable with a credential is not set.
     """
-    from orchestrator.tools.storage.backend import backend_of
+    from orchestrator.tools.storage.connection import backend_of
 
     try:
         return backend_of(place.store, context.permissions)

@@ -12,7 +12,6 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 
 if TYPE_CHECKING:
-    from orchestrator.tools.sandbox.permissions import Permissions
     from orchestrator.tools.storage.settings import StorageSetting
 
 CHUNK = 8 << 20
@@ -55,21 +54,6 @@ class StorageBackend(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete an object; one that does not exist is no error."""
-
-
-def backend_of(store: StorageSetting, permissions: Permissions) -> StorageBackend:
-    """Return what carries out requests to a store.
-
-    Raises:
-        StepError: A variable with a credential is not set.
-    """
-    if store.scheme == "file":
-        from orchestrator.tools.storage.directory_backend import DirectoryBackend
-
-        return DirectoryBackend(store, permissions)
-    from orchestrator.tools.storage.object_backend import ObjectBackend
-
-    return ObjectBackend(store)
 
 
 def storage_failure(message: str, help: str | None = None, *, retryable: bool = False) -> StepError:

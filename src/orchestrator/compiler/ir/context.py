@@ -127,6 +127,7 @@ class CompilationContext:
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
         self.refused_tools: dict[tuple[str, str], Span] = {}
         """The first place of each tool that does not exist, by the message and the help."""
+        self.unknown_servers: set[str] = set()
         self._passes: BlockPasses | None = None
         self._inside: dict[str, list[SourceStep]] | None = None
         self._holders: dict[int, SourceStep] | None = None

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 def check_server(context: CompilationContext, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
-    """Return whether a tool server is configured, and report it if not. `written` formats another name."""
+    """Return whether a tool server is configured, and report it once if not. `written` formats another name."""
     from orchestrator.tools.mcp import load_servers
 
     servers = load_servers(context.session.permissions.directory)
     if server in servers:
         return True
+    if server in context.unknown_servers:
+        return False  # reported at the first step that names it
+    context.unknown_servers.add(server)
     near = suggest(server, servers)
     help = f"add a table `[mcp.{server}]` to orchestrator.toml"
     if near:

@@ -89,6 +89,11 @@ steps:
 - **Typed `outputs` of a step that calls a model** are the schema of its answer if the file reads these fields.
   Otherwise they are kept as notes.
 - **`retry_with_handler`** retries the step before the steps of its handler, not after.
+- **Values in code and commands are data.** A template in the code of `python-executor` becomes a value of `inputs`, and
+  one in a shell command of simple programs such as `echo` is quoted. In other commands, quote it or pass a list.
+- **Steps of parallel groups, and of the rounds of loops, can be read by their own ids**, as in
+  `{{ gather.first.result }}` and `{{ chapters.results[0].draft.result }}`.
+- **`<AUTO>` in a limit** means its default, as limits must be known before a run.
 - **`priority` of handlers** must be in the order of the file, in which they are tried.
 """
 

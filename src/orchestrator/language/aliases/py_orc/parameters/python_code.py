@@ -21,21 +21,27 @@ _TOKEN: Final = re.compile(
 _TEMPLATE: Final = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _SIMPLE: Final = re.compile(r"[\w.$\[\]'\"-]+\Z")
+_RUNS: Final = re.compile(r"\b(?:eval|exec|compile|__import__|system|popen|subprocess|run_in_shell|pickle)\b")
 _INPUTS: Final = ("inputs", "variables", "context")
 
 
 def code_with_inputs(call: Draft) -> None:
     """Rewrite the templates in the `code` of a call: `"{{ x }}"` reads `inputs["x"]`.
 
-    Code with `{% %}`, or in which the end of a string is not found, stays as it is, and is reported later if a value
-    from outside the file could run.
+    Code with `{% %}`, with functions that run texts as code, or in which the end of a string is not found, stays as it
+    is, and is reported later if a value from outside the file could run.
     """
     code = call.value("code") or call.value("script") or call.value("source")
     name = next((key for key in _INPUTS if key in call.table), "inputs")
     given = call.value(name)
     if not isinstance(code, Scalar) or not isinstance(code.value, str) or "{{" not in code.value:
         return
-    if "{%" in code.value or "<AUTO" in code.value or not (given is None or isinstance(given, Mapping)):
+    if (
+        "{%" in code.value
+        or "<AUTO" in code.value
+        or _RUNS.search(code.value)
+        or not (given is None or isinstance(given, Mapping))
+    ):
         return
     values = _Values(set(given.table) if isinstance(given, Mapping) else set())
     pieces = _pieces(code.value, values)

@@ -99,6 +99,7 @@ WRITERS = {
 OTHER_WRITERS = {
     "archive.create",
     "archive.extract",
+    "browser.screenshot",
     "storage.download",
     "chart.draw",
     "chart.overview",
@@ -113,7 +114,9 @@ READERS = {
     "http.post", "data.read", "data.filter", "data.select", "data.sort", "data.aggregate", "data.join", "data.pivot",
     "data.deduplicate", "data.sql", "data.profile", "data.validate", "data.sample", "data.window", "data.unpivot",
     "sql.query", "sql.execute", "web.read", "storage.read", "storage.write", "storage.list", "storage.exists",
-    "storage.upload", "storage.copy", "storage.delete",
+    "storage.upload", "storage.copy", "storage.delete", "archive.list", "browser.visit", "email.send",
+    "memory.append", "memory.clear", "memory.delete", "memory.get", "memory.list", "memory.search", "memory.set",
+    "vector.chunk", "vector.collections", "vector.delete", "vector.index", "vector.query", "vector.upsert",
 }  # fmt: skip
 """Actions that ask for permission, and write no file."""
 

@@ -8,9 +8,11 @@ ServerKind = Literal["openai", "anthropic", "google", "huggingface", "ollama", "
 """The protocol of a server. `openai` is OpenAI's chat completions, which most others offer too."""
 
 Capability = Literal[
-    "streaming", "tools", "json_schema", "vision", "audio", "video", "files", "embeddings", "reasoning", "code"
-]
-"""What a model may be able to do. `code`: it is good at writing programs; `files`: it reads PDF files."""
+    "streaming", "tools", "json_schema", "vision", "audio", "video", "files", "embeddings", "reasoning", "code",
+    "image_generation", "transcription", "speech",
+]  # fmt: skip
+"""What a model may be able to do. `code`: it is good at writing programs; `files`: it reads PDF files. The last three:
+it makes pictures, transcripts of recordings, or speech."""
 
 CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 

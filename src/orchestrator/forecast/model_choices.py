@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.models.selection.candidates import AvailableModels, Candidate
     from orchestrator.plan.model import Plan
     from orchestrator.plan.steps import StepPlan
+    from orchestrator.tools.contract import Makes
 
 _CHOOSING = ("model", "requires_model", "selection")
 
@@ -42,7 +43,7 @@ def model_steps(plan: Plan) -> Iterator[ModelStep]:
     for path, step in steps_of(plan).items():
         match own_work(step):
             case ToolCall(action=action, parameters=parameters) if action.uses_model:
-                yield _model_step(path, action.name, parameters)
+                yield _model_step(path, action.name, parameters, makes=action.makes)
             case Agent() as agent:
                 offers = (agent.tools, agent.servers, agent.pipelines, agent.roles)
                 yield _model_step(path, "agent", agent.parameters, uses_tools=any(offers))
@@ -61,7 +62,9 @@ def _judges(path: str, step: StepPlan) -> Iterator[ModelStep]:
         yield _model_step(path, "judge", MappingValue({"model": step.check.judge.model}))
 
 
-def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool = False) -> ModelStep:
+def _model_step(
+    path: str, action: str, parameters: Value, *, uses_tools: bool = False, makes: Makes = "text"
+) -> ModelStep:
     from orchestrator.expressions import constant_of
     from orchestrator.expressions.values import Constant, MappingValue
     from orchestrator.models.selection.requirements import choice_of
@@ -74,7 +77,7 @@ def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool =
     wanted = {"tools"} if uses_tools else set()
     if given.get("images") is not None:
         wanted.add("vision")
-    needs = Needs("embeddings" if action == "embed" else "text", frozenset(wanted))
+    needs = Needs(makes, frozenset(wanted))
     written = {name: given[name] for name in _CHOOSING if given.get(name) is not None}
     open_ones = [name for name, value in written.items() if not value.is_constant]
     if open_ones:

@@ -26,6 +26,10 @@ Effects = Literal["none", "external", "once"]
 """
 
 
+Makes = Literal["text", "embeddings", "images", "transcripts", "speech"]
+"""What an action asks a model to make."""
+
+
 class Parameter(Struct, frozen=True):
     """A parameter of an action. With `required` false, `default` is used if a step omits it.
 
@@ -118,7 +122,8 @@ class Action(Struct, frozen=True):
     parameters, and before each attempt with all of them. `reads` are the parameters that name files which must exist;
     `files` returns further paths that a call reads. `one_of` are parameters of which a call needs one. `requires` are
     the extras (or other distributions) that must be installed. `example` is a step in YAML. `uses_model`: it calls
-    models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`. `result_type`
+    models through a `ModelGateway`, chosen by its parameters `model`, `requires_model` and `selection`;
+    `makes` is what they make. `result_type`
     returns the type of the result if it follows from the constant parameters and the defaults; parameters whose value
     is known only at run time are absent. With `effects` "none" a step that was lost in a crash is computed again, so
     what depends on it need not wait until its success is durable, unless that has effects itself. With "once" a call
@@ -141,6 +146,7 @@ class Action(Struct, frozen=True):
     one_of: tuple[str, ...] = ()
     example: str = ""
     uses_model: bool = False
+    makes: Makes = "text"
     effects: Effects = "external"
     result_type: Callable[[Mapping[str, Any]], Type] | None = None
     prepared: Any = None  # set by `call_action` on first use

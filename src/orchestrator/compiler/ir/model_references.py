@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -11,6 +11,7 @@ from orchestrator.compiler.ir.nodes import SourceStep
 from orchestrator.errors import ModelMissing
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 from orchestrator.models.catalog.names import AUTO_MODEL
+from orchestrator.models.selection.rank import Purpose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.messages import ModelName
-
-Purpose = Literal["text", "embeddings"]
 
 
 class ModelEnvironment:

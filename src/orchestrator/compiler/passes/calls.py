@@ -70,7 +70,7 @@ class CallChecker:
         if isinstance(found, Unresolved):
             return found
         tool, action = found
-        if action.uses_model and action.name == "generate" and not defines_schema(step):
+        if tool.name == "model" and action.name == "generate" and not defines_schema(step):
             return tool, tool.actions.get("generate_text", action)
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.ir.model_references import ModelReference, ModelUse, Purpose
+from orchestrator.compiler.ir.model_references import ModelReference, ModelUse
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.passes.calls import fields_of
 from orchestrator.compiler.rules.output_schema import check_model_parameters
@@ -17,6 +17,7 @@ from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.models.catalog.names import AUTO_MODEL, parse_model_name
 from orchestrator.models.messages import ModelName
+from orchestrator.models.selection.rank import Purpose, capability_for
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
@@ -43,17 +44,16 @@ def complete_call(context: CompilationContext, step: SourceStep, tool: str, acti
         if spec.selection is not None and "selection" not in given:
             added["selection"] = spec.selection
     elif place is None and (default := default_model(context, tool, action.name)) is not None:
-        instead = _for_vectors(context, default) if action.name == "embed" else None
+        instead = _for_makers(context, default, action.makes) if action.makes != "text" else None
         if instead is None:
             place = default
         added = {"model": plain_data(default)} if instead is None else instead
     if place is not None:
-        purpose: Purpose = "embeddings" if action.name == "embed" else "text"
         needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
         if (key := _key(below, "requires_model")) is not None:
             needs = dict.fromkeys(_capabilities(child(below, "requires_model")), key) | needs
-        _note(context, place, ModelUse(step, purpose, needs, action.name), given="model" in given)
-    elif action.name != "embed" and "requires_model" not in given:
+        _note(context, place, ModelUse(step, action.makes, needs, action.name), given="model" in given)
+    elif action.makes == "text" and "requires_model" not in given:
         _note_unnamed(context, step, "action", "tool", "prompt", "id")
     return with_constants(parameters, added) if added else parameters
 
@@ -99,8 +99,8 @@ def check_models(context: CompilationContext) -> None:
         report_model_access(context)
 
 
-def _for_vectors(context: CompilationContext, default: Node) -> dict[str, Any] | None:
-    """Return the parameters of an embedding call if the file's default models write text: a model of the same provider.
+def _for_makers(context: CompilationContext, default: Node, purpose: Purpose) -> dict[str, Any] | None:
+    """Return the parameters of a call for what is not text if the file's default models write text: providers.
 
     None: use the models that the file names, even if that is reported as an error.
     """
@@ -112,9 +112,9 @@ def _for_vectors(context: CompilationContext, default: Node) -> dict[str, Any] |
     if AUTO_MODEL in names:
         return {}
     cards = [card for name in names if (card := catalogue.find(name)) is not None]
-    if any("embeddings" in card.capabilities for card in cards):
+    if any(capability_for(purpose) in card.capabilities for card in cards):
         return None
-    providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes_vectors(catalogue, name)]
+    providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes(catalogue, name, purpose)]
     return {"requires_model": {"providers": providers}} if providers else None
 
 
@@ -170,10 +170,10 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
     )
 
 
-def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
-    """Return whether a provider may have embedding models; what a custom server has is known only when it is called."""
+def _makes(catalogue: Catalogue, provider: str, purpose: Purpose) -> bool:
+    """Return whether a provider may have models for a purpose; what a custom server has is known when it is called."""
     is_from_file = catalogue.providers[provider].free
-    return is_from_file or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
+    return is_from_file or any(capability_for(purpose) in card.capabilities for card in catalogue.cards(provider))
 
 
 def with_constants(parameters: Value, added: dict[str, Any]) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct, field
 
@@ -14,11 +14,12 @@ from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, misspelt, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.selection.rank import unmade
 from orchestrator.remedies import ListModels, Remedy
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference, ModelUse
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName
+    from orchestrator.models.selection.rank import Purpose
 
 
 class _Problem(Struct):
@@ -171,6 +173,15 @@ def _of_error(code: str, scalar: Scalar, error: OrchestratorError, label: str, c
     return _Problem(code, scalar, error.message, error.help, label, cause, remedies=error.remedies)
 
 
+_MAKERS: Final[Mapping[Purpose, tuple[str, str]]] = {
+    "embeddings": ("openai:text-embedding-3-small", "embed"),
+    "images": ("openai:gpt-image-1", "image"),
+    "transcripts": ("openai:gpt-4o-transcribe", "audio.transcribe"),
+    "speech": ("openai:gpt-4o-mini-tts", "audio.speak"),
+}
+"""For what is not text, an example of a model, and how `experts` name the actions."""
+
+
 def _abilities(
     context: CompilationContext, reference: ModelReference, card: ModelCard, scalar: Scalar
 ) -> list[_Problem]:
@@ -178,18 +189,16 @@ def _abilities(
     problems: dict[str, _Problem] = {}
     for use in reference.uses:
         asked = f"step `{use.step.id}`"
-        if use.purpose == "embeddings" and card.lacks("embeddings"):
-            message = f"`{card.name}` does not create embeddings, which {asked} requires"
-            help = "name a model that does, for example `openai:text-embedding-3-small`"
-            if not reference.given:
-                help += "; for all such steps: `experts: {embed: openai:text-embedding-3-small}`"
-            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, "does not create embeddings")
-            problem.related = _related(context, use, "required here")
-        elif use.purpose == "text" and "embeddings" in card.capabilities:
-            message = f"`{card.name}` creates embeddings, not text, which {asked} requires"
-            problem = _Problem(
-                codes.INCAPABLE_MODEL, scalar, message, "name a model that writes text", "does not write text"
-            )
+        if found := unmade(card, use.purpose):
+            words = found.removeprefix("it ")
+            message = f"`{card.name}` {words}, which {asked} requires"
+            help, label = "name a model that writes text", "does not write text"
+            if use.purpose != "text":
+                example, expert = _MAKERS[use.purpose]
+                help, label = f"name a model that does, for example `{example}`", words
+                if not reference.given:
+                    help += f"; for all such steps: `experts: {{{expert}: {example}}}`"
+            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, label)
             problem.related = _related(context, use, "required here")
         else:
             lacking = next((need for need in use.needs if card.lacks(need)), None)

@@ -1,4 +1,4 @@
-"""The tool `model`: what a pipeline may ask models for."""
+"""What a pipeline may ask models for: the tools `model`, `image` and `audio`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ if TYPE_CHECKING:
 
 
 def model_tools() -> Registry:
-    """Return a registry with the tool `model`, which is made when it is first asked for."""
+    """Return a registry with the tools that call models; each is made when it is first asked for."""
     from orchestrator.tools.registry import Registry
 
-    return Registry(loaders={"model": _model})
+    return Registry(loaders={"model": _model, "image": _image, "audio": _audio})
 
 
 def _model() -> Tool:
     from orchestrator.models.actions.tool import MODEL
 
     return MODEL
+
+
+def _image() -> Tool:
+    from orchestrator.models.actions.image import IMAGE
+
+    return IMAGE
+
+
+def _audio() -> Tool:
+    from orchestrator.models.actions.audio import AUDIO
+
+    return AUDIO

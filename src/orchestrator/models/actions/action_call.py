@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions.types.value_types import Type
     from orchestrator.models.messages import Media
-    from orchestrator.tools.contract import Action, RefusalCheck
+    from orchestrator.tools.contract import Action, Makes, RefusalCheck
 
 
 T = TypeVar("T")
@@ -260,6 +260,7 @@ def model_action(
     one_of: tuple[str, ...] = (),
     converts: Mapping[str, Callable[[Any], Any]] | None = None,
     common: Callable[..., Awaitable[ActionCall]] = action_call,
+    makes: Makes = "text",
 ) -> Action:
     """Return the action of a function whose first parameter is an `ActionCall`, with the common parameters added.
 
@@ -298,6 +299,7 @@ def model_action(
         one_of=one_of,
         files=lambda given: [*_personality(given), *(files(given) if files else ())],
         uses_model=True,
+        makes=makes,
         result_type=None if result_type is None else lambda known: result_type(known, returns),
     )
 

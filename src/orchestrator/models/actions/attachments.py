@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from orchestrator.models.actions.parameters import invalid_parameter, is_personality_file
 from orchestrator.models.messages import Media
+from orchestrator.text.media_types import BEGINNINGS
 from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import check_access
 from orchestrator.tools.builtin.filesystem import read_bytes
@@ -27,22 +28,7 @@ MOST_BYTES: Final = 20_000_000
 """What one request may send along: the least that providers allow together."""
 
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
-_BEGINNINGS: Final = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"GIF8[79]a"), "image/gif"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
-    (re.compile(rb"%PDF-"), "application/pdf"),
-    (re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xf3\xf2]"), "audio/mpeg"),
-    (re.compile(rb"OggS\0"), "audio/ogg"),
-    (re.compile(rb"fLaC[\0\x80]"), "audio/flac"),
-    (re.compile(rb"....ftyp(?:heic|heix|mif1)", re.DOTALL), "image/heic"),
-    (re.compile(rb"....ftypM4A", re.DOTALL), "audio/mp4"),
-    (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
-    (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
-)
-_BY_BEGINNING: Final = frozenset(media_type for _, media_type in _BEGINNINGS)
+_BY_BEGINNING: Final = frozenset(media_type for _, media_type in BEGINNINGS)
 _KINDS: Final = ("image", "audio", "video")
 
 
@@ -116,6 +102,15 @@ async def read_media(
     return Attachments(tuple(media), tuple(texts))
 
 
+async def read_attachment(context: ToolContext, path: str) -> Media | str:
+    """Read one file of any kind that a model may read: its bytes and their type, or the text of a text file.
+
+    Raises:
+        StepError: It cannot be read, or is of no such kind.
+    """
+    return _told_apart(path, await _read(context, path))
+
+
 async def read_text(context: ToolContext, path: str) -> str:
     """Read a text file in UTF-8."""
     data = await _read(context, path)
@@ -138,7 +133,7 @@ async def _read(context: ToolContext, path: str) -> bytes:
 
 def _told_apart(path: str, data: bytes) -> Media | str:
     name = PurePath(path).name
-    for pattern, media_type in _BEGINNINGS:
+    for pattern, media_type in BEGINNINGS:
         if pattern.match(data):
             return Media(data, media_type, name)
     try:

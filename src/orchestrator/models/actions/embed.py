@@ -97,4 +97,6 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-EMBED = model_action(embed, primary="embedding", one_of=("text", "texts"), common=embedding_action_call)
+EMBED = model_action(
+    embed, primary="embedding", one_of=("text", "texts"), common=embedding_action_call, makes="embeddings"
+)

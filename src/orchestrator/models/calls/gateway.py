@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.calls.answer_memo import KeptAnswers
     from orchestrator.models.catalog.entries import ModelCard
+    from orchestrator.models.media import MediaReply, MediaRequest
 
 Selection = Literal["balanced", "cost", "speed", "quality"]
 """What counts most among the models that fit."""
@@ -132,6 +133,9 @@ class ModelGateway(Protocol):
         self, choice: ModelChoice, texts: Sequence[str], *, final: bool = True
     ) -> tuple[Embeddings, ModelAnswer]:
         """Return the vectors of some texts, and who made them; `Answer.reply` has no text. `final` as in `ask`."""
+
+    async def make(self, choice: ModelChoice, request: MediaRequest) -> tuple[MediaReply, ModelAnswer]:
+        """Return pictures, speech or a transcript, and who made them; `ModelAnswer.reply` has only a text."""
 
     async def card(self, choice: ModelChoice) -> ModelCard | None:
         """Return what is known of the model that would be asked first."""

@@ -20,6 +20,7 @@ from orchestrator.errors import (
 from orchestrator.models.budget import Spent, reserve_all, settle_all
 from orchestrator.models.calls.gateway import ModelCall
 from orchestrator.models.calls.token_estimate import answer_tokens
+from orchestrator.models.media import MediaReply
 from orchestrator.models.messages import Embeddings, ModelReply, Sending, Usage, current_sending, current_step
 from orchestrator.text.tokens import tokens_of
 from orchestrator.text.words import bounded
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.models.limits import Limits, Turn
     from orchestrator.models.messages import ModelName
 
-Replied = TypeVar("Replied", ModelReply, Embeddings)
+Replied = TypeVar("Replied", ModelReply, Embeddings, MediaReply)
 
 _LONGEST_MESSAGE: Final = 10_000  # characters of an error that are recorded
 
@@ -137,19 +138,26 @@ class GatewayCall:
 
     def _counted(self, reply: Replied) -> Replied:
         """Return a reply with its usage, estimated from its size if the provider does not report it."""
+        if isinstance(reply, MediaReply):  # what has a price by the picture or the minute has no tokens
+            return replace(reply, usage=replace(reply.usage, requests=max(reply.usage.requests, 1)))
         usage, said = reply.usage, answer_tokens(reply) if isinstance(reply, ModelReply) else 0
         return replace(reply, usage=replace(usage, input=usage.input or self._sent, output=usage.output or said))
 
     def end(
         self,
-        reply: ModelReply | Embeddings,
+        reply: ModelReply | Embeddings | MediaReply,
         error: BaseException | None = None,
         *,
         kept: Entry | None = None,
+        cost: float | None = None,
     ) -> float | None:
-        """Settle and record a call that was answered, and return its cost; `kept` is what is kept of the answer."""
+        """Settle and record a call that was answered, and return its cost; `kept` is what is kept of the answer.
+
+        `cost` is that of media; that of text and vectors follows from their usage.
+        """
         usage = replace(reply.usage, requests=max(reply.usage.requests, 1))
-        cost = self._catalogue.cost(self._name, usage)
+        if not isinstance(reply, MediaReply):
+            cost = self._catalogue.cost(self._name, usage)
         finish = reply.finish if isinstance(reply, ModelReply) else "stop"
         self._close(usage, cost, error, reply.latency, finish, kept)
         return cost

@@ -148,7 +148,7 @@ class RunGateway:
 def _needs_ollama(here: AvailableModels, needs: Needs) -> bool:
     from orchestrator.models.selection.default_model import default_model
 
-    if needs.purpose == "embeddings":
+    if needs.purpose != "text":
         return True
     try:
         default_model(here.catalogue, here.keys)

@@ -20,7 +20,9 @@ from orchestrator.errors import (
 )
 from orchestrator.models.calls.gateway import ModelAnswer
 from orchestrator.models.calls.gateway_call import GatewayCall
+from orchestrator.models.calls.media_cost import estimate_of_media, media_cost
 from orchestrator.models.calls.token_estimate import estimate_of, estimate_of_embedding, output_tokens, prompt_tokens
+from orchestrator.models.media import not_made
 from orchestrator.models.messages import Embeddings, Message, ModelReply
 from orchestrator.models.output.texts import empty_answer
 from orchestrator.models.recordings.format import embedding_request_data, request_data
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.gateway import CallHost, ModelChoice
     from orchestrator.models.catalog.entries import Catalogue, ModelCard
     from orchestrator.models.limits import Limits
+    from orchestrator.models.media import MediaReply, MediaRequest
     from orchestrator.models.messages import ModelClient, ModelName, ModelRequest
 
 T = TypeVar("T")
@@ -120,6 +123,24 @@ class StepGateway:
             vectors = await call.made(lambda: client.embed(name, texts), await self.ledgers())
             cost = call.end(vectors, kept=keeping.entry(name, vectors))
             return vectors, _of_vectors(vectors, name, why, cost)
+
+        return await self._first(found, made)
+
+    async def make(self, choice: ModelChoice, request: MediaRequest) -> tuple[MediaReply, ModelAnswer]:
+        """Return pictures, speech or a transcript, and who made them."""
+        found = await self._source.candidates(choice, Needs(request.makes))
+        client, catalogue = await self._source.client(), self._source.catalogue
+        make = getattr(client, "make", None)
+
+        async def made(candidate: Candidate, why: str) -> tuple[MediaReply, ModelAnswer]:
+            name = candidate.name
+            if make is None:
+                raise not_made(name)
+            call = self._call(name, why, estimate_of_media(name, request, catalogue))
+            reply = await call.made(lambda: make(name, request), await self.ledgers())
+            cost = call.end(reply, cost=media_cost(name, request, reply, catalogue))
+            answer = ModelReply(reply.text, usage=reply.usage, model=reply.model, ignored=reply.ignored)
+            return reply, ModelAnswer(answer, reply.text, name, why, cost)
 
         return await self._first(found, made)
 

@@ -31,7 +31,9 @@ class ModelCard(Struct, frozen=True):
     """What is known about one model. Prices in USD per million tokens, 0 if it is free; None means unknown.
 
     `size` in billions of parameters; `quality` and `speed` are rough ranks from 1 to 5. `certain`: `capabilities` are
-    all that it has; otherwise it may have more. `deprecated`: its provider will end it, or has better ones.
+    all that it has; otherwise it may have more. `image_price` is that of a picture, `image_output_price` that of its
+    tokens, `minute_price` that of a minute of a recording, `character_price` that of a million characters.
+    `deprecated`: its provider will end it, or has better ones.
     """
 
     name: ModelName
@@ -40,6 +42,10 @@ class ModelCard(Struct, frozen=True):
     input_price: float | None = None
     cached_price: float | None = None
     output_price: float | None = None
+    image_price: float | None = None
+    image_output_price: float | None = None
+    minute_price: float | None = None
+    character_price: float | None = None
     modalities: frozenset[str] = frozenset({"text"})
     capabilities: frozenset[str] = frozenset()
     size: float | None = None
@@ -150,6 +156,10 @@ def _card(
         input_price=0.0 if provider.free else listed.input_price if listed else None,
         cached_price=0.0 if provider.free else listed.cached_price if listed else None,
         output_price=0.0 if provider.free else listed.output_price if listed else None,
+        image_price=0.0 if provider.free else rule["image_price"],
+        image_output_price=0.0 if provider.free else rule["image_output_price"],
+        minute_price=0.0 if provider.free else rule["minute_price"],
+        character_price=0.0 if provider.free else rule["character_price"],
         capabilities=capabilities,
         size=_size(name.model),
         expertise=frozenset(rule["expertise"]),
@@ -189,7 +199,7 @@ def _rule(model: str) -> Mapping[str, Any]:
 
 _NOTHING: Final[Mapping[str, Any]] = {
     "match": "", "can": (), "context_window": None, "max_output": None, "quality": None, "speed": None, "expertise": (),
-    "old": False,
+    "old": False, "image_price": None, "image_output_price": None, "minute_price": None, "character_price": None,
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ _KEPT: Final = 64 * 1024
 
 
 class HttpExchange(Struct):
-    """One call. `on_text` gets an answer that is to come in pieces; `vectors`: it is to be vectors, which are long.
+    """One call. `on_text` gets an answer that is to come in pieces; `vectors`: it has vectors or media, which are long.
 
     `ahead` is how many characters the listener has and the SDK has not yet: it gets them in larger pieces. `limits` are
     the headers that tell of rate limits; `head` is how the body begins; `whole` is all of it, where a server answered
@@ -52,7 +52,7 @@ class HttpExchange(Struct):
 
     @property
     def max_document(self) -> int:
-        """Bytes of one document at most: a whole body, a line, an event of a stream. Vectors may use all there is."""
+        """Bytes of one document at most: a whole body, a line, an event of a stream. Vectors and media may be all."""
         return self.max_bytes if self.vectors else max(self.max_bytes // 4, 1)
 
     @property

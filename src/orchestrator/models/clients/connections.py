@@ -13,7 +13,11 @@ from msgspec import Struct, field
 from pydantic_ai.models import Model
 
 from orchestrator.models.clients.endpoints import Endpoint
+from orchestrator.models.media import MediaReply, MediaRequest
 from orchestrator.models.messages import Usage
+
+MakesMedia = Callable[[str, MediaRequest], Awaitable[MediaReply]]
+"""Makes pictures, speech or a transcript by the model of a name."""
 
 Vectors = Callable[[str, list[str]], Awaitable[tuple[Sequence[Sequence[float]], Usage, str]]]
 """Returns the vectors of a few texts by the model of a name, with what was used, and the model's full name."""
@@ -22,13 +26,15 @@ Vectors = Callable[[str, list[str]], Awaitable[tuple[Sequence[Sequence[float]], 
 class Connection(Struct):
     """The models at one endpoint. `make` builds a model by its name; the second argument asks for OpenAI's chat API.
 
-    `vectors` embeds up to `texts_at_once` texts, where the provider has embeddings. Calls are made within `during`.
+    `vectors` embeds up to `texts_at_once` texts, where the provider has embeddings; `media` makes pictures and
+    audio, where it has that. Calls are made within `during`.
     """
 
     endpoint: Endpoint
     make: Callable[[str, bool], Model[Any]]
     close: Callable[[], Awaitable[None]]
     vectors: Vectors | None = None
+    media: MakesMedia | None = None
     texts_at_once: int = 100
     during: Callable[[], AbstractContextManager[None]] = nullcontext
     models: dict[tuple[str, bool], Model[Any]] = field(default_factory=dict)

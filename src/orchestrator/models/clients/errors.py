@@ -246,6 +246,16 @@ def no_embeddings(name: ModelName, endpoint: Endpoint) -> ModelMissing:
     )
 
 
+def no_media(name: ModelName, endpoint: Endpoint) -> ModelMissing:
+    """Return the error for a provider that makes neither pictures nor audio here."""
+    return _made(
+        ModelMissing,
+        f"`{name}`: pictures and audio of {endpoint.provider.title} are not supported",
+        name,
+        help="use a model of OpenAI or Google, or a server of the kind `openai`",
+    )
+
+
 def _is_of_connection(error: BaseException) -> bool:
     """Whether it, or what it was raised from, is an error of a connection that a library did not translate."""
     seen: BaseException | None = error

@@ -24,8 +24,10 @@ from orchestrator.errors import (
     StepError,
 )
 from orchestrator.models.clients.schema_sample import NoSample, sample_of
+from orchestrator.models.media import PIXEL, MediaReply, MediaRequest, wave_file, wave_seconds
 from orchestrator.models.messages import (
     Embeddings,
+    Media,
     Message,
     ModelName,
     ModelReply,
@@ -34,10 +36,13 @@ from orchestrator.models.messages import (
     Usage,
     current_step,
 )
+from orchestrator.text.media_types import media_type_of
 from orchestrator.text.words import plural, quoted_list
 
-Answer: TypeAlias = "str | bool | float | Mapping[str, Any] | ModelReply | ToolRequest | BaseException | None"
-"""What is answered: a text, JSON data, a whole reply, a request for a tool; or an error, which is raised."""
+Answer: TypeAlias = (
+    "str | bytes | bool | float | Mapping[str, Any] | ModelReply | MediaReply | ToolRequest | BaseException | None"
+)
+"""What is answered: a text, JSON data, a whole reply, a request for a tool, a file; or an error, which is raised."""
 
 Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked], Any]"
 """The answers to give: the same each time, those of a list one after another, or what a function makes of a request."""
@@ -153,6 +158,24 @@ class FakeModel:
         vectors = [_vector(text) for text in texts] if answer is _UNSCRIPTED else answer
         usage = Usage(input=sum(len(text.split()) for text in texts), requests=1)
         return Embeddings(tuple(tuple(map(float, vector)) for vector in vectors), usage, str(name))
+
+    async def make(self, name: ModelName, request: MediaRequest) -> MediaReply:
+        """Return what is scripted: bytes for a picture or speech, a text for a transcript; else a small example."""
+        await asyncio.sleep(0)
+        said = Message("user", (request.text, *request.media))
+        answer = self._answer(Asked(current_step.get(), str(name), ModelRequest((said,))))
+        usage = Usage(input=len(request.text.split()), requests=1)
+        if isinstance(answer, MediaReply):
+            return answer
+        if request.operation == "transcribe":
+            text = "a transcript" if answer is _UNSCRIPTED else str(answer)
+            return MediaReply(text=text, details={"language": None, "segments": []}, usage=usage, model=str(name))
+        if isinstance(answer, bytes):
+            content = answer
+        else:
+            content = PIXEL if request.makes == "images" else wave_file(bytes(3_200), 16_000)
+        made = Media(content, media_type_of(content))
+        return MediaReply((made,) * request.count, seconds=wave_seconds(content), usage=usage, model=str(name))
 
     async def aclose(self) -> None:
         """Do nothing: no connection is open."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.models.clients.answer_bounds import MOST_BYTES, MOST_PARTS, HttpExchange, current
 from orchestrator.models.clients.endpoints import Endpoint, endpoint_of
+from orchestrator.models.media import require_media
 from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.clients.connections import Connection
     from orchestrator.models.clients.translation import ProviderCall
+    from orchestrator.models.media import MediaReply, MediaRequest
     from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest
 
 
@@ -75,6 +77,22 @@ class ProviderClient:
         with _exchanged(connection, exchange):
             vectors = await embed(connection, name, texts)
         return replace(vectors, limits=exchange.limits)
+
+    async def make(self, name: ModelName, request: MediaRequest) -> MediaReply:
+        """Return pictures, speech or a transcript."""
+        note_request_sent(sent=False)
+        endpoint = self._find(name)
+        connection = await self._connection(endpoint)
+        from orchestrator.models.clients.errors import no_media
+
+        if connection.media is None:
+            raise no_media(name, endpoint)
+        began = time.perf_counter()
+        exchange = HttpExchange(name, endpoint.provider.max_bytes or MOST_BYTES, vectors=True)
+        with _exchanged(connection, exchange):
+            reply = await connection.media(name.model, request)
+            require_media(reply, request, name)
+        return replace(reply, latency=time.perf_counter() - began, limits=exchange.limits)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.models.clients import ProviderClient, endpoint_of
+from orchestrator.models.media import not_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.clients import Endpoint
     from orchestrator.models.clients.local import LocalClient
+    from orchestrator.models.media import MediaReply, MediaRequest
     from orchestrator.models.messages import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
 
 
@@ -40,6 +42,14 @@ class RoutingClient:
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
         return await self._client(name).embed(name, texts)
+
+    async def make(self, name: ModelName, request: MediaRequest) -> MediaReply:
+        """Return pictures, speech or a transcript."""
+        make = getattr(self._client(name), "make", None)
+        if make is None:
+            raise not_made(name)
+        reply: MediaReply = await make(name, request)
+        return reply
 
     async def aclose(self) -> None:
         """Close all connections, and forget all weights."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import ConfigurationError, ModelError, RecordingMissing
 from orchestrator.models.clients.fake import pieces
+from orchestrator.models.media import MediaReply, not_made
 from orchestrator.models.messages import Embeddings, ModelName, ModelReply, current_step
 from orchestrator.models.recordings.format import (
     Outcome,
@@ -24,21 +25,24 @@ from orchestrator.models.recordings.format import (
     is_file_name,
     key_of,
     make_room,
+    media_request_data,
     read_all,
     request_data,
     search_request_data,
     unchanged,
     write,
 )
+from orchestrator.models.recordings.media_files import read_media, write_media
 from orchestrator.remedies import StartRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from orchestrator.models.media import MediaRequest
     from orchestrator.models.messages import ModelClient, ModelRequest
     from orchestrator.remedies import Remedy
 
-_T = TypeVar("_T", ModelReply, Embeddings, SearchResults)
+_T = TypeVar("_T", ModelReply, Embeddings, SearchResults, MediaReply)
 
 
 class RecordingClient:
@@ -89,6 +93,21 @@ class RecordingClient:
         entry.write(vectors)
         return vectors
 
+    async def make(self, name: ModelName, request: MediaRequest) -> MediaReply:
+        """Return the pictures, speech or transcript that the client makes, recorded; media are files."""
+        make = getattr(self._client, "make", None)
+        if make is None:
+            raise not_made(name)
+        entry = _RecordingEntry(self, media_request_data(name, request, self._scrub))
+        try:
+            reply: MediaReply = await make(name, request)
+            self.written |= write_media(self.directory, reply)
+        except BaseException as error:
+            entry.failed(error)
+            raise
+        entry.write(reply)
+        return reply
+
     async def search(
         self, request: Mapping[str, Any], search: Callable[[], Awaitable[list[dict[str, Any]]]], *, step: str
     ) -> list[dict[str, Any]]:
@@ -134,7 +153,7 @@ class RecordingClient:
 
 def remove_others(directory: Path, written: Collection[str]) -> list[str]:
     """Remove all recordings of a directory but those that were just written; return their names."""
-    found = (path for path in sorted(directory.glob("*.json")) if is_file_name(path.name))
+    found = (path for path in sorted(directory.glob("*.*")) if is_file_name(path.name))
     others = [path for path in found if path.name not in written]
     for path in others:
         path.unlink(missing_ok=True)
@@ -225,6 +244,17 @@ class ReplayClient:
         """
         await asyncio.sleep(0)
         return self._outcome(embedding_request_data(name, texts, self._scrub), Embeddings)
+
+    async def make(self, name: ModelName, request: MediaRequest) -> MediaReply:
+        """Return the recorded pictures, speech or transcript.
+
+        Raises:
+            RecordingMissing: There are none, or a file of theirs is missing.
+            ModelError: That is what was recorded.
+        """
+        await asyncio.sleep(0)
+        reply = self._outcome(media_request_data(name, request, self._scrub), MediaReply)
+        return read_media(self.directory, reply, self._again)
 
     async def search(
         self, request: Mapping[str, Any], search: Callable[[], Awaitable[list[dict[str, Any]]]], *, step: str

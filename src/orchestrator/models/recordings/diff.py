@@ -40,7 +40,7 @@ def nearest(request: Mapping[str, Any], step: str, recordings: Sequence[Recordin
 
 
 def _kind(request: Mapping[str, Any]) -> str:
-    return next((name for name in ("embed", "search") if name in request), "messages")
+    return next((name for name in ("embed", "search", "make") if name in request), "messages")
 
 
 def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

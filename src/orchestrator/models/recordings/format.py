@@ -20,13 +20,16 @@ from msgspec.structs import asdict
 
 from orchestrator import errors
 from orchestrator.errors import ConfigurationError, ModelError
+from orchestrator.models.media import MediaReply
 from orchestrator.models.messages import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
 from orchestrator.remedies import StartRun
 from orchestrator.text.content import make_private_directory, open_private
+from orchestrator.text.media_types import EXTENSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.models.media import MediaRequest
     from orchestrator.models.messages import ModelName, ModelRequest
 
 Scrub: TypeAlias = Callable[[Any], Any]
@@ -39,13 +42,13 @@ class SearchResults(Struct, frozen=True):
     results: tuple[Mapping[str, Any], ...]
 
 
-Outcome: TypeAlias = ModelReply | Embeddings | SearchResults | ModelError
+Outcome: TypeAlias = ModelReply | Embeddings | SearchResults | MediaReply | ModelError
 
 _ERRORS: Final = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ModelError)
 }
 _DIGITS: Final = 16
-_FILE: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}(-[0-9]{{1,9}})?\.json")
+_FILE: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}(-[0-9]{{1,9}})?\.json|[0-9a-f]{{32}}\.[a-z0-9]{{2,4}}")
 
 
 def unchanged(value: Any) -> Any:
@@ -89,6 +92,25 @@ def request_data(name: ModelName, request: ModelRequest, scrub: Scrub = unchange
 def embedding_request_data(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
     """Return a request for vectors as it is written and compared."""
     return {"model": str(name), "embed": _written(scrub(list(texts)))}
+
+
+def media_request_data(name: ModelName, request: MediaRequest, scrub: Scrub = unchanged) -> dict[str, Any]:
+    """Return a request for pictures, speech or a transcript as it is written and compared."""
+    given: dict[str, Any] = {
+        "make": request.operation,
+        "text": request.text or None,
+        "media": [_part(each) for each in request.media] or None,
+        "mask": None if request.mask is None else _part(request.mask),
+        "count": request.count if request.count != 1 else None,
+        "settings": dict(request.settings) or None,
+    }
+    told = {key: _written(scrub(value)) for key, value in given.items() if value is not None}
+    return {"model": str(name), **told}
+
+
+def media_file(media: Media) -> str:
+    """Return the name of the file with the bytes of a picture or of speech."""
+    return f"{hashlib.sha256(media.content).hexdigest()[:32]}{EXTENSIONS.get(media.media_type, '.bin')}"
 
 
 def search_request_data(request: Mapping[str, Any], scrub: Scrub = unchanged) -> dict[str, Any]:
@@ -318,6 +340,11 @@ def _outcome(outcome: Outcome) -> tuple[str, dict[str, Any]]:
         return "reply", _reply(outcome)
     if isinstance(outcome, SearchResults):
         return "results", {"results": [dict(each) for each in outcome.results]}
+    if isinstance(outcome, MediaReply):
+        given = {"text": outcome.text or None, "details": dict(outcome.details) or None, "seconds": outcome.seconds}
+        listed = [{**_part(each), "file": each.name or media_file(each)} for each in outcome.media]
+        told = {name: value for name, value in given.items() if value is not None}
+        return "media", {"media": listed, **told, **_told(outcome)}
     if isinstance(outcome, Embeddings):
         vectors = [" ".join(map(repr, vector)) for vector in outcome.vectors]
         return "vectors", {"vectors": vectors, **_told(outcome)}
@@ -346,7 +373,7 @@ def _reply(reply: ModelReply) -> dict[str, Any]:
     return found | {"finish": reply.finish} | _told(reply)
 
 
-def _told(outcome: ModelReply | Embeddings) -> dict[str, Any]:
+def _told(outcome: ModelReply | Embeddings | MediaReply) -> dict[str, Any]:
     usage = {key: count for key, count in asdict(outcome.usage).items() if count}
     return {"model": outcome.model, "usage": usage, "latency": round(outcome.latency, 3)}
 
@@ -376,6 +403,19 @@ def _restored_vectors(told: Mapping[str, Any]) -> Embeddings:
     return Embeddings(vectors, Usage(**told.get("usage", {})), told.get("model", ""), told.get("latency", 0.0))
 
 
+def _restored_media(told: Mapping[str, Any]) -> MediaReply:
+    """Return what was made, with the names of the files that have its bytes."""
+    return MediaReply(
+        tuple(Media(b"", each["media"], each["file"]) for each in told["media"]),
+        text=told.get("text", ""),
+        details=told.get("details", {}),
+        seconds=told.get("seconds"),
+        usage=Usage(**told.get("usage", {})),
+        model=told.get("model", ""),
+        latency=told.get("latency", 0.0),
+    )
+
+
 def _restored_results(told: Mapping[str, Any]) -> SearchResults:
     return SearchResults(tuple(told["results"]))
 
@@ -391,5 +431,6 @@ _RESTORED: Final[Mapping[str, Callable[[Mapping[str, Any]], Outcome]]] = {
     "reply": _restored_reply,
     "vectors": _restored_vectors,
     "results": _restored_results,
+    "media": _restored_media,
     "error": _restored_error,
 }

@@ -15,7 +15,14 @@ from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_mod
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 from orchestrator.models.messages import Media, ModelName
 from orchestrator.models.selection.default_model import default_model
-from orchestrator.models.selection.rank import Purpose, requirements_in_words, select, violation
+from orchestrator.models.selection.rank import (
+    Purpose,
+    requirements_in_words,
+    select,
+    unmade,
+    violation,
+    what_it_does,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,9 +76,9 @@ def candidates(choice: ModelChoice, needs: Needs, here: AvailableModels) -> list
         ModelMissing: A name is none, or no available model fits the requirements.
         ConfigurationError: The file of keys cannot be used.
     """
-    if choice.models:
+    if choice.models and (needs.purpose == "text" or set(choice.models) != {str(AUTO_MODEL)}):
         found = _named(choice, here)
-    elif choice.requires is not None or needs.purpose == "embeddings":
+    elif choice.requires is not None or needs.purpose != "text":
         found = _selected(choice, needs, here)
     else:
         found = [_default(here)]
@@ -154,7 +161,7 @@ def _usable(cards: Iterable[ModelCard], here: AvailableModels) -> list[ModelCard
 def _none_fits(
     requires: Requirements, needs: Needs, picked: Sequence[Picked], anywhere: Sequence[Picked], here: AvailableModels
 ) -> ModelMissing:
-    what = "creates embeddings" if needs.purpose == "embeddings" else "fits"
+    what = "fits" if needs.purpose == "text" else what_it_does(needs.purpose)
     told = requirements_in_words(requires)
     message = f"no available model {what}" + (f" ({told})" if told else "")
     if picked:
@@ -184,11 +191,7 @@ def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Cand
     # Nothing is certain about an unknown model.
     card = candidate.card or ModelCard(candidate.name)
     wanted = replace(requires, capabilities=requires.capabilities | needs.capabilities)
-    problem = violation(card, wanted, trusting=True)
-    if not problem and needs.purpose == "embeddings" and card.lacks("embeddings"):
-        problem = "it does not create embeddings"
-    elif not problem and needs.purpose == "text" and "embeddings" in card.capabilities:
-        problem = "it creates embeddings, not text"
+    problem = violation(card, wanted, trusting=True) or unmade(card, needs.purpose)
     return replace(candidate, problem=problem)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.models.clients.connections import Connection
 from orchestrator.models.clients.embeddings import by_model
+from orchestrator.models.clients.media.google import GoogleMedia
 from orchestrator.models.clients.transport import http_client
 
 if TYPE_CHECKING:
@@ -31,4 +32,5 @@ def connect(endpoint: Endpoint) -> Connection:
         lambda name, _: GoogleModel(name, provider=provider),
         http.aclose,
         by_model(lambda name: GoogleEmbeddingModel(name, provider=provider)),
+        GoogleMedia(endpoint, http),
     )

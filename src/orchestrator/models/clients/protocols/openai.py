@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from orchestrator.models.clients.connections import Connection
 from orchestrator.models.clients.embeddings import by_model
+from orchestrator.models.clients.media.openai import OpenAIMedia
 from orchestrator.models.clients.transport import READ, http_client
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def connect(endpoint: Endpoint) -> Connection:
         return OpenAIChatModel(name, provider=provider)
 
     vectors = by_model(lambda name: OpenAIEmbeddingModel(name, provider=provider))
-    return Connection(endpoint, make, http.aclose, vectors, texts_at_once=TEXTS_AT_ONCE)
+    media = OpenAIMedia(endpoint, http)
+    return Connection(endpoint, make, http.aclose, vectors, media, texts_at_once=TEXTS_AT_ONCE)
 
 
 def client_of(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:

@@ -208,8 +208,23 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "audio-processing": (
         "tool: audio-processing, action: transcribe, parameters: {audio_file: a.mp3}",
-        {"call": "model.generate_text", "files": "a.mp3"},
+        {"call": "audio.transcribe", "file": "a.mp3"},
         {"transcript": "text"},
+    ),
+    "audio-processing, speech": (
+        "tool: audio-processing, action: text_to_speech, parameters: {text: Hello, output_file: a.mp3, voice: coral}",
+        {"call": "audio.speak", "text": "Hello", "path": "a.mp3", "voice": "coral"},
+        {"audio_path": "path"},
+    ),
+    "image-generation": (
+        "tool: image-generation, action: generate, parameters: {description: A boat, num_images: 2, size: 1024x1024}",
+        {"call": "image.generate", "prompt": "A boat", "count": 2, "size": "1024x1024"},
+        {"image_path": "path", "images": "files"},
+    ),
+    "image-generation, a change": (
+        "tool: image-generation, action: edit, parameters: {image_path: a.png, prompt: At night, output_path: b.png}",
+        {"call": "image.edit", "image": "a.png", "prompt": "At night", "path": "b.png"},
+        {"revised_prompt": "text"},
     ),
     "video-processing": (
         "tool: video-processing, action: analyze, parameters: {video_path: a.mp4}",
@@ -413,8 +428,8 @@ TOLD = {
     "tool: image-analysis, parameters: {image: a.png, analysis_type: mood}": {
         "prompt": "Describe the image.\n\nAnalysis type: mood"
     },
-    "tool: audio-processing, action: transcribe, parameters: {audio: a.mp3, language: en}": {
-        "prompt": "Write down word for word what is said in this recording.\n\nLanguage: en"
+    "tool: image-generation, parameters: {prompt: A boat, style: watercolour}": {
+        "prompt": "A boat\n\nStyle: watercolour"
     },
     "tool: multi-model-routing, parameters: {request: hi, strategy: cost_optimized}": {"selection": "cost"},
     "tool: task-delegation, parameters: {task: {description: Sum it up, requirements: [fast, cheap]}}": {
@@ -512,7 +527,8 @@ REFUSED = {
         "ORC403",
         "SUM(amount)",
     ),
-    "tool: image-generation, parameters: {prompt: A boat}": ("ORC401", "tool: http"),
+    "tool: image-generation, parameters: {prompt: A boat, width: 512}": ("ORC403", "size: 1024x1024"),
+    "tool: image-processing, parameters: {image: a.png}": ("ORC401", "tool: image"),
     "tool: visualization, parameters: {data: [], chart_types: [bar], interactive: true}": ("ORC403", "format: html"),
     "tool: visualization, action: create_dashboard, parameters: {data: []}": ("ORC401", "tool: chart"),
     "tool: pdf-compiler, parameters: {content: hi, output_path: a.pdf, engine: latex}": ("ORC403", "WeasyPrint"),
@@ -532,7 +548,7 @@ def test_what_has_no_equivalent_is_refused_with_what_to_write(step: str, client:
 
 
 def test_a_tool_that_does_not_exist_is_refused_once(client: orc.Orchestrator) -> None:
-    steps = "".join(f"  - {{id: s{n}, tool: image-generation, parameters: {{prompt: A boat}}}}\n" for n in range(3))
+    steps = "".join(f"  - {{id: s{n}, tool: image-processing, parameters: {{prompt: A boat}}}}\n" for n in range(3))
     (found,) = client.check(
         f"steps:\n{steps}  - {{id: shown, tool: log, parameters: {{message: '{{{{ s1.path }}}}'}}}}\n"
     ).diagnostics

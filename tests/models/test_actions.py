@@ -360,7 +360,7 @@ def test_an_action_needs_no_tool() -> None:
     assert registry.resolve(None, "generate_structured") == registry.resolve(None, "model.generate")
     wrong = registry.resolve(None, "generate_txt")
     assert isinstance(wrong, Unresolved)
-    assert (wrong.code, wrong.candidates) == ("ORC401", ("model",))
+    assert (wrong.code, wrong.candidates) == ("ORC401", ("audio", "image", "model"))
     assert "generate_text" in wrong.actions
 
 

@@ -11,7 +11,7 @@ from orchestrator.compiler.ir.nodes import SourceStep
 from orchestrator.errors import ModelMissing
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 from orchestrator.models.catalog.names import AUTO_MODEL
-from orchestrator.models.selection.rank import Purpose
+from orchestrator.models.selection.purposes import Purpose
 
 if TYPE_CHECKING:
     from pathlib import Path

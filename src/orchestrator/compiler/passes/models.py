@@ -17,7 +17,7 @@ from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.models.catalog.names import AUTO_MODEL, parse_model_name
 from orchestrator.models.messages import ModelName
-from orchestrator.models.selection.rank import Purpose, capability_for
+from orchestrator.models.selection.purposes import Purpose, capability_for
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:

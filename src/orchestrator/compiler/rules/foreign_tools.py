@@ -66,6 +66,10 @@ _TOOLS: Final = {
     **dict.fromkeys(("jq", "json-query", "jsonpath", "json-processor"), "json.query"),
     **dict.fromkeys(("validate", "validation", "validator", "json-schema", "schema-validator"), "json.validate"),
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
+    **dict.fromkeys(("image-generation", "generate-image", "image-generator", "dall-e", "dalle"), "image.generate"),
+    **dict.fromkeys(("text-to-image", "stable-diffusion", "midjourney", "imagen"), "image.generate"),
+    **dict.fromkeys(("text-to-speech", "tts", "speech", "elevenlabs", "speak"), "audio.speak"),
+    **dict.fromkeys(("whisper", "speech-to-text", "stt", "transcription", "transcribe"), "audio.transcribe"),
     **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
     **dict.fromkeys(("mcp-memory", "memory-store", "key-value-store", "kv", "redis", "remember"), "memory"),
     **dict.fromkeys(("vector-store", "vectorstore", "vector-db", "vector-search", "similarity-search"), "vector.query"),
@@ -277,10 +281,7 @@ _SEND: Final = (
     "notify",
     "notification",
 )
-_MEDIA: Final = (
-    *("image-generation", "generate-image", "image-generator", "dall-e", "dalle", "text-to-speech", "tts"),
-    *("image-processing",),
-)
+_MEDIA: Final = (*("image-processing", "image-processor", "pillow", "imagemagick"),)
 
 _STEPS: Final = {
     **dict.fromkeys((*_ASK, *_ASK_TOO), "to ask a person, write `ask: {prompt}` without `tool:`"),
@@ -327,7 +328,9 @@ _STEPS: Final = {
         "`action: post`",
     ),
     **dict.fromkeys(
-        _MEDIA, "no built-in tool creates media: call the API of a service with `tool: http`, or write a tool in Python"
+        _MEDIA,
+        "to have a model change a picture, write `tool: image`, `action: edit`; for all else run a program, "
+        "`tool: terminal`, or write a tool in Python",
     ),
     **dict.fromkeys(
         ("video-processing", "audio-processing", "video-processor", "audio-processor"),

@@ -14,7 +14,7 @@ from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, misspelt, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
-from orchestrator.models.selection.rank import unmade
+from orchestrator.models.selection.purposes import unmade
 from orchestrator.remedies import ListModels, Remedy
 from orchestrator.text.words import quoted_list
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName
-    from orchestrator.models.selection.rank import Purpose
+    from orchestrator.models.selection.purposes import Purpose
 
 
 class _Problem(Struct):

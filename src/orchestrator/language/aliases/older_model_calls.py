@@ -131,12 +131,62 @@ SEEN: Final = OlderCall(
     ),
 )
 HEARD: Final = OlderCall(
-    "model.generate_text",
-    ("transcribe", "transcription"),
-    parameters={**_PROMPT, **named("files", "audio", "audio_path", "audio_file", "file", "path", "input_path")},
-    results={**_REPLY, **named("text", "transcript", "transcription")},
-    constants={"prompt": "Write down word for word what is said in this recording."},
-    told={"language": "prompt"},
+    "audio.transcribe",
+    ("transcribe", "transcription", "speech_to_text"),
+    parameters=named("file", "audio", "audio_path", "audio_file", "path", "input_path", "input"),
+    results={
+        **named("text", "content", "response", "transcript", "transcription"),
+        **named("model", "model_used"),
+        **named("seconds", "duration"),
+    },
+    ignored={"output_format": ("text", "json"), "format": ("text", "json")},
+)
+SPOKEN: Final = OlderCall(
+    "audio.speak",
+    ("speak", "synthesize", "synthesise", "text_to_speech", "tts", "generate_speech"),
+    parameters={
+        **named("text", "content", "input", "message"),
+        **named("path", "output_path", "output_file", "output", "filename"),
+        **named("voice", "voice_id", "voice_name"),
+        **named("instructions", "style", "tone"),
+    },
+    results={
+        **named("path", "filepath", "file_path", "audio_path", "audio_file", "output_path"),
+        "model_used": "model",
+    },
+)
+_PICTURE: Final = {
+    **named("path", "output_path", "output_file", "output", "filename", "save_path", "file"),
+    **named("count", "n", "num_images", "number_of_images", "number"),
+    **named("size", "dimensions", "resolution", "aspect_ratio"),
+}
+_PICTURES: Final = {
+    **named("path", "filepath", "file_path", "image_path", "image", "output_path", "file"),
+    **named("files", "images", "results"),
+    **named("text", "revised_prompt"),
+    "model_used": "model",
+}
+_INSTEAD_OF_SIZES: Final = dict.fromkeys(("width", "height"), "write `size: 1024x1024`, or another size of the model")
+PAINTED: Final = OlderCall(
+    "image.generate",
+    ("", "generate", "create", "execute", "generate_image"),
+    parameters={**named("prompt", "description", "text", "input"), **_PICTURE},
+    results=_PICTURES,
+    told=dict.fromkeys(("style", "negative_prompt"), "prompt"),
+    instead=_INSTEAD_OF_SIZES,
+)
+REPAINTED: Final = OlderCall(
+    "image.edit",
+    ("edit", "modify", "transform", "inpaint"),
+    parameters={
+        **named("prompt", "description", "instruction", "instructions"),
+        **named("image", "image_path", "input_path", "image_file"),
+        **named("mask", "mask_path"),
+        **_PICTURE,
+    },
+    results=_PICTURES,
+    told=dict.fromkeys(("style", "negative_prompt"), "prompt"),
+    instead=_INSTEAD_OF_SIZES,
 )
 WATCHED: Final = OlderCall(
     "model.generate_text",

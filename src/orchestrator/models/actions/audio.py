@@ -10,6 +10,7 @@ from orchestrator.models.actions.media import (
     checks_media,
     format_of,
     make,
+    path_of,
     read_one,
     settings_of,
     writable,
@@ -25,7 +26,7 @@ MOST_CHARACTERS: Final = 4_096
 _FORMATS: Final = {".mp3": "mp3", ".wav": "wav", ".flac": "flac", ".aac": "aac", ".opus": "opus", ".ogg": "opus"}
 
 
-class Segment(TypedDict):
+class TranscriptSegment(TypedDict):
     """A piece of a transcript, with its times in seconds."""
 
     start: Annotated[float, "When it begins, in seconds."]
@@ -39,7 +40,9 @@ class Transcript(TypedDict):
     text: Annotated[str, "The transcript."]
     language: Annotated[str | None, "The language, if the model reports it."]
     seconds: Annotated[float | None, "The length of the recording, if it is known."]
-    segments: Annotated[list[Segment], "The pieces of the transcript with their times, if the model reports them."]
+    segments: Annotated[
+        list[TranscriptSegment], "The pieces of the transcript with their times, if the model reports them."
+    ]
 
 
 class Speech(TypedDict):
@@ -85,7 +88,11 @@ async def transcribe(
 async def speak(
     call: ActionCall,
     text: Annotated[str, "The text, of 4,096 characters at most; a loop speaks more."],
-    path: Annotated[str, "The path of the file to write; its ending is the format: `.mp3`, `.wav`, `.flac`, `.opus`."],
+    path: Annotated[
+        str | None,
+        "The path of the file to write; its ending is the format: `.mp3`, `.wav`, `.flac`, `.opus`; default: the name "
+        "of the step, in the output directory.",
+    ] = None,
     voice: Annotated[
         str | None, "The voice, such as `alloy` (OpenAI) or `Kore` (Google); default: one of these."
     ] = None,
@@ -111,10 +118,11 @@ async def speak(
         )
     if speed is not None and not 0.25 <= speed <= 4:
         raise invalid_parameter("`speed` is from 0.25 to 4")
-    writable(call.context, path)
-    settings = settings_of(voice=voice, instructions=instructions, speed=speed, format=format_of(path, _FORMATS))
+    place = path_of(call.context, path)
+    writable(call.context, place)
+    settings = settings_of(voice=voice, instructions=instructions, speed=speed, format=format_of(place, _FORMATS))
     reply = await make(call, MediaRequest("speak", text, settings=settings))
-    [made] = await write_media(call.context, path, reply.media[:1])
+    [made] = await write_media(call.context, place, reply.media[:1])
     return {**made, "seconds": reply.seconds}
 
 

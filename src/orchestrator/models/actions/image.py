@@ -11,6 +11,7 @@ from orchestrator.models.actions.media import (
     checks_media,
     format_of,
     make,
+    path_of,
     read_one,
     settings_of,
     writable,
@@ -27,7 +28,11 @@ MOST_CHARACTERS: Final = 32_000
 _FORMATS: Final = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 Prompt = Annotated[str, "The description of the picture."]
-PicturePath = Annotated[str, "The path of the file to write; several are numbered: `cover-1.png`, `cover-2.png`."]
+PicturePath = Annotated[
+    str | None,
+    "The path of the file to write; several are numbered: `cover-1.png`; default: the name of the step, in the output "
+    "directory.",
+]
 Count = Annotated[int, "How many pictures, from 1 to 10."]
 Size = Annotated[str | None, "The size or the ratio, such as `1536x1024`; default: the model's."]
 Quality = Annotated[str | None, "The quality: `low`, `medium` or `high` with OpenAI; default: the model's."]
@@ -45,7 +50,7 @@ class Pictures(TypedDict):
 async def generate(
     call: ActionCall,
     prompt: Prompt,
-    path: PicturePath,
+    path: PicturePath = None,
     count: Count = 1,
     size: Size = None,
     quality: Quality = None,
@@ -63,15 +68,16 @@ async def generate(
             path: output/cover.png
             size: 1536x1024
     """
-    settings = _settings(path, size, quality, background)
-    return await _made(call, MediaRequest("generate", prompt, count=count, settings=settings), path)
+    place = path_of(call.context, path)
+    settings = _settings(place, size, quality, background)
+    return await _made(call, MediaRequest("generate", prompt, count=count, settings=settings), place)
 
 
 async def edit(
     call: ActionCall,
     image: Annotated[str | list[str], "The path of the picture, or of several that are combined."],
     prompt: Annotated[str, "What to change."],
-    path: PicturePath,
+    path: PicturePath = None,
     mask: Annotated[str | None, "The path of a PNG picture that is transparent where something may change."] = None,
     count: Count = 1,
     size: Size = None,
@@ -95,8 +101,9 @@ async def edit(
         raise invalid_parameter(f"`image` has between 1 and {MOST_SOURCES} pictures")
     media = tuple([await read_one(call.context, each, ("image",)) for each in paths])
     over = None if mask is None else await read_one(call.context, mask, ("image",))
-    settings = _settings(path, size, quality, background)
-    return await _made(call, MediaRequest("edit", prompt, media, over, count, settings), path)
+    place = path_of(call.context, path)
+    settings = _settings(place, size, quality, background)
+    return await _made(call, MediaRequest("edit", prompt, media, over, count, settings), place)
 
 
 def _settings(path: str, size: str | None, quality: str | None, background: str | None) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -74,6 +75,20 @@ def writable(context: ToolContext, path: str, count: int = 1) -> None:
     """Refuse paths that cannot be written before anything is paid for."""
     for number in range(1, count + 1):
         permitted_location(context, numbered(path, number, count), "write")
+
+
+def path_of(context: ToolContext, path: str | None) -> str:
+    """Return a path, by default that of a file with the name of the step in the run's output directory.
+
+    Its ending then follows from what is made.
+    """
+    if path is not None:
+        return path
+    permissions = context.permissions
+    folder = permissions.output_directory or permissions.directory / "output"
+    if folder.is_relative_to(permissions.directory):
+        folder = folder.relative_to(permissions.directory)
+    return str(folder / re.sub(r"[^\w-]+", "-", context.step).strip("-"))
 
 
 def numbered(path: str, number: int, count: int) -> str:

@@ -101,7 +101,7 @@ class Catalogue(Struct, frozen=True):
         return _card(name, provider, listed, override)
 
     def cards(self, provider: str | None = None) -> list[ModelCard]:
-        """Return the models that are known at a provider, or at all, for text and embeddings; in alphabetical order."""
+        """Return the models that are known at a provider, or at all, of those that can do something; by name."""
         wanted = [self.providers[provider]] if provider else list(self.providers.values())
         return [card for each in wanted for card in self._of(each)]
 

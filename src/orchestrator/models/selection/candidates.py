@@ -15,14 +15,8 @@ from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_mod
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 from orchestrator.models.messages import Media, ModelName
 from orchestrator.models.selection.default_model import default_model
-from orchestrator.models.selection.rank import (
-    Purpose,
-    requirements_in_words,
-    select,
-    unmade,
-    violation,
-    what_it_does,
-)
+from orchestrator.models.selection.purposes import Purpose, unmade, what_it_does
+from orchestrator.models.selection.rank import requirements_in_words, select, violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,7 +11,7 @@ from orchestrator.compiler.ir.nodes import SourceStep
 from orchestrator.errors import ModelMissing
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 from orchestrator.models.catalog.names import AUTO_MODEL
-from orchestrator.models.selection.purposes import Purpose
+from orchestrator.tools.contract import Makes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ class ModelUse(Struct, frozen=True):
     """
 
     step: SourceStep
-    purpose: Purpose = "text"
+    purpose: Makes = "text"
     needs: dict[str, Scalar] = field(default_factory=dict)
     action: str = ""
 

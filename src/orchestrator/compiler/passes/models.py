@@ -17,14 +17,13 @@ from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.models.catalog.names import AUTO_MODEL, parse_model_name
 from orchestrator.models.messages import ModelName
-from orchestrator.models.selection.purposes import Purpose, capability_for
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.models.catalog.entries import Catalogue
-    from orchestrator.tools.contract import Action
+    from orchestrator.tools.contract import Action, Makes
 
 _NEEDS: Final = {"images": "vision", "tools": "tools", "hand_over": "tools"}
 """The capability that a parameter requires. A schema requires none: any model can write JSON."""
@@ -99,13 +98,15 @@ def check_models(context: CompilationContext) -> None:
         report_model_access(context)
 
 
-def _for_makers(context: CompilationContext, default: Node, purpose: Purpose) -> dict[str, Any] | None:
+def _for_makers(context: CompilationContext, default: Node, purpose: Makes) -> dict[str, Any] | None:
     """Return the parameters of a call for what is not text if the file's default models write text: providers.
 
     None: use the models that the file names, even if that is reported as an error.
     """
     if default is not context.spec.node.get("model"):
         return None
+    from orchestrator.models.selection.purposes import capability_for
+
     catalogue = context.session.models.catalogue
     parsed = [parse_model_name(text, catalogue) for text, _ in ModelReference(default, given=False).names()]
     names = [name for name in parsed if isinstance(name, ModelName)]
@@ -170,8 +171,10 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
     )
 
 
-def _makes(catalogue: Catalogue, provider: str, purpose: Purpose) -> bool:
+def _makes(catalogue: Catalogue, provider: str, purpose: Makes) -> bool:
     """Return whether a provider may have models for a purpose; what a custom server has is known when it is called."""
+    from orchestrator.models.selection.purposes import capability_for
+
     is_from_file = catalogue.providers[provider].free
     return is_from_file or any(capability_for(purpose) in card.capabilities for card in catalogue.cards(provider))
 

@@ -196,6 +196,8 @@ class _Forecaster:
         if asking.action == "judge":
             sent, rough, limit = UNKNOWN_TOKENS, True, JUDGED_TOKENS
         name = _name(told["models"])
+        if asking.makes_media:
+            return CallForecast(asking.action, tuple(told["models"]), told["problem"], sent, 0, None, True)
         request = ModelRequest((Message("user", "x" * 4 * sent),), max_tokens=limit)
         card = self._here.catalogue.find(name) if name is not None else None
         output = 0 if asking.action == "embed" else output_tokens(request, card)

@@ -33,6 +33,11 @@ class ModelStep(Struct, frozen=True):
     needs: Needs
     unknown: str = ""
 
+    @property
+    def makes_media(self) -> bool:
+        """Whether it makes pictures, speech or transcripts, whose tokens and cost are not forecast."""
+        return self.needs.purpose not in ("text", "embeddings")
+
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
     """Yield the steps that call models, at any depth, in the file's order."""

@@ -151,6 +151,11 @@ class _Walk:
         if times is None or answers is None or asking.choice is None:
             self.calls = self.input = self.output = self.cost = None
             return
+        if asking.makes_media:
+            self.unbounded.append(f"the cost of what `{asking.path}` makes is known only during the run")
+            self.calls = _sum(self.calls, times * answers, 1)
+            self.input = self.output = self.cost = None
+            return
         calls = times * answers * (1 if asking.action == "embed" else ASKED)
         for name in names:
             self._count(name, calls, asking, step, scope)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.models.budget import Estimate
-from orchestrator.models.calls.token_estimate import tokens_of
 from orchestrator.models.media import wave_seconds
 from orchestrator.models.messages import Usage
+from orchestrator.text.tokens import tokens_of
 
 if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import Catalogue, ModelCard

@@ -30,11 +30,13 @@ from orchestrator.api.submission import submit_run, worker_labels
 from orchestrator.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
 
     from orchestrator.api.backend import Backend
     from orchestrator.api.batches import AsyncBatchResults, BatchResults
+    from orchestrator.journal import RunStatus
     from orchestrator.journal.records import RunLimit
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
@@ -294,6 +296,14 @@ class Pipeline:
     async def _submitted(self, inputs: Mapping[str, Any]) -> Run:
         return await submit_run(self.backend, self.plan, inputs, self.options, by=self._by)
 
+    def begin(self, inputs: Mapping[str, Any], *, submits: bool = False) -> Future[tuple[Run, RunStatus]]:
+        """Internal: as `start`, without waiting until the run is recorded; the future then has its status, too.
+
+        With `submits`, as `submit`.
+        """
+        begun = self._submitted(inputs) if submits else self._begun(self.bind(inputs))
+        return self.backend.portal.submit(_with_status(begun))
+
     def start_as(self, run_id: str, inputs: Mapping[str, Any]) -> Run:
         """Internal: start the run with an id that was recorded before, or return it if it has been started."""
         backend, bound = self.backend, self.bind(inputs)
@@ -405,6 +415,11 @@ class Pipeline:
     @property
     def _by(self) -> str:
         return giver(self.options.by)
+
+
+async def _with_status(begun: Coroutine[Any, Any, Run]) -> tuple[Run, RunStatus]:
+    run = await begun
+    return run, await run.astatus()
 
 
 def _unshared(spec: InputSpec) -> InputSpec:

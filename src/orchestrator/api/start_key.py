@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes, runtime
 from orchestrator.api.arguments import instance
 from orchestrator.api.run import Run
 from orchestrator.errors import ConfigurationError, RunError
+from orchestrator.journal.run_creation import StartKey, StartKeyTaken
+from orchestrator.journal.store.blob_codec import storable
 from orchestrator.runtime.ids import new_run_id
 
 if TYPE_CHECKING:
@@ -47,12 +50,17 @@ async def start_once(backend: Backend, plan: Plan, bound: Bound, options: Option
     Raises:
         RunError: ORC820, the key was used for another pipeline, other inputs or other options.
     """
-    return await run_once(
-        backend,
-        key,
-        start_fingerprint(plan, bound, options),
-        lambda run_id: backend.engine.start(plan, bound, options, by=by, run_id=run_id),
-    )
+    fingerprint, now, engine = start_fingerprint(plan, bound, options), time.time(), backend.engine
+    own = StartKey(storable(key), fingerprint, new_run_id(), now)
+    try:
+        execution = await engine.start(plan, bound, options, by=by, start_key=own, keys_since=now - KEPT_SECONDS)
+    except StartKeyTaken as taken:
+        claimed = taken.claimed
+    else:
+        return Run(backend, execution.run_id, execution)
+    _refuse_other(claimed, fingerprint)
+    # A process may have ended after it had recorded a key, and before it had created its run.
+    return await run_as(backend, claimed.run_id, lambda id: engine.start(plan, bound, options, by=by, run_id=id))
 
 
 async def run_once(
@@ -77,6 +85,12 @@ async def keyed_run_id(backend: Backend, key: str, fingerprint: str) -> str:
     """
     keys = backend.store.start_keys
     claimed = await runtime.in_thread(lambda: keys.claim(key, fingerprint, new_run_id(), kept=KEPT_SECONDS))
+    _refuse_other(claimed, fingerprint)
+    return claimed.run_id
+
+
+def _refuse_other(claimed: StartKey, fingerprint: str) -> None:
+    """Raise RunError, ORC820, if a key was used for something else."""
     if claimed.fingerprint != fingerprint:
         raise RunError(
             f"the key was used to start run `{claimed.run_id}` with another pipeline, inputs or options",
@@ -84,7 +98,6 @@ async def keyed_run_id(backend: Backend, key: str, fingerprint: str) -> str:
             code=codes.START_KEY_REUSED,
             help="choose a new key for each run",
         )
-    return claimed.run_id
 
 
 async def run_as(backend: Backend, run_id: str, start: Callable[[str], Coroutine[Any, Any, Execution]]) -> Run:

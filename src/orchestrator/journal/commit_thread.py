@@ -30,6 +30,7 @@ from orchestrator.text.json_pieces import is_large
 if TYPE_CHECKING:
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease, NewRun
+    from orchestrator.journal.run_creation import StartKey
     from orchestrator.journal.state.run_state import RunFold
     from orchestrator.journal.store.store import Store
 
@@ -64,7 +65,14 @@ class Journal:
         self._closed = False
 
     async def begin(
-        self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, durations: bool = False
+        self,
+        new: NewRun,
+        owner: Owner,
+        *,
+        ttl: float = LEASE_SECONDS,
+        durations: bool = False,
+        start_key: StartKey | None = None,
+        keys_since: float = 0.0,
     ) -> RunJournal:
         """Create a run and start recording its events. Runs that start at the same time are created in one transaction.
 
@@ -72,12 +80,17 @@ class Journal:
         is durable. Release it with `RunJournal.leave`. If the caller is cancelled before that, the run is recorded as
         cancelled and released, because no process would execute it.
 
+        With a `start_key`, the run is created only if no earlier one has the key, but for keys from before
+        `keys_since`.
+
         Raises:
             RunError: the id is taken (ORC802).
+            StartKeyTaken: the key stands for another run.
             StoreUnavailable: the store cannot write.
         """
         creation = await _prepared(new, owner, ttl)
         creation.reads_durations = durations
+        creation.start_key, creation.keys_since = start_key, keys_since
         waiter = CreationWaiter(creation)
         try:
             await self._create(waiter)

@@ -21,12 +21,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+class StartKey(Struct, frozen=True):
+    """A key of a caller: the run that it stands for, and the fingerprint of the request that brought it first."""
+
+    key: str
+    fingerprint: str
+    run_id: str
+    at: float
+
+
+class StartKeyTaken(Exception):
+    """A run was not created, because its key stands for another one: `claimed`."""
+
+    def __init__(self, claimed: StartKey) -> None:
+        super().__init__(claimed.run_id)
+        self.claimed = claimed
+
+
 class RunCreation(Struct):
     """A run to create for `owner`, or without one for workers, with the fold after its first events.
 
     An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
     are in the store already. Writing it sets `key`, the store's number for the run; None means that the id is taken.
     If it `reads_durations`, it also sets the `durations` that earlier runs of the pipeline left.
+
+    With a `start_key`, the run is created only if the key is new, in the same transaction; else it sets `claimed` to
+    what the key stands for. Keys older than `keys_since` are forgotten.
     """
 
     new: NewRun
@@ -37,6 +57,9 @@ class RunCreation(Struct):
     blobs: dict[str, Blob] = field(default_factory=dict)
     shared: set[str] = field(default_factory=set)
     key: int | None = None
+    start_key: StartKey | None = None
+    keys_since: float = 0.0
+    claimed: StartKey | None = None
     reads_durations: bool = False
     durations: str | None = None
 
@@ -73,7 +96,10 @@ class RunCreation(Struct):
 
         Raises:
             RunError: the id was taken (ORC802).
+            StartKeyTaken: the key stands for another run.
         """
+        if self.claimed is not None:
+            raise StartKeyTaken(self.claimed)
         self.require_written()
         assert self.owner is not None  # noqa: S101 - only a run with an owner has a lease
         assert self.key is not None  # noqa: S101

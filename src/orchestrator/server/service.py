@@ -16,6 +16,7 @@ from orchestrator.server.access.credential_watch import CredentialWatch
 from orchestrator.server.access.failed_logins import FailedLogins
 from orchestrator.server.access.oidc import OidcLogin
 from orchestrator.server.catalog import Catalog, output_directories
+from orchestrator.server.gathered_calls import GatheredCalls
 from orchestrator.server.hosted_batches import HostedBatches
 from orchestrator.server.metrics import Metrics
 from orchestrator.server.run_files import RunFiles
@@ -71,6 +72,10 @@ class Service:
         self.files = RunFiles(outputs)
         self.failed_logins = FailedLogins()
         self._credential_watch = CredentialWatch()
+        self.identifications = GatheredCalls(2)
+        """Looks up who sends requests."""
+        self.preparations = GatheredCalls(4)
+        """Reads what the runs that requests start are made of."""
         self.begun_logins = FailedLogins()
         """Logins with the identity provider that were begun: each is stored."""
         self.oidc = OidcLogin(settings.oidc) if settings.oidc is not None else None

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease, RunLimit, Submission
+from orchestrator.journal.run_creation import StartKey
 from orchestrator.journal.store.blob_codec import Blob, encode, storable
 from orchestrator.journal.store.event_columns import event_id, last_id, number_of, seq_of
 from orchestrator.journal.store.event_data import Part, stored_form
@@ -83,6 +84,9 @@ class Appender:
         self._label = f"INSERT INTO labels VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._limited = f"INSERT INTO concurrency VALUES ({mark}, {mark}, 1, {mark}, {mark}) {ignore}"  # noqa: S608
         self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND coalesce(owner, '')={mark} AND fence=1"  # noqa: S608
+        self._claim = f"INSERT INTO start_keys (key, fingerprint, run_id, at) VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
+        self._claimed = f"SELECT key, fingerprint, run_id, at FROM start_keys WHERE key={mark}"  # noqa: S608
+        self._old_keys = f"DELETE FROM start_keys WHERE at < {mark}"  # noqa: S608
         self._durations = f"SELECT seconds FROM durations WHERE pipeline={mark}"  # noqa: S608
         self._keep = f"INSERT INTO durations (pipeline, at, seconds) VALUES ({', '.join([mark] * 3)}) "  # noqa: S608
         self._keep += "ON CONFLICT (pipeline) DO UPDATE SET at=excluded.at, seconds=excluded.seconds"
@@ -136,8 +140,10 @@ class Appender:
         try:
             self._dialect.begin(cursor)
             content = _Content()
+            self._claim_keys(cursor, creations)
             for creation in creations:
-                self._begin(cursor, creation, content)
+                if creation.claimed is None:
+                    self._begin(cursor, creation, content)
             leases = {(row.lease.key, row.lease.fence): row.lease for row in rows}
             lost = [lease for lease in leases.values() if self._holds_not(cursor, lease)]
             if lost:
@@ -164,6 +170,16 @@ class Appender:
             self._log = log
         elif log != self._log:
             raise self._dialect.gone()
+
+    def _claim_keys(self, cursor: Any, creations: Sequence[RunCreation]) -> None:
+        """Record the keys of new runs, and what those stand for that are known."""
+        keyed = [(each.start_key, each) for each in creations if each.start_key is not None]
+        if keyed:
+            cursor.execute(self._old_keys, (min(each.keys_since for _, each in keyed),))
+        for own, creation in sorted(keyed, key=lambda each: each[0].key):  # so that two processes cannot deadlock
+            cursor.execute(self._claim, (own.key, own.fingerprint, own.run_id, own.at))
+            found = StartKey(*cursor.execute(self._claimed, (own.key,)).fetchone())
+            creation.claimed = None if found.run_id == own.run_id else found
 
     def _begin(self, cursor: Any, creation: RunCreation, content: _Content) -> None:
         """Insert the run, and add its first events to the content."""

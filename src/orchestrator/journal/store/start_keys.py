@@ -6,24 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from msgspec import Struct
 
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.retry import patient
+from orchestrator.journal.run_creation import StartKey
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.tables import start_keys
 
 if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
-
-
-class StartKey(Struct, frozen=True):
-    """A key: the run that it stands for, and the fingerprint of the request that brought it first."""
-
-    key: str
-    fingerprint: str
-    run_id: str
-    at: float
 
 
 class StartKeys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from orchestrator.language.loader.validation import complete, is_null
 from orchestrator.language.spec.triggers import TriggerSpec, WebhookSpec
 from orchestrator.language.values.cron import cron_problem, zone_problem
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar
-from orchestrator.text.words import shorten
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.loader.validation import Validation
@@ -44,15 +45,41 @@ def read_trigger_specs(checks: Validation, entry: Entry) -> tuple[dict[str, Trig
 
 
 def _read_trigger(checks: Validation, key: Scalar, node: Mapping, what: str) -> TriggerSpec:
-    webhook = node.table.get("webhook")
+    webhook, schedule = node.table.get("webhook"), node.table.get("schedule")
+    if schedule is None and (cron := node.table.get("cron")) is not None:
+        checks.add(
+            codes.UNKNOWN_KEY,
+            cron.key,
+            f"{what} has no key `cron`",
+            label="unknown key",
+            help="write `schedule`",
+            fix="schedule",
+        )
+        node = node.without(["cron"])
+    elif schedule is not None and isinstance(schedule.value, Mapping):
+        _report_mapping(checks, schedule, schedule.value)
+        node = node.without(["schedule"])
+    else:
+        _check_kind(checks, key, node, what)
     spec = checks.spec(TriggerSpec, node.without(["webhook"]), what, node)
-    _check_kind(checks, key, node, what)
     _check_schedule(checks, spec, what)
     if webhook is None:
         return spec
     part, place = _read_webhook(checks, webhook, what)
     whole = spec.node.replaced([*spec.node.entries, Entry(webhook.key, place)])
     return complete(spec, whole, {"webhook": part} if part is not None else {})
+
+
+def _report_mapping(checks: Validation, schedule: Entry, node: Mapping) -> None:
+    """Report a schedule that is written as a mapping, as that of other tools is."""
+    cron = node.get("cron")
+    help, fix = f"a schedule is a cron expression; {_CRON_HELP}", None
+    if isinstance(cron, Scalar) and isinstance(cron.value, str):
+        others = [name for name in node.table if name in _OF_SCHEDULES]
+        fix = json.dumps(cron.value) if len(node.table) == 1 else None
+        help = f"write `schedule: {json.dumps(cron.value)}`"
+        help += f", and {quoted_list(others, last='and')} next to it" if others else ""
+    checks.mistyped(schedule, 'text such as `"15 3 * * *"`', help, fix)
 
 
 def _check_kind(checks: Validation, key: Scalar, node: Mapping, what: str) -> None:

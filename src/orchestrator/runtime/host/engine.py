@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from orchestrator.history.revision import Changes
     from orchestrator.journal import Lease, ResumeState, RunJournal, RunStatus, Store
+    from orchestrator.journal.run_creation import StartKey
     from orchestrator.models.budget import Ledger
     from orchestrator.notices.delivery import NoticeSender
     from orchestrator.plan.model import Plan
@@ -141,13 +142,17 @@ class Engine:
         ledgers: tuple[Ledger, ...] = (),
         by: str = "",
         run_id: str | None = None,
+        start_key: StartKey | None = None,
+        keys_since: float = 0.0,
     ) -> Execution:
         """Record a new run and begin to execute it on the current event loop.
 
-        It may be a row of a batch; `ledgers` hold what it may spend together with others.
+        It may be a row of a batch; `ledgers` hold what it may spend together with others. With a `start_key`, it is
+        created with the id of that, unless the key, or one since `keys_since`, stands for another run.
 
         Raises:
             RunError: ORC802, there is a run with the id `run_id`.
+            StartKeyTaken: The key stands for another run.
         """
         with garbage.collected_less():
             new, assignment = new_assignment(
@@ -158,11 +163,13 @@ class Engine:
                 permissions=self.permissions,
                 ledgers=ledgers,
                 by=by,
-                run_id=run_id,
+                run_id=run_id if start_key is None else start_key.run_id,
             )
             if batch is not None:
                 new = replace(new, batch=batch[0], row=batch[1])
-            journal = await self._journal.begin(new, self._owner, durations=assignment.may_wait)
+            journal = await self._journal.begin(
+                new, self._owner, durations=assignment.may_wait, start_key=start_key, keys_since=keys_since
+            )
             return self._execute(assignment, journal)
 
     async def submit(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from orchestrator.errors import OrchestratorError
@@ -36,7 +35,9 @@ class Admission:
             request = Request(scope)
             bearer, session = await bearer_scheme(request), await cookie_scheme(request)
             try:
-                scope[CALLER] = await run_in_threadpool(identify, self._service, request, bearer, session)
+                scope[CALLER] = await self._service.identifications.call(
+                    identify, self._service, request, bearer, session
+                )
             except OrchestratorError as error:
                 await problem_response(error)(scope, receive, send)
                 return

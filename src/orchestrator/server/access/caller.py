@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from msgspec import Struct
-from starlette.concurrency import run_in_threadpool
 
 from orchestrator import codes
 from orchestrator.errors import RequestError
@@ -67,7 +66,8 @@ async def identified(
     known: Caller | None = request.scope.get(CALLER)
     if known is not None:
         return known
-    return await run_in_threadpool(identify, request.app.state.service, request, bearer, session)
+    service: Service = request.app.state.service
+    return await service.identifications.call(identify, service, request, bearer, session)
 
 
 def identify(

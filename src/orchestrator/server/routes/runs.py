@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from orchestrator import codes
 from orchestrator.api.run import Run
@@ -65,12 +66,13 @@ async def start_run(
     """
     if body.source is not None:
         require(caller, "admin")
-    run = await run_in_threadpool(_start, service, body, caller, key)
+    beginning = await service.preparations.call(_begin, service, body, caller, key)
+    run, status = await asyncio.shield(asyncio.wrap_future(beginning))  # it begins also for a client that has left
     response.headers["location"] = f"/v1/runs/{run.id}"
-    return await _waited(run, wait, response)
+    return await _waited(run, wait, response) if wait else {"run": status.to_dict(), "outputs": None}
 
 
-def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -> Run:
+def _begin(service: Service, body: StartBody, caller: Caller, key: str | None) -> Future[tuple[Run, RunStatus]]:
     submits = body.runs_on is not None
     if not submits:
         service.refuse_if_full(later=body.not_before is not None and body.not_before > time.time())
@@ -87,10 +89,9 @@ def _start(service: Service, body: StartBody, caller: Caller, key: str | None) -
         key=caller.own_key(key),
         runs_on=body.runs_on,
     )
-    if submits:
-        return pipeline.submit(body.inputs)
-    service.refuse_full_line(pipeline.limit_of(body.inputs))
-    return pipeline.start(body.inputs)
+    if not submits:
+        service.refuse_full_line(pipeline.limit_of(body.inputs))
+    return pipeline.begin(body.inputs, submits=submits)
 
 
 async def _rested(run: Run, seconds: float) -> RunStatus:
@@ -102,9 +103,9 @@ async def _rested(run: Run, seconds: float) -> RunStatus:
 
 
 async def _waited(run: Run, wait: float, response: Response) -> dict[str, Any]:
-    status = await (_rested(run, wait) if wait else run.astatus())
+    status = await _rested(run, wait)
     outputs = None
-    if wait and status.ended:
+    if status.ended:
         response.status_code = 200
         if status.state == "succeeded":
             outputs = dict((await run.asnapshot()).outputs)

@@ -195,6 +195,8 @@ def test_a_batch_is_one_row_with_the_states_of_its_rows_and_leads_to_them(site: 
     assert person.violations() == []
     rows.nth(2).get_by_role("link", name="hello").click()
     expect(rows).to_have_count(13)
+    for number in range(1, 13):
+        expect(page.get_by_text(f"row {number}", exact=True)).to_have_count(1)
 
 
 def test_invalid_rows_of_a_batch_are_listed_with_what_is_wrong(site: Site, person: Person):

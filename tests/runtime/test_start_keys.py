@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import orchestrator as orc
 from orchestrator.api import start_key
 from orchestrator.runtime.ids import new_run_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE = {"inputs": {"n": {"type": "integer"}}, "steps": [{"id": "one", "value": "{{ n }}"}]}
 

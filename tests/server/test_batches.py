@@ -78,7 +78,10 @@ def test_rows_in_lines_of_json_are_run(client: Client, square: str):
     assert (status["rows"], status["states"], status["complete"]) == (5, {"succeeded": 2, "invalid": 3}, True)
     assert [problem["row"] for problem in status["problems"]] == [3, 4, 5]
     assert "`n`" in status["problems"][0]["message"]
-    assert len(client.json("GET", f"/v1/runs?batch={batch}")["runs"]) == 2
+    page = client.json("GET", f"/v1/runs?batch={batch}")
+    assert page["rows"] == {row["run_id"]: row["row"] for row in found[:2]}
+    assert len(page["runs"]) == 2
+    assert client.json("GET", "/v1/runs")["rows"] == {}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_wrong_inputs_start_nothing_and_name_every_problem(client: Client):
         "POST", "/v1/runs", {"pipeline": "hello", "inputs": {"name": 3, "nmae": "x"}}, status=422, code="ORC602"
     )
     assert len(found["problems"]) == 2
-    assert client.json("GET", "/v1/runs") == {"runs": [], "labels": {}, "next": None}
+    assert client.json("GET", "/v1/runs") == {"runs": [], "labels": {}, "rows": {}, "next": None}
 
 
 def test_a_secret_input_is_never_shown_again(client: Client):

@@ -18,6 +18,7 @@ interface RowProps {
 export function RunRow({
   run,
   labels,
+  number,
   index,
   isCurrent,
   isSelected,
@@ -26,6 +27,8 @@ export function RunRow({
 }: RowProps & {
   run: RunView;
   labels: string[];
+  /** Which row of a batch it is. */
+  number: number | undefined;
   isSelected: boolean;
   onSelect: ((run: RunView) => void) | null;
   onLabel: (label: string) => void;
@@ -45,6 +48,7 @@ export function RunRow({
         <Link href={runAddress(run.run_id)} className="row-link truncate" id={`row-${index}`}>
           {title}
         </Link>
+        {number !== undefined && <span className="run-number">row {count(number)}</span>}
         <code className="muted run-id">{run.run_id}</code>
         {labels.map((label) => (
           <button key={label} type="button" className="chip" title={`Only runs labelled ${label}`} onClick={() => onLabel(label)}>

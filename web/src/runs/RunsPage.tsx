@@ -216,6 +216,7 @@ function Table({ rows, more, isLoadingMore, loadMore, isLoading, selected, onSel
                   <RunRow
                     run={row.run}
                     labels={row.labels}
+                    number={row.number}
                     index={item.index}
                     isCurrent={item.index === current}
                     isSelected={selected.has(row.id)}

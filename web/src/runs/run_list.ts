@@ -12,7 +12,7 @@ const PAGE = 50;
 /** How many runs that are not among the newest are followed one by one. */
 const FOLLOWED = 20;
 
-export type Row = { kind: "run"; id: string; run: RunView; labels: string[] } | { kind: "batch"; id: string; batch: BatchView };
+export type Row = { kind: "run"; id: string; run: RunView; labels: string[]; number: number | undefined } | { kind: "batch"; id: string; batch: BatchView };
 
 export interface RunList {
   rows: Row[];
@@ -72,9 +72,16 @@ export function useRunList(filter: RunFilter): RunList {
   });
 
   const labels = useMemo(() => Object.assign({}, ...(pages.data?.pages.map((page) => page.labels) ?? [])) as Record<string, string[]>, [pages.data]);
+  const numbers = useMemo(() => Object.assign({}, ...(pages.data?.pages.map((page) => page.rows) ?? [])) as Record<string, number>, [pages.data]);
   const rows = useMemo(() => {
     const current = new Map([...latest, ...single.map((run) => [run.run_id, run] as const)]);
-    const runs: Row[] = loaded.map((run) => ({ kind: "run", id: run.run_id, run: current.get(run.run_id) ?? run, labels: labels[run.run_id] ?? [] }));
+    const runs: Row[] = loaded.map((run) => ({
+      kind: "run",
+      id: run.run_id,
+      run: current.get(run.run_id) ?? run,
+      labels: labels[run.run_id] ?? [],
+      number: numbers[run.run_id],
+    }));
     const found = showsBatches(filter) ? (batches.data?.batches ?? []) : [];
     const last = pages.hasNextPage ? (loaded.at(-1)?.created_at ?? 0) : 0;
     const shown = found.filter(
@@ -84,7 +91,7 @@ export function useRunList(filter: RunFilter): RunList {
       runs,
       shown.map((batch) => ({ kind: "batch", id: batch.batch, batch })),
     );
-  }, [loaded, labels, latest, single, batches.data, pages.hasNextPage, filter]);
+  }, [loaded, labels, numbers, latest, single, batches.data, pages.hasNextPage, filter]);
 
   const known = useMemo(() => new Set(loaded.map((run) => run.run_id)), [loaded]);
   const first = loaded[0]?.created_at ?? 0;

@@ -211,6 +211,10 @@ class Store:
         """Return the labels of those of the runs that have any."""
         return statuses.labels_of(self.database, run_ids)
 
+    def rows(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """Return the number of the row of those of the runs that are part of a batch, counted from 1."""
+        return statuses.rows_of(self.database, run_ids)
+
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
         return batches.newest_batches(self.database, limit)

@@ -142,10 +142,12 @@ def list_runs(
     if _is_known(tag, known):
         return Response(status_code=304, headers={"etag": tag})
     response.headers["etag"] = tag
-    labels = service.orchestrator.backend.store.labels([status.run_id for status in found]) if found else {}
+    store, ids = service.orchestrator.backend.store, [status.run_id for status in found]
+    labels = store.labels(ids) if found else {}
     return {
         "runs": [status.to_dict() for status in found],
         "labels": {run_id: [each for each in labels[run_id] if each != HOSTED] for run_id in labels},
+        "rows": store.rows(ids) if wanted.batch is not None else {},
         "next": found[-1].run_id if len(found) == limit else None,
     }
 

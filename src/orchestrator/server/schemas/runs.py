@@ -229,6 +229,9 @@ class RunPage(ResponseBody):
 
     runs: list[RunView]
     labels: dict[str, list[str]] = Field(description="The labels of those of the runs that have any, by their ids.")
+    rows: dict[str, int] = Field(
+        description="In a list of a batch, the numbers of their rows, counted from 1, by their ids."
+    )
     next: str | None = Field(description="Give it as `before` to receive the following runs; null: there are none.")
 
 

@@ -128,6 +128,16 @@ def labels_of(database: Database, run_ids: Iterable[str]) -> dict[str, list[str]
     return found
 
 
+def rows_of(database: Database, run_ids: Iterable[str]) -> dict[str, int]:
+    """Return the number of the row of those of the runs that are part of a batch. Rows are counted from 1."""
+    found: dict[str, int] = {}
+    with database.read() as connection:
+        for some in chunks(sorted(set(run_ids))):
+            query = sa.select(runs.c.run_id, runs.c.batch_row).where(runs.c.run_id.in_(some))
+            found |= dict(connection.execute(query.where(runs.c.batch_row.is_not(None))).all())
+    return found
+
+
 def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.pipeline is not None:
         yield runs.c.pipeline == storable(wanted.pipeline)

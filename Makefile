@@ -71,6 +71,10 @@ test-inference: $(VENV)/.installed-inference ## Test against a real inference en
 	$(BIN)/python -m tests.inference.build_server
 	$(BIN)/python -m pytest tests/inference -rs
 
+KILLS := 1000
+chaos: $(VENV)/.installed ## Kill workers at random while they execute runs, KILLS times; STORE=URL names another store
+	$(BIN)/python -m tests.workers.chaos --kills $(KILLS) $(if $(STORE),--store $(STORE))
+
 check: $(VENV)/.installed ## Check format, lint, types, import order and generated pages
 	$(BIN)/ruff format --check $(wildcard $(PATHS))
 	$(BIN)/ruff check $(wildcard $(PATHS))

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PATHS := src tests docs bench web
 
 .DEFAULT_GOAL := help
-.PHONY: help demo page test test-latest test-inference check web lock docs reference suites bench clean
+.PHONY: help demo page test test-latest test-inference chaos check web lock docs reference suites bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16

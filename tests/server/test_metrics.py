@@ -51,6 +51,18 @@ def test_runs_steps_and_commits_are_counted(client: Client, project: Path, bench
     bench.open("a")
 
 
+def test_what_waits_for_workers_is_counted_by_its_labels(client: Client):
+    assert value(client, "submitted_runs", labels="") == 0
+    for labels in ([], ["gpu", "eu"], ["eu", "gpu"]):
+        assert client.start("hello", runs_on=labels)["run"]["state"] == "queued"
+    assert value(client, "submitted_runs", labels="") == 1
+    assert value(client, "submitted_runs", labels="eu,gpu") == 2
+    assert value(client, "submitted_oldest_seconds", labels="eu,gpu") >= 0
+    assert value(client, "workers") == 0
+    found = client.json("GET", "/v1/workers")
+    assert [(each["labels"], each["runs"]) for each in found["queue"]] == [([], 1), (["eu", "gpu"], 2)]
+
+
 def test_requests_are_measured_by_the_path_that_the_api_declares(client: Client):
     for path in ("/v1/runs/a", "/v1/runs/b", "/v1/nothing/1", "/v1/nothing/2"):
         client.http.get(path)

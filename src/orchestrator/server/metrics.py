@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.journal.events import RunState
+from orchestrator.journal.store.submissions import QueueLength
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.journal.store.worker_store import WorkerStatus
 
 STORE_SECONDS: Final = 5.0
 """How long what was read of the store is reported again, so that many readers of the metrics are not felt."""
@@ -49,6 +51,7 @@ class Metrics:
             self.readers.labels(stream)
         self._registry.register(_EngineCollector(orchestrator))
         self._registry.register(_StoreCollector(orchestrator))
+        self._registry.register(_WorkerCollector(orchestrator))
         ProcessCollector(registry=self._registry)
 
     def count_connections(self, current: Callable[[], int], refused: Callable[[], int]) -> None:
@@ -149,6 +152,43 @@ class _StoreCollector(Collector):
         yield runs
         if self._size is not None:
             yield _gauge("store_bytes", "The size of the store.", self._size)
+
+
+class _WorkerCollector(Collector):
+    """The workers that share the store, and what waits for them: by this, their number can be scaled."""
+
+    def __init__(self, orchestrator: Orchestrator) -> None:
+        self._orchestrator = orchestrator
+        self._read_at = float("-inf")
+        self._queue: list[QueueLength] = []
+        self._workers: list[WorkerStatus] = []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics; without all of them while the store is away."""
+        now = time.monotonic()
+        if now - self._read_at >= STORE_SECONDS:
+            try:
+                self._queue, self._workers = self._orchestrator.queue_lengths(), self._orchestrator.list_workers()
+                self._read_at = now
+            except OrchestratorError:
+                return
+        runs = GaugeMetricFamily(
+            "orchestrator_submitted_runs", "Submitted runs that no worker has taken yet.", labels=["labels"]
+        )
+        ages = GaugeMetricFamily(
+            "orchestrator_submitted_oldest_seconds",
+            "Seconds since the oldest of them was submitted.",
+            labels=["labels"],
+        )
+        for each in self._queue or [QueueLength((), 0, time.time())]:
+            runs.add_metric([",".join(each.labels)], each.runs)
+            ages.add_metric([",".join(each.labels)], max(0.0, time.time() - each.oldest))
+        yield runs
+        yield ages
+        alive = [each for each in self._workers if not each.lost]
+        yield _gauge("workers", "Workers that share the store.", len(alive))
+        yield _gauge("worker_places", "Runs that they may execute at once.", sum(each.concurrency for each in alive))
+        yield _gauge("worker_runs", "Runs that they execute.", sum(each.executing for each in alive))
 
 
 def _gauge(name: str, help: str, value: Any) -> GaugeMetricFamily:

@@ -90,7 +90,7 @@ from orchestrator.tools import builtin_registry
 tools = list(builtin_registry())
 heavy = {"polars", "httpx2", "jsonschema", "markdown_it", "pydantic", "sqlalchemy"} & sys.modules.keys()
 assert not heavy, heavy
-assert len(tools) == 14
+assert len(tools) == 20
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -96,7 +96,8 @@ async def chunk(
 
     Example:
         - id: chunks
-          action: vector.chunk
+          tool: vector
+          action: chunk
           parameters:
             collection: handbook
             documents:
@@ -157,7 +158,8 @@ async def index(
 
     Example:
         - id: indexed
-          action: vector.index
+          tool: vector
+          action: index
           parameters:
             collection: handbook
             chunks: "{{ chunks }}"
@@ -189,7 +191,8 @@ async def upsert(
 
     Example:
         - id: kept
-          action: vector.upsert
+          tool: vector
+          action: upsert
           parameters:
             collection: tickets
             records: "{{ tickets }}"
@@ -221,7 +224,8 @@ async def query(
 
     Example:
         - id: found
-          action: vector.query
+          tool: vector
+          action: query
           parameters:
             collection: handbook
             vector: "{{ asked }}"
@@ -264,7 +268,8 @@ async def delete(
 
     Example:
         - id: forgotten
-          action: vector.delete
+          tool: vector
+          action: delete
           parameters:
             collection: handbook
             documents: [leave.md]
@@ -292,7 +297,8 @@ async def collections(
 
     Example:
         - id: known
-          action: vector.collections
+          tool: vector
+          action: collections
     """
     store = _store(context, database, timeout)
     found = await _in_thread(store, timeout, store.collections)

@@ -1,4 +1,4 @@
-"""The command on a disk that is nearly full while `video.mp4` is there: databases then get no more than 52 pages.
+"""The command on a disk that is nearly full while `video.mp4` is there: databases then get no more than 67 pages.
 
 The limit is SQLite's own, which reports it as it does a disk without space.
 """
@@ -17,7 +17,7 @@ def connect_with_limit(*arguments: Any, **options: Any) -> sqlite3.Connection:
     """Connect, and set the limit, which is one of the connection."""
     connection: sqlite3.Connection = connect(*arguments, **options)
     if Path("video.mp4").exists():
-        connection.execute("PRAGMA max_page_count = 52")
+        connection.execute("PRAGMA max_page_count = 67")
     return connection
 
 

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
+from msgspec.structs import replace
 from pytest_httpserver import HTTPServer
 
 from orchestrator.api import control
@@ -33,6 +34,7 @@ from orchestrator.cli.app import run_command
 from orchestrator.config.project_file import ProjectFile
 from orchestrator.config.tables.serve import ServeSection
 from orchestrator.diagnostics import CODES
+from orchestrator.journal.store.submissions import Submissions
 from orchestrator.runtime.host import assignment, batches
 from orchestrator.server.access.tokens import add_token
 from tests.models.adapter.dialects import DIALECTS
@@ -65,6 +67,7 @@ class Normal:
             (re.escape(str(directory.parent)), "/home/ada"),
             (r"http://(localhost|127\.0\.0\.1):\d+/v1\b", "https://api.openai.com/v1"),
             (rf"process \d+ on {re.escape(socket.gethostname())}", "process 4711 on laptop"),
+            (rf"\b{re.escape(socket.gethostname())}:\d+", "laptop:4711"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-14 09:26:53"),
             (r"\b(succeeded in|failed in|elapsed  ) (\d+\.\d+) s", r"\1 0.01 s"),
             (r"; \d+\.\d+ s, \S+ rows/s", "; 0.02 s, 100 rows/s"),
@@ -93,10 +96,18 @@ def hide_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
 
+def count_takeovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if six workers had ended with each run."""
+    claim = Submissions.claim
+    taken_over = lambda *given, **more: [replace(each, takeovers=6) for each in claim(*given, **more)]  # noqa: E731
+    monkeypatch.setattr(Submissions, "claim", taken_over)
+
+
 SEAMS: Seams = {
     "ORC802/two_runs_with_one_id": draw_the_same_id,
     "ORC817/other_rows_than_before": draw_a_known_batch,
     "ORC922/a_question_for_others": draw_the_same_id,
+    "ORC822/a_step_that_ends_its_workers": count_takeovers,
     "ORC901/a_store_without_its_driver": hide_the_driver,
 }
 

@@ -107,11 +107,7 @@ def _applying(tool: str | None, action: str | None, entries: list[Entry], is_kno
     for meaning in OLDER.get(_folded(tool or action or ""), ()):
         if verb not in meaning.actions or not _applies(meaning, entries):
             continue
-        if (
-            meaning.replaces
-            and meaning.meaning.endswith(f".{_folded(action or '')}")
-            and not _renames(meaning, entries)
-        ):
+        if meaning.replaces and meaning.meaning.endswith(f".{action}") and not _renames(meaning, entries):
             return None  # it has the names of this action
         if not meaning.replaces and is_known(tool, action):
             return None

@@ -213,6 +213,21 @@ def test_a_run_that_has_not_ended_is_dealt_with_by_the_overlap_policy(
     assert service.orchestrator.get_run(second["run_id"]).status().state == "running"
 
 
+def test_a_run_that_waits_for_its_turn_has_not_ended_either(server: tuple[Service, str], client: Client, project: Path):
+    service = server[0]
+    (project / "gated.yaml").write_text(f"concurrency: {{key: one}}\n{GATED.format(overlap='skip')}")
+    client.start("gated")  # it has the only turn
+    rewind(service, "gated/often")
+    TriggerLoop(service).fire_due()
+    first = firings(client, "gated/often")[0]["run_id"]
+    for _ in service.orchestrator.get_run(first).events():
+        if service.orchestrator.get_run(first).status().state == "queued":
+            break
+    rewind_once_more(service, "gated/often")
+    found = firings(client, "gated/often")[0]
+    assert (found["state"], found["reason"]) == ("skipped", f"run {first} had not ended")
+
+
 def rewind_once_more(service: Service, trigger: str) -> None:
     """Have the instant of a schedule be due again, as another one."""
     with service.orchestrator.backend.store.database.write() as connection:

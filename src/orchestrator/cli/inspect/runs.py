@@ -234,7 +234,7 @@ def status_text(status: "RunStatus", hints: "Hints") -> str:
         pairs.append(("budget", budget_text(status.budget)))
     if status.reason:
         pairs.append(("reason", status.reason))
-    if status.owner and status.state in ("running", "waiting"):
+    if status.owner and status.state in ("queued", "running", "waiting"):
         pairs.append(("owner", status.owner))
     lines = [f"{name:<9} {printable(value)}" for name, value in pairs]
     lines[2] = f"{'state':<9} {paint(status.state, STATE_STYLES.get(status.state, ''), stream=sys.stdout)}"

@@ -29,7 +29,7 @@ _CHOICES: Final = re.compile(r"\[([\w|-]+)\]")
 _ENDINGS: Final = (".yaml", ".yml")
 _STATES: Final[dict[str, frozenset[str]]] = {
     "answer": frozenset({"waiting"}),
-    "pause": frozenset({"running", "waiting"}),
+    "pause": frozenset({"queued", "running", "waiting"}),
     "cancel": frozenset({"queued", "running", "waiting", "paused", "interrupted"}),
     "resume": frozenset({"queued", "waiting", "paused", "failed", "cancelled", "interrupted"}),
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.server.service import Service
     from orchestrator.server.triggers.offered_trigger import OfferedTrigger
 
-_ACTIVE: Final[tuple[RunState, ...]] = ("running", "paused", "waiting", "interrupted")
+_ACTIVE: Final[tuple[RunState, ...]] = ("queued", "running", "paused", "waiting", "interrupted")
 _MOST_ACTIVE: Final = 500
 
 BY_SCHEDULE: Final = "its schedule"

@@ -77,7 +77,6 @@ CASES = {
         "ORC428",
         {"<AUTO>a # title</AUTO>": '"<AUTO>a # title</AUTO>"'},
     ),
-    "limits": Case(log("hi", key="    timeout: <AUTO>how long\n"), "ORC428", {}, {"<AUTO>how long": "30s"}),
     # names of other systems
     "params.x": Case(log('"{{ params.topic }}"', INPUTS), "ORC301", {"params.topic": "inputs.topic"}),
     "parameters": Case(log('"{{ parameters | to_json }}"', INPUTS), "ORC301", {"parameters |": "inputs |"}, {}),
@@ -184,9 +183,6 @@ CASES = {
         called("tool: code_runner, action: run", "{code: 'result = 1'}"),
         "ORC401",
         {"tool: code_runner": "tool: python", "action: run": "action: execute"},
-    ),
-    "print": Case(
-        called("action: print", "{message: hi}"), "ORC401", {"action: print": "log"}, {"log,": "action: log,"}
     ),
     "bash": Case(called("tool: bash", "{command: [ls]}"), "ORC401", {"bash": "terminal"}),
     "fetch": Case(

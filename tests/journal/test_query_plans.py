@@ -105,5 +105,11 @@ def test_the_hot_statements_find_their_rows_by_key(store: Store):
         condition = re.search(r"WHERE (\w+)(?:=| BETWEEN)", text)
         assert table is not None
         assert condition is not None
-        keys = {"runs": ("key", "run_id"), "events": ("id",), "blobs": ("hash",), "durations": ("pipeline",)}
+        keys = {
+            "runs": ("key", "run_id"),
+            "events": ("id",),
+            "blobs": ("hash",),
+            "durations": ("pipeline",),
+            "start_keys": ("key",),
+        }
         assert condition[1] in keys[table[1]], text

@@ -11,7 +11,8 @@ interface Shown {
 /** `brief`: in one word, for a list. */
 export function RunBadge({ run, brief = false }: { run: RunView; brief?: boolean }) {
   const { state, text, waitsFor } = shownOf(run);
-  return <StateBadge state={state} text={brief && state === run.state && text !== UNDOING ? state : text} waitsFor={waitsFor} />;
+  const isOneWord = !text.includes(" ");
+  return <StateBadge state={state} text={brief && state === run.state && !isOneWord ? state : text} waitsFor={waitsFor} />;
 }
 
 /** Whether the working time of a run goes on: it does not while a run waits until it may begin. */

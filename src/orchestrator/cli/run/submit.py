@@ -48,9 +48,9 @@ def submit(
         ),
     ] = None,
 ) -> None:
-    """Check a pipeline, leave a run of it to a worker, and print the id of the run.
+    """Check a pipeline, and leave a run of it to a worker.
 
-    `orchestrator worker` executes it, on this machine or another one that shares the store. Its paths start in this
+    The id of the run is printed. `orchestrator worker` executes it, on this machine or another one that shares the store. Its paths start in this
     directory there too.
     """
     from orchestrator.cli.options.inputs import read_inputs

@@ -46,7 +46,7 @@ def worker(
     allow_host: common.AllowHostOption = None,
     store: common.StoreOption = None,
 ) -> None:
-    """Execute the runs that `submit` has left in the store, here and now.
+    """Execute the runs that `submit` leaves in the store.
 
     Any number of workers can share a store: on PostgreSQL on many machines, on SQLite on one. When a worker ends
     without a word, another one continues its runs within 12 seconds, and no step that has ended runs again.

@@ -50,8 +50,8 @@ def submit(
 ) -> None:
     """Check a pipeline, and leave a run of it to a worker.
 
-    The id of the run is printed. `orchestrator worker` executes it, on this machine or another one that shares the store. Its paths start in this
-    directory there too.
+    The id of the run is printed. `orchestrator worker` executes it, on this machine or another one that shares the
+    store. Its paths start in this directory there too.
     """
     from orchestrator.cli.options.inputs import read_inputs
     from orchestrator.cli.run.foreground import reported, run_object

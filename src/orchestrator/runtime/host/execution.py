@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.run.run_context import RunLauncher
     from orchestrator.tools import ToolExecutor
 
-_PATIENCE = 0.1  # seconds
+_PATIENCE = 0.5  # seconds that an event loop has to answer before the store is asked, which is a little behind
 _PAUSED_LOOK = 1.0  # seconds between two looks at the time that a paused run has left
 _log = logging.getLogger(__name__)
 

@@ -212,3 +212,42 @@ def test_a_run_with_a_budget_and_a_time_keeps_them(client: orc.Orchestrator, oth
         assert run.result(timeout=PATIENCE).state == "succeeded"
     assert run.status().budget == {"usd": 2}
     assert run.record().options["timeout"] == 60
+
+
+def test_what_waits_for_a_time_or_keeps_its_turn_takes_no_place(
+    client: orc.Orchestrator, other: orc.Orchestrator
+) -> None:
+    late = client.compile("steps: [{id: q, ask: {prompt: Why?, type: integer}, timeout: 2h}]").submit()
+    turn = client.compile("concurrency: {key: one}\nsteps: [{id: q, ask: {prompt: Why?, type: integer}}]")
+    first, second = turn.submit(), turn.submit()
+    with working(other, concurrency=1):
+        quick = client.compile("steps: [{id: a, value: 1}]\noutputs: {a: '{{ a }}'}").submit()
+        assert quick.result(timeout=PATIENCE).outputs["a"] == 1
+        assert late.status().owner is not None
+        assert [first.wait(timeout=PATIENCE).state, second.status().state] == ["waiting", "queued"]
+        first.answer("q", 1)
+        assert [event.type for event in first.events()][-1] == "run.succeeded"
+        for event in second.events():
+            if event.type == "step.waiting":
+                break
+        late.cancel()
+        second.cancel()
+
+
+def test_a_damaged_run_is_left_and_others_are_executed(client: orc.Orchestrator, other: orc.Orchestrator) -> None:
+    damaged = client.compile(ASK).submit()
+    store = client.backend.store
+    with store.database.write() as connection:
+        connection.execute(runs.update().values(snapshot="{broken"))
+    run = client.compile("steps: [{id: a, value: 1}]").submit()
+    with working(other, concurrency=1, burst=True) as worker:
+        assert run.result(timeout=PATIENCE).state == "succeeded"
+        worker.wait_for(lambda told: any(run_id == damaged.id for run_id, _ in told))
+    assert next(what for run_id, what in worker.told if run_id == damaged.id).startswith("left to other workers: ")
+
+
+@pytest.mark.parametrize("label", ["a,b", " ", " gpu", "", "x" * 65, "new\nline"])
+def test_a_label_is_a_word(client: orc.Orchestrator, label: str) -> None:
+    pipeline = client.compile(ASK)
+    with pytest.raises(orc.OrchestratorError, match="is no label of a worker"):
+        pipeline.with_options(runs_on=[label])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes, runtime
 from orchestrator.api.arguments import several
 from orchestrator.api.run import Run
 from orchestrator.api.start_key import keyed_run_id, start_fingerprint
 from orchestrator.errors import ConfigurationError, InputError, RunError
-from orchestrator.journal.store.submissions import MOST_LABELS
-from orchestrator.text.words import quoted_list
+from orchestrator.journal.store.submissions import LABEL_PATTERN, MOST_LABELS
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,12 +28,29 @@ def worker_labels(given: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: They are not texts, or too many.
     """
-    labels = tuple(sorted(set(several("runs_on", given))))
+    labels = checked_labels(several("runs_on", given))
     if len(labels) > MOST_LABELS:
         raise ConfigurationError(f"`runs_on` can have {MOST_LABELS} labels, not {len(labels)}")
-    if "" in labels:
-        raise ConfigurationError("a label in `runs_on` is empty")
     return labels
+
+
+def checked_labels(given: Iterable[str]) -> tuple[str, ...]:
+    """Return labels of workers, in order.
+
+    Raises:
+        ConfigurationError: One is no label.
+    """
+    labels = tuple(sorted(set(given)))
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise ConfigurationError(
+                f"`{shorten(label)}` is no label of a worker",
+                help="use at most 64 letters, digits, `.`, `_`, `:`, `/` and `-`, such as `gpu`",
+            )
+    return labels
+
+
+_LABEL: Final = re.compile(LABEL_PATTERN)
 
 
 async def submit_run(backend: Backend, plan: Plan, inputs: Mapping[str, Any], options: Options, *, by: str) -> Run:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec.structs import replace
 
 from orchestrator import codes
+from orchestrator.api.submission import checked_labels
 from orchestrator.cluster.worker_kind import kind_of
 from orchestrator.distribution import VERSION
 from orchestrator.errors import ConfigurationError, LeaseLost, OrchestratorError, RunError, StoreError
 from orchestrator.journal import Owner
+from orchestrator.journal.retry import is_passing
 from orchestrator.journal.store.submissions import MOST_WORKER_LABELS
 from orchestrator.journal.store.worker_store import REPORT_SECONDS, WorkerStatus
 from orchestrator.remedies import Resume, ShowRun
@@ -78,7 +80,7 @@ class Worker:
         """
         self._backend = orchestrator.backend
         self._backend.require_tools()
-        self._labels = tuple(sorted(set(labels)))
+        self._labels = checked_labels(labels)
         if len(self._labels) > MOST_WORKER_LABELS:
             raise ConfigurationError(
                 f"a worker can have {MOST_WORKER_LABELS} labels, not {len(self._labels)}",
@@ -177,7 +179,10 @@ class Worker:
         except LeaseLost:
             return
         except StoreError as error:  # it is released, or its lease expires
-            _log.warning("run %s: %s [%s]", lease.run_id, error.message, error.code)
+            if is_passing(error):
+                _log.warning("run %s: %s [%s]", lease.run_id, error.message, error.code)
+            else:  # such as a damaged record
+                await self._refuse(lease, f"{error.message} [{error.code}]")
         except OrchestratorError as error:
             await self._refuse(lease, f"{error.message} [{error.code}]")
         except Exception as error:
@@ -198,12 +203,17 @@ class Worker:
         self._told(lease.run_id, f"left to other workers: {reason}")
 
     async def _give_back_waiting(self) -> None:
-        """Forget the runs that have ended, and give back those that only wait for a person, or are paused."""
+        """Forget the runs that have ended, and give back those that only wait for a person.
+
+        One with a concurrency key is held, as it would lose its turn.
+        """
         for run_id, execution in list(self._executions.items()):
             if execution.done:
                 del self._executions[run_id]
                 self._failed_to_sleep.pop(run_id, None)
                 self._told(run_id, await asyncio.to_thread(self._state_of, run_id))
+            elif execution.is_limited:
+                self._watch_rest(execution)
             elif execution.resting.done() and time.monotonic() >= self._failed_to_sleep.get(run_id, 0.0):
                 await self._give_back(execution)
             elif not execution.resting.done():
@@ -212,10 +222,10 @@ class Worker:
     async def _give_back(self, execution: Execution) -> None:
         status = await asyncio.to_thread(execution.status)
         until = _continues_at(status)
-        if status.state not in ("waiting", "paused") or (until is not None and until - time.time() < _SHORT_WAIT):
+        if status.state != "waiting" or (until is not None and until - time.time() < _SHORT_WAIT):
             return
         submissions = self._store.submissions
-        if status.state == "waiting" and not await asyncio.to_thread(submissions.sleep, execution.lease, until):
+        if not await asyncio.to_thread(submissions.sleep, execution.lease, until):
             self._failed_to_sleep[execution.run_id] = time.monotonic() + POLL_SECONDS  # a command is on its way
             return
         leaves = execution.leave_if_resting("its worker has given it back while it waits")
@@ -308,13 +318,11 @@ class Worker:
 
 
 def _is_busy(execution: Execution) -> bool:
-    return not (execution.done or execution.held or execution.resting.done())
+    return not (execution.done or execution.held or execution.is_waiting or execution.resting.done())
 
 
 def _continues_at(status: RunStatus) -> float | None:
-    """Return when something happens in a waiting run by itself: the end of a wait, or a reminder. Paused runs wait."""
-    if status.state == "paused":
-        return None
+    """Return when something happens in a waiting run by itself: the end of a wait, or a reminder."""
     times = [step.waiting_until for step in status.active]
     times += [next_at(step.question) for step in status.active if step.question is not None]
     return min((time for time in times if time is not None), default=None)

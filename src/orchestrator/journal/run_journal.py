@@ -221,6 +221,11 @@ class RunJournal:
         return self._state.allowed
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether nothing can continue before a person answers or a time comes."""
+        return self._state.is_waiting
+
+    @property
     def has_begun(self) -> bool:
         """Whether the run has been started, by this owner or an earlier one."""
         return self._state.started_at is not None

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.store.database import Database
 
+LABEL_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}"
+"""The labels of workers."""
+
 MOST_LABELS: Final = 4
 """How many labels a run may demand of its worker."""
 
@@ -48,7 +51,7 @@ _TAKEN: Final = 1.0
 REFUSED_SECONDS: Final = 600.0
 """How long workers of a kind leave a run alone that one of them could not execute: what it lacked may come."""
 
-_ACHIEVEMENTS: Final = ("step.succeeded", "step.skipped", "step.answered")
+_ACHIEVEMENTS: Final = ("step.succeeded", "step.skipped", "step.answered", "run.failed", "run.cancelled")
 
 _DEAD_SECONDS: Final = 0.5
 """Seconds between two looks for processes of this machine that have ended."""

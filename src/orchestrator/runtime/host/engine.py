@@ -242,7 +242,8 @@ class Engine:
             priority=parent.priority,
             runs_on=() if submission is None else submission.runs_on,
         )
-        begin = self.start if submission is None else self.submit
+        # Secrets are not stored, so a worker could not know them.
+        begin = self.start if submission is None or inputs.secrets else self.submit
         try:
             await begin(plan, inputs, options, by=parent.by, run_id=run_id)
         except RunError as error:

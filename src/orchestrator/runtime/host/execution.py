@@ -155,6 +155,16 @@ class Execution:
             return self._resting
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the run has a turn that it would lose if this process left it."""
+        return self._assignment.limit is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing of the run works, and steps wait for people or a time. As of now, from any thread."""
+        return self.journal.is_waiting
+
+    @property
     def is_on_this_thread(self) -> bool:
         """Whether the caller runs on the thread of the event loop, which must not be blocked."""
         return threading.get_ident() == self._thread

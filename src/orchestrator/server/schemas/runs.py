@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from orchestrator.api.arguments import END_OF_TIME
 from orchestrator.journal.events import EventType, RunState, StepState
 from orchestrator.journal.state.status import NoticeState
+from orchestrator.journal.store.submissions import LABEL_PATTERN
 from orchestrator.journal.store.submissions import MOST_LABELS as MOST_WORKER_LABELS
 from orchestrator.plan.labels import LONGEST_LABEL, MOST_LABELS, reserved_beginning
 from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody, SourceName
@@ -22,7 +23,7 @@ def _not_reserved(label: str) -> str:
     return label
 
 
-WorkerLabel = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]
+WorkerLabel = Annotated[str, Field(pattern=f"^{LABEL_PATTERN}$")]
 
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL), AfterValidator(_not_reserved)]
 

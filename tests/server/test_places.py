@@ -90,6 +90,20 @@ steps:
 }
 
 SESSIONS = {
+    "runs for workers": """
+        submit greeting.yaml -i name=Ada --on gpu --label nightly --priority 3
+        submit greeting.yaml --json --key k
+        submit greeting.yaml -q --key k
+        submit greeting.yaml --on a,b
+        submit greeting.yaml -i nosuch=1
+        submit pinned.yaml -i pin=1
+        runs --state queued
+        status last
+        workers
+        workers --json
+        cancel last
+        runs
+    """,
     "a run, and what is read of it": """
         run greeting.yaml -i name=Ada -i times=3 --label demo
         run greeting.yaml -i name=Ada --json
@@ -344,7 +358,7 @@ def test_every_command_that_takes_a_store_takes_a_server_or_says_why_not():
     used = {line.split()[0] for lines in SESSIONS.values() for line in lines.strip().splitlines()} - {"touch"}
     assert both - used == set()
     assert not {name for name, places in taking.items() if places == {"server"}}
-    assert only_store == {"doctor", "lock", "prune", "serve", "store", "tokens"}
+    assert only_store == {"doctor", "lock", "prune", "serve", "store", "tokens", "worker"}
 
 
 @pytest.fixture

@@ -370,11 +370,8 @@ def test_a_page_that_loads_too_much_is_ended(workplace: Workplace, site: Site) -
 
 
 @needs_chromium
-@pytest.mark.parametrize(
-    "page", ["<script>while (true) {}</script>", "<script>x = []; while (true) x.push('x')</script>"]
-)
-def test_a_page_that_does_not_end_is_ended(page: str, workplace: Workplace, site: Site) -> None:
-    site.pages["/endless"] = page
+def test_a_page_that_does_not_end_is_ended(workplace: Workplace, site: Site) -> None:
+    site.pages["/endless"] = "<script>while (true) {}</script>"
     with pytest.raises(StepError):
         workplace("browser.visit", url=f"{site.url}/endless", wait=3, timeout=20)
 

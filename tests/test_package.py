@@ -39,6 +39,15 @@ def test_the_import_loads_nothing_heavy() -> None:
     assert json.loads(found.stdout) == []
 
 
+def test_compiling_loads_no_database_toolkit() -> None:
+    program = (
+        "import sys, orchestrator as orc\n"
+        "orc.compile('steps: [{id: a, value: 1}]')\n"
+        "assert 'sqlalchemy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize("command", ["--help", "check hello.yaml", "run hello.yaml"])
 def test_no_library_of_models_is_loaded_where_no_model_is_asked(command: str, tmp_path: Path) -> None:
     pipeline = (

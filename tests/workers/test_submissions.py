@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import LeaseLost
 from orchestrator.journal import Command, Journal, Owner, Store
-from orchestrator.journal.store.submissions import QueueLength
 from orchestrator.journal.store.tables import runs
+from orchestrator.journal.worker_records import QueueLength
 from tests.journal.support import new_run, owner_elsewhere
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import Event, RunRecord, RunStatus
     from orchestrator.journal.events import RunState
     from orchestrator.journal.records import BatchStatus
-    from orchestrator.journal.store.submissions import QueueLength
-    from orchestrator.journal.store.worker_store import WorkerStatus
+    from orchestrator.journal.worker_records import QueueLength, WorkerStatus
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.runtime.host.batches import Row, RowResult

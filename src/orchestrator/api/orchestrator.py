@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.journal import RunStatus
     from orchestrator.journal.records import Pruned, StoreStats
-    from orchestrator.journal.store.submissions import QueueLength
-    from orchestrator.journal.store.worker_store import WorkerStatus
+    from orchestrator.journal.worker_records import QueueLength, WorkerStatus
     from orchestrator.models.budget import Budget
     from orchestrator.models.messages import ModelClient
     from orchestrator.plan.model import Plan

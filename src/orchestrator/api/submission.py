@@ -10,7 +10,7 @@ from orchestrator.api.arguments import several
 from orchestrator.api.run import Run
 from orchestrator.api.start_key import keyed_run_id, start_fingerprint
 from orchestrator.errors import ConfigurationError, InputError, RunError
-from orchestrator.journal.store.submissions import LABEL_PATTERN, MOST_LABELS
+from orchestrator.journal.worker_records import LABEL_PATTERN, MOST_LABELS
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:

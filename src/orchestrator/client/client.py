@@ -26,8 +26,7 @@ from orchestrator.client.views import batch_from, changes_from, status_from
 from orchestrator.errors import CompilationError
 from orchestrator.journal.events import RunState
 from orchestrator.journal.store.credential_store import BrowserSession
-from orchestrator.journal.store.submissions import QueueLength
-from orchestrator.journal.store.worker_store import WorkerStatus
+from orchestrator.journal.worker_records import QueueLength, WorkerStatus
 from orchestrator.language import read_document
 from orchestrator.text.words import plural
 

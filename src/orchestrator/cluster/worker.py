@@ -20,8 +20,7 @@ from orchestrator.distribution import VERSION
 from orchestrator.errors import ConfigurationError, LeaseLost, OrchestratorError, RunError, StoreError
 from orchestrator.journal import Owner
 from orchestrator.journal.retry import is_passing
-from orchestrator.journal.store.submissions import MOST_WORKER_LABELS
-from orchestrator.journal.store.worker_store import REPORT_SECONDS, WorkerStatus
+from orchestrator.journal.worker_records import MOST_WORKER_LABELS, REPORT_SECONDS, WorkerStatus
 from orchestrator.remedies import Resume, ShowRun
 from orchestrator.runtime.values.reminders import next_at
 from orchestrator.text.words import plural, quoted_list

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.journal.events import RunState
-from orchestrator.journal.store.submissions import QueueLength
+from orchestrator.journal.worker_records import QueueLength
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.journal.store.worker_store import WorkerStatus
+    from orchestrator.journal.worker_records import WorkerStatus
 
 STORE_SECONDS: Final = 5.0
 """How long what was read of the store is reported again, so that many readers of the metrics are not felt."""

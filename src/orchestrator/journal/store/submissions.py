@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -21,6 +21,7 @@ from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.event_columns import event_id, last_id
 from orchestrator.journal.store.stored_data import stored_owner
 from orchestrator.journal.store.tables import commands, events, refusals, runs, takeovers
+from orchestrator.journal.worker_records import MOST_LABELS, QueueLength
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.store.database import Database
-
-LABEL_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}"
-"""The labels of workers."""
-
-MOST_LABELS: Final = 4
-"""How many labels a run may demand of its worker."""
-
-MOST_WORKER_LABELS: Final = 16
-"""How many labels a worker may have: it asks for the runs of each set of at most `MOST_LABELS` of them."""
 
 NEVER: Final = 2.0**40
 """When a run is due that only waits for a person: a command makes it due. Seconds since the epoch."""
@@ -67,21 +59,6 @@ class ClaimedRun(Struct, frozen=True):
 
     lease: Lease
     takeovers: int = 0
-
-
-class QueueLength(Struct, frozen=True):
-    """How many due runs that demand the same labels no worker has, and when the oldest of them was created.
-
-    The time is in seconds since the epoch.
-    """
-
-    labels: tuple[str, ...]
-    runs: int
-    oldest: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        return {"labels": list(self.labels), "runs": self.runs, "oldest": self.oldest}
 
 
 def labels_text(labels: Iterable[str]) -> str:

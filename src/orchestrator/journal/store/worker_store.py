@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from msgspec import Struct
-from msgspec.structs import asdict
 
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.retry import patient
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.submissions import labels_text, stored_labels
 from orchestrator.journal.store.tables import workers
+from orchestrator.journal.worker_records import WorkerStatus
 
 if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
 
-REPORT_SECONDS: Final = 5.0
-"""Seconds between two reports of a worker."""
-
-LOST_SECONDS: Final = 15.0
-"""A worker that has not reported for so long is lost: it was killed, or cannot reach the store."""
-
 _KEPT_SECONDS: Final = 600.0
-
-
-class WorkerStatus(Struct, frozen=True):
-    """A worker: it executes at most `concurrency` runs at once, of those that demand none but its `labels`.
-
-    `kind` is the same for workers that can execute the same runs. `executing` runs work, and `waiting` ones are held
-    for a person, a time or their turn. A worker that is `draining` takes no further runs. Times are in seconds since
-    the epoch, by the clock of the store; `age` is how long ago it reported, and a worker with `lost` did not in time.
-    """
-
-    id: str
-    name: str
-    kind: str
-    version: str
-    labels: tuple[str, ...]
-    concurrency: int
-    started_at: float = 0.0
-    seen_at: float = 0.0
-    executing: int = 0
-    waiting: int = 0
-    draining: bool = False
-    age: float = 0.0
-
-    @property
-    def lost(self) -> bool:
-        """Whether it has not reported in time."""
-        return self.age > LOST_SECONDS
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        return {**asdict(self), "labels": list(self.labels), "lost": self.lost}
 
 
 class WorkerStore:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 from orchestrator.api.arguments import END_OF_TIME
 from orchestrator.journal.events import EventType, RunState, StepState
 from orchestrator.journal.state.status import NoticeState
-from orchestrator.journal.store.submissions import LABEL_PATTERN
-from orchestrator.journal.store.submissions import MOST_LABELS as MOST_WORKER_LABELS
+from orchestrator.journal.worker_records import LABEL_PATTERN
+from orchestrator.journal.worker_records import MOST_LABELS as MOST_WORKER_LABELS
 from orchestrator.plan.labels import LONGEST_LABEL, MOST_LABELS, reserved_beginning
 from orchestrator.server.schemas.base import Json, RequestBody, ResponseBody, SourceName
 

@@ -22,7 +22,6 @@ from orchestrator.journal import Owner
 from orchestrator.journal.retry import is_passing
 from orchestrator.journal.worker_records import MOST_WORKER_LABELS, REPORT_SECONDS, WorkerStatus
 from orchestrator.remedies import Resume, ShowRun
-from orchestrator.runtime.values.reminders import next_at
 from orchestrator.text.words import plural, quoted_list
 
 if TYPE_CHECKING:
@@ -46,9 +45,6 @@ POLL_SECONDS: Final = 1.0
 """Seconds between two looks at the store while nothing is reported."""
 
 _PAUSE_SECONDS: Final = 0.02
-_SHORT_WAIT: Final = 60.0
-"""Seconds until something happens in a waiting run, below which it is not given back."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +92,7 @@ class Worker:
         """What the worker reports of itself."""
         self._executions: dict[str, Execution] = {}
         self._watched: dict[str, object] = {}
-        self._failed_to_sleep: dict[str, float] = {}
+        self._kept_until: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._stopping = False
         self._hurried = False
@@ -196,6 +192,7 @@ class Worker:
         """Leave a run to workers of another kind, and say why."""
         _log.warning("run %s is left to other workers: %s", lease.run_id, reason)
         with contextlib.suppress(StoreError):
+            await asyncio.to_thread(self._store.release, lease)  # unless that has happened
             await asyncio.to_thread(
                 self._store.submissions.refuse, lease, kind=self._kind, worker=self.status.name, reason=reason
             )
@@ -209,23 +206,21 @@ class Worker:
         for run_id, execution in list(self._executions.items()):
             if execution.done:
                 del self._executions[run_id]
-                self._failed_to_sleep.pop(run_id, None)
+                self._watched.pop(run_id, None)
+                self._kept_until.pop(run_id, None)
                 self._told(run_id, await asyncio.to_thread(self._state_of, run_id))
-            elif execution.is_limited:
+            elif execution.is_limited or not execution.resting.done():
                 self._watch_rest(execution)
-            elif execution.resting.done() and time.monotonic() >= self._failed_to_sleep.get(run_id, 0.0):
+            elif time.monotonic() >= self._kept_until.get(run_id, 0.0):
                 await self._give_back(execution)
-            elif not execution.resting.done():
-                self._watch_rest(execution)
 
     async def _give_back(self, execution: Execution) -> None:
         status = await asyncio.to_thread(execution.status)
-        until = _continues_at(status)
-        if status.state != "waiting" or (until is not None and until - time.time() < _SHORT_WAIT):
+        if status.state != "waiting":
             return
         submissions = self._store.submissions
-        if not await asyncio.to_thread(submissions.sleep, execution.lease, until):
-            self._failed_to_sleep[execution.run_id] = time.monotonic() + POLL_SECONDS  # a command is on its way
+        if not await asyncio.to_thread(submissions.sleep, execution.lease):
+            self._kept_until[execution.run_id] = time.monotonic() + POLL_SECONDS  # a command is on its way
             return
         leaves = execution.leave_if_resting("its worker has given it back while it waits")
         if not await asyncio.wrap_future(leaves):
@@ -318,13 +313,6 @@ class Worker:
 
 def _is_busy(execution: Execution) -> bool:
     return not (execution.done or execution.held or execution.is_waiting or execution.resting.done())
-
-
-def _continues_at(status: RunStatus) -> float | None:
-    """Return when something happens in a waiting run by itself: the end of a wait, or a reminder."""
-    times = [step.waiting_until for step in status.active]
-    times += [next_at(step.question) for step in status.active if step.question is not None]
-    return min((time for time in times if time is not None), default=None)
 
 
 def _too_many_takeovers(status: RunStatus, takeovers: int) -> RunError:

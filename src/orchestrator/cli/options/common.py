@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options.usage_errors import duration, whole_number
+from orchestrator.cli.options.usage_errors import duration, future, whole_number
 from orchestrator.config.project_file import project_directory
 
 if TYPE_CHECKING:
@@ -110,6 +110,23 @@ BudgetOption = Annotated[
 LabelOption = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="TEXT", help="A label for `runs --label`. Repeatable."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="TEXT",
+        help="Start one run for this key within 24 hours; repeated commands return that run.",
+    ),
+]
+NotBeforeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--not-before",
+        parser=future("--not-before"),
+        metavar="TIME",
+        help="Start nothing before this time, such as 2026-12-01T02:00, or so long from now, such as 2h.",
+    ),
 ]
 ReplayOption = Annotated[
     Path | None, typer.Option("--replay", metavar="DIR", help="Replay recordings instead of calling models.")

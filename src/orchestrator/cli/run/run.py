@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from orchestrator.cli.options import common
 from orchestrator.cli.options.option_groups import with_groups
 from orchestrator.cli.options.run_options import RunOptions
-from orchestrator.cli.options.usage_errors import future
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,23 +27,8 @@ def run(
     input: common.InputOption = None,
     inputs: common.InputsOption = None,
     label: common.LabelOption = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            metavar="TEXT",
-            help="Start one run for this key within 24 hours; repeated commands return that run.",
-        ),
-    ] = None,
-    not_before: Annotated[
-        float | None,
-        typer.Option(
-            "--not-before",
-            parser=future("--not-before"),
-            metavar="TIME",
-            help="Start nothing before this time, such as 2026-12-01T02:00, or so long from now, such as 2h.",
-        ),
-    ] = None,
+    key: common.KeyOption = None,
+    not_before: common.NotBeforeOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
     record: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ import typer
 from orchestrator.cli.options import common
 from orchestrator.cli.options.option_groups import with_groups
 from orchestrator.cli.options.run_options import RunOptions
-from orchestrator.cli.options.usage_errors import future, whole_number
+from orchestrator.cli.options.usage_errors import whole_number
 
 
 @with_groups
@@ -30,23 +30,8 @@ def submit(
             help="From -100 to 100: workers take runs with a higher one first. Default: 0",
         ),
     ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            metavar="TEXT",
-            help="Submit one run for this key within 24 hours; repeated commands print the id of that run.",
-        ),
-    ] = None,
-    not_before: Annotated[
-        float | None,
-        typer.Option(
-            "--not-before",
-            parser=future("--not-before"),
-            metavar="TIME",
-            help="Start nothing before this time, such as 2026-12-01T02:00, or so long from now, such as 2h.",
-        ),
-    ] = None,
+    key: common.KeyOption = None,
+    not_before: common.NotBeforeOption = None,
 ) -> None:
     """Check a pipeline, and leave a run of it to a worker.
 

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.store.database import Database
 
-NEVER: Final = 2.0**40
+_NEVER: Final = 2.0**40
 """When a run is due that only waits for a person: a command makes it due. Seconds since the epoch."""
 
-WOKEN: Final = 0.0
+_WOKEN: Final = 0.0
 """When a run is due to which something has happened since a worker took it, or before one did."""
 
 _TAKEN: Final = 1.0
 """When a run is due, should its worker release it, to which nothing has happened since a worker took it."""
 
-REFUSED_SECONDS: Final = 600.0
+_REFUSED_SECONDS: Final = 600.0
 """How long workers of a kind leave a run alone that one of them could not execute: what it lacked may come."""
 
 _ACHIEVEMENTS: Final = ("step.succeeded", "step.skipped", "step.answered", "run.failed", "run.cancelled")
@@ -86,7 +86,7 @@ class Submissions:
         ]
         now = self._database.clock()
         refused = sa.exists().where(
-            refusals.c.run == runs.c.key, refusals.c.kind == kind, refusals.c.at > now - REFUSED_SECONDS
+            refusals.c.run == runs.c.key, refusals.c.kind == kind, refusals.c.at > now - _REFUSED_SECONDS
         )
         query = (
             sa.select(runs.c.key, runs.c.run_id, runs.c.fence, runs.c.owner, now.label("now"))
@@ -99,10 +99,6 @@ class Submissions:
             self._release_dead(connection)
             found = connection.execute(query).all()
             return [self._take(connection, row, owner, ttl) for row in found]
-
-    def look_for_dead_at_once(self) -> None:
-        """Look for processes that have ended with the next claim."""
-        self._looked_at = -math.inf
 
     def _release_dead(self, connection: Connection) -> None:
         """Now and then, end the leases of processes of this machine that have ended: theirs need not be waited for."""
@@ -154,16 +150,16 @@ class Submissions:
             )
 
     @patient(locks=True)
-    def sleep(self, lease: Lease, until: float | None) -> bool:
-        """Have no worker take a run before this time once it is released; without a time, before a command wakes it.
+    def sleep(self, lease: Lease) -> bool:
+        """Have no worker take a run once it is released, before a command wakes it.
 
         Return false if a command has come since the run was taken, or since the last call: then it does not sleep.
         """
-        own = runs.update().where(runs.c.key == lease.key, runs.c.fence == lease.fence)
+        own = _held_under(lease)
         with self._database.write() as connection:
             pending = sa.select(commands.c.id).where(commands.c.run == lease.key).limit(1)
             if connection.execute(pending).first() is None:
-                sleeps = own.where(runs.c.due_at != WOKEN).values(due_at=NEVER if until is None else until)
+                sleeps = own.where(runs.c.due_at != _WOKEN).values(due_at=_NEVER)
                 if connection.execute(sleeps).rowcount:
                     return True
             connection.execute(own.values(due_at=_TAKEN))
@@ -172,9 +168,8 @@ class Submissions:
     @patient(locks=True)
     def stay(self, lease: Lease) -> None:
         """Take back that a run sleeps."""
-        own = runs.update().where(runs.c.key == lease.key, runs.c.fence == lease.fence)
         with self._database.write() as connection:
-            connection.execute(own.values(due_at=_TAKEN))
+            connection.execute(_held_under(lease).values(due_at=_TAKEN))
 
     @patient()
     def lengths(self) -> list[QueueLength]:
@@ -190,6 +185,11 @@ class Submissions:
                 QueueLength(stored_labels(text), count, oldest) for text, count, oldest in connection.execute(query)
             ]
         return sorted(found, key=lambda each: each.labels)
+
+
+def _held_under(lease: Lease) -> sa.Update:
+    """Return the update of a run, if the lease is still valid."""
+    return runs.update().where(runs.c.key == lease.key, runs.c.fence == lease.fence)
 
 
 def _is_free(now: sa.ColumnElement[float]) -> tuple[sa.ColumnElement[bool], ...]:
@@ -216,7 +216,7 @@ def wake(connection: Connection, keys: Sequence[int]) -> None:
     """Make submitted runs due now, as something has happened to them."""
     if keys:
         due = runs.update().where(runs.c.key.in_(keys), runs.c.due_at.is_not(None))
-        connection.execute(due.values(due_at=WOKEN))
+        connection.execute(due.values(due_at=_WOKEN))
 
 
 def refusals_of(connection: Connection, keys: Collection[int]) -> Mapping[int, str]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ from orchestrator.tools import LocalExecutor
 from orchestrator.tools.functions.task_guard import create_guarded_task, guard_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.history.revision import Changes
     from orchestrator.journal import Lease, ResumeState, RunJournal, RunStatus, Store
@@ -194,47 +194,50 @@ class Engine:
         run_id = lease.run_id
 
         def take() -> tuple[Assignment, RunJournal]:
-            journal = None
-            try:
+            with self._attached(lease) as journal:
                 record = self.store.record(run_id)
                 plan = recompiled(record, compile)
-                journal = self._journal.attach(lease)
                 effective = submitted_options(record, options, has_begun=journal.has_begun)
                 assignment = resumed_assignment(
                     self.store, record, plan, {}, effective, permissions=self.permissions, by=submitter_of(record)
                 )
                 journal.read_durations(assignment.plan.id)
                 return replace(assignment, resumed=journal.has_begun), journal
-            except BaseException:
-                if journal is not None:
-                    journal.detach()
-                self.store.release(lease)
-                raise
 
-        return self._execute(*await acquire_in_thread(take, self._release))
+        return self._execute(*await acquire_in_thread(take, lambda taken: self._let_go(taken[1])))
 
     def park(self, lease: Lease, error: OrchestratorError) -> None:
         """End a run that was claimed as failed, without executing anything of it."""
-        journal = self._journal.attach(lease)
-        try:
+        with self._attached(lease) as journal:
             journal.record_payload(RunFailedPayload(error=error_data(error), step=None))
             journal.flush()
-        finally:
-            self._release((None, journal))
+            self._let_go(journal)
 
-    def _release(self, taken: tuple[object, RunJournal]) -> None:
-        taken[1].detach()
-        self.store.release(taken[1].lease)
+    @contextmanager
+    def _attached(self, lease: Lease) -> Iterator[RunJournal]:
+        """Record events of a run; if that fails at the beginning, release the run."""
+        journal = None
+        try:
+            journal = self._journal.attach(lease)
+            yield journal
+        except BaseException:
+            if journal is not None:
+                journal.detach()
+            self.store.release(lease)
+            raise
+
+    def _let_go(self, journal: RunJournal) -> None:
+        journal.detach()
+        self.store.release(journal.lease)
 
     async def _start_detached(self, parent: Assignment, parent_id: str, plan: Plan, inputs: Bound, run_id: str) -> None:
         """Start a run that a step of another one detaches, unless it has been started.
 
         It is hosted as that run is, and found by its id; everything else is that of its own pipeline.
         """
-        recorded = await in_thread(lambda: self.store.labels([parent_id]))
         record = await in_thread(lambda: self.store.record(parent_id))
         submission = Submission.of(record.options)
-        labels = [label for label in recorded.get(parent_id, ()) if label.startswith(OF_HOSTS)]
+        labels = [label for label in record.labels if label.startswith(OF_HOSTS)]
         options = Options(
             cache=parent.use_cache,
             labels=(f"{OF_PARENT}{parent_id}", *labels),
@@ -282,9 +285,7 @@ class Engine:
         def take() -> tuple[Assignment, RunJournal]:
             if not revised:
                 refuse_if_succeeded(self.store.status(run_id))
-            lease = self.store.acquire(run_id, self._owner)
-            journal = None
-            try:
+            with self._attached(self.store.acquire(run_id, self._owner)) as journal:
                 if not revised:
                     refuse_if_succeeded(self.store.status(run_id))
                 record = self.store.record(run_id)
@@ -292,7 +293,6 @@ class Engine:
                 assignment = resumed_assignment(
                     self.store, record, plan, given, options, permissions=self.permissions, ledgers=ledgers, by=by
                 )
-                journal = self._journal.attach(lease)
                 if revised:
                     revision = revision_of(self.store, record, assignment, again)
                     journal.record_payload(revision.replace(by=by))
@@ -303,13 +303,8 @@ class Engine:
                 journal.read_durations(assignment.plan.id)
                 discard_commands(self.store, run_id)
                 return assignment, journal
-            except BaseException:
-                if journal is not None:
-                    journal.detach()
-                self.store.release(lease)
-                raise
 
-        return self._execute(*await acquire_in_thread(take, self._release))
+        return self._execute(*await acquire_in_thread(take, lambda taken: self._let_go(taken[1])))
 
     async def fork(
         self,
@@ -372,8 +367,7 @@ class Engine:
             journal = created[1]
             journal.record_payload(RunCancelledPayload(reason="the caller was cancelled", by=by))
             journal.flush()
-            journal.detach()
-            self.store.release(journal.lease)
+            self._let_go(journal)
 
         return self._execute(*await acquire_in_thread(create, cancel))
 

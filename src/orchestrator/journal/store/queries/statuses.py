@@ -232,9 +232,8 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
     now = time.time()
     states = folds(database, connection, heads)
     queued = _queued(database, connection, heads, states)
-    refusals = refusals_of(
-        connection, [row.key for row, state in zip(heads, states, strict=True) if state.runs_on is not None]
-    )
+    submitted = [row.key for row, state in zip(heads, states, strict=True) if state.runs_on is not None]
+    refusals = refusals_of(connection, submitted)
     for row, state in zip(heads, states, strict=True):
         if not stored_lease_end(database.url, row.run_id, row.lease_until) > row.now:
             held_by = None
